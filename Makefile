@@ -1,0 +1,53 @@
+# Needs only python3 with pip, git and make: uv and everything else go into .uv/ and .venv/.
+
+PYTHON ?= python3
+UV ?= $(or $(shell command -v uv),.uv/bin/uv)
+UV_VERSION := 0.13.9
+RUN := $(UV) run --frozen --no-sync
+# The first is what the others are compared with.
+STRATEGIES ?= baseline balanced
+
+.PHONY: run setup compare test test-long lint check
+.DEFAULT_GOAL := run
+
+run: check  ## run what has changed, and show the metrics
+	$(RUN) dvc repro
+	$(RUN) dvc metrics show
+
+setup: .venv/.ready  ## install everything into .venv/
+	@git rev-parse --git-dir >/dev/null 2>&1 || $(RUN) dvc config --local core.no_scm true
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen
+	@touch $@
+
+.uv/bin/uv:
+	$(PYTHON) -m pip install --quiet --target .uv uv==$(UV_VERSION) \
+	|| { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv==$(UV_VERSION); } \
+	|| { echo "ERROR: $(PYTHON) has neither pip nor venv; install one of them, or uv" >&2; exit 1; }
+
+check: setup  ## check params.yaml and the folder it names
+	$(RUN) python -m stages.check
+
+compare: check  ## run every strategy of STRATEGIES as an experiment, and compare them
+	@git rev-parse --verify --quiet HEAD >/dev/null \
+	|| { echo "ERROR: make compare needs a git repository with a commit, where DVC keeps its" \
+	"experiments: git init && git add . && git commit -m start" >&2; exit 1; }
+	set -e; for strategy in $(STRATEGIES); do \
+	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy; \
+	done
+	set -e; for strategy in $(wordlist 2,99,$(STRATEGIES)); do \
+	  $(RUN) dvc metrics diff --precision 3 $(firstword $(STRATEGIES)) $$strategy; \
+	done
+	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
+
+test: setup  ## run the tests
+	$(RUN) pytest -m "not long"
+
+test-long: setup  ## run the tests that train for minutes
+	$(RUN) pytest -m long
+
+lint: setup  ## check style and types
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
