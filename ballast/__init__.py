@@ -1,0 +1,1 @@
+"""Ballast: balance a small image set, and show whether balancing helped."""

@@ -1,0 +1,16 @@
+"""A user's mistake is one line; a programmer's keeps its traceback."""
+
+import pytest
+
+from ballast.errors import UserError, one_line_errors
+
+
+def test_a_users_error_ends_the_process_with_its_message() -> None:
+    with pytest.raises(SystemExit) as caught, one_line_errors():
+        raise UserError("params.yaml: seed: must be an integer")
+    assert caught.value.code == "ERROR: params.yaml: seed: must be an integer"
+
+
+def test_any_other_error_passes() -> None:
+    with pytest.raises(KeyError), one_line_errors():
+        raise KeyError("a bug")
