@@ -1,0 +1,131 @@
+"""The inventory: every file is a photograph or is rejected with a reason."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ballast.errors import UserError
+from ballast.inventory import (
+    Photo,
+    Rejection,
+    check_classes,
+    inspect_files,
+    list_files,
+    sort_out,
+)
+
+
+def inventory(raw: Path) -> tuple[list[Photo], list[Rejection]]:
+    return sort_out(inspect_files(raw, list_files(raw), workers=2))
+
+
+@pytest.fixture
+def raw(tmp_path: Path, write_digits: Callable[..., None]) -> Path:
+    write_digits(tmp_path / "raw", zero=3, one=2)
+    return tmp_path / "raw"
+
+
+def test_class_folders(raw: Path) -> None:
+    photos, rejections = inventory(raw)
+    assert [(photo.path, photo.class_, photo.given) for photo in photos] == [
+        ("one/000.png", "one", None),
+        ("one/001.png", "one", None),
+        ("zero/000.png", "zero", None),
+        ("zero/001.png", "zero", None),
+        ("zero/002.png", "zero", None),
+    ]
+    assert {(photo.width, photo.height) for photo in photos} == {(16, 16)}
+    assert rejections == []
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "validation"])
+def test_a_ready_made_split(tmp_path: Path, write_digits: Callable[..., None], val: str) -> None:
+    for folder, count in (("train", 3), (val, 1), ("test", 2)):
+        write_digits(tmp_path / folder, zero=count)
+    write_digits(tmp_path / "train2", one=3)
+    (tmp_path / "train2" / "one").rename(tmp_path / "train" / "one")
+    (tmp_path / "train2").rmdir()
+    results = list(inspect_files(tmp_path, list_files(tmp_path), workers=1))
+    given = {
+        photo.path: (photo.class_, photo.given) for photo in results if isinstance(photo, Photo)
+    }
+    assert given[f"{val}/zero/000.png"] == ("zero", "val")
+    assert given["test/zero/001.png"] == ("zero", "test")
+    assert given["train/one/002.png"] == ("one", "train")
+
+
+def test_classes_called_train_and_test_are_classes(
+    tmp_path: Path, write_digits: Callable[..., None]
+) -> None:
+    write_digits(tmp_path, zero=2, one=2)
+    (tmp_path / "zero").rename(tmp_path / "train")
+    (tmp_path / "one").rename(tmp_path / "test")
+    photos, _ = inventory(tmp_path)
+    assert {(photo.class_, photo.given) for photo in photos} == {("train", None), ("test", None)}
+
+
+def test_nested_folders_belong_to_their_class(raw: Path) -> None:
+    (raw / "one" / "more").mkdir()
+    (raw / "one" / "001.png").rename(raw / "one" / "more" / "001.png")
+    photos, _ = inventory(raw)
+    assert ("one/more/001.png", "one") in [(photo.path, photo.class_) for photo in photos]
+
+
+def test_byte_identical_files_of_one_class_are_one_image(raw: Path) -> None:
+    data = (raw / "zero" / "000.png").read_bytes()
+    (raw / "zero" / "a copy.png").write_bytes(data)
+    (raw / "one" / "another class.png").write_bytes(data)
+    photos, rejections = inventory(raw)
+    assert rejections == [Rejection("zero/a copy.png", "same bytes as zero/000.png")]
+    assert "one/another class.png" in [photo.path for photo in photos]
+
+
+def test_what_is_no_photograph_is_rejected_with_a_reason(raw: Path) -> None:
+    whole = (raw / "zero" / "000.png").read_bytes()
+    (raw / "zero" / "cut.png").write_bytes(whole[:-30])
+    (raw / "zero" / "empty.jpg").touch()
+    (raw / "zero" / "page.jpg").write_text("<html></html>")
+    (raw / "zero" / ".DS_Store").write_bytes(b"\0")
+    (raw / "stray.png").write_bytes(whole)
+    photos, rejections = inventory(raw)
+    assert len(photos) == 5
+    reasons = dict(rejections)
+    assert reasons.pop("zero/cut.png").startswith("broken image: ")
+    assert reasons == {
+        "stray.png": "not in a class folder",
+        "zero/.DS_Store": "hidden file",
+        "zero/empty.jpg": "empty file",
+        "zero/page.jpg": "not a JPEG, PNG, WebP, BMP, GIF or TIFF image",
+    }
+
+
+def test_every_file_is_accounted_for_in_the_order_of_paths(raw: Path) -> None:
+    (raw / "zero" / "broken.jpg").write_bytes(b"\xff\xd8broken")
+    files = list_files(raw)
+    assert [result.path for result in inspect_files(raw, files, workers=3)] == files
+    assert files == sorted(files)
+    assert len(files) == sum(len(names) for _, _, names in os.walk(raw))
+
+
+def test_a_missing_folder_is_named_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.raw: no such folder: .*nowhere"):
+        list_files(tmp_path / "nowhere")
+
+
+def photo(class_: str, given: str | None = None) -> Photo:
+    return Photo(f"{class_}/a.png", class_, given, "ab", 8, 8)  # type: ignore[arg-type]  # a Subset
+
+
+@pytest.mark.parametrize(
+    ("photos", "words"),
+    [
+        ([], "no images; put JPEG"),
+        ([photo("dog")], "only one class, dog"),
+        ([photo("dog", "train"), photo("cat", "test")], "class cat has no image below train/"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused(photos: list[Photo], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        check_classes(Path("data/raw"), photos)

@@ -1,0 +1,80 @@
+"""A copy of the project in a folder of its own, and what a test does with it."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+
+class Project(NamedTuple):
+    """A copy of the project's code with small data and quick params."""
+
+    folder: Path
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command at the top of the project."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=_environment(),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(
+                f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+            )
+        return done
+
+    def stage(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a stage's script, whatever its exit code."""
+        return self.run(sys.executable, "-m", f"stages.{name}", *arguments, check=False)
+
+    def dvc(self, *arguments: str) -> str:
+        """Run DVC and return what it prints."""
+        done = self.run(sys.executable, "-m", "dvc", *arguments)
+        return done.stdout + done.stderr
+
+    def git(self, *arguments: str) -> str:
+        """Run git and return what it prints."""
+        return self.run("git", *arguments).stdout
+
+    def repro(self) -> tuple[list[str], list[str]]:
+        """Run dvc repro; return the stages that ran and those restored from the run cache."""
+        said = self.dvc("repro")
+        ran = re.findall(r"^Running stage '([\w-]+)'", said, re.MULTILINE)
+        restored = re.findall(r"^Stage '([\w-]+)' is cached", said, re.MULTILINE)
+        return ran, restored
+
+    def set_params(self, values: Mapping[str, Any]) -> None:
+        """Change params.yaml; keys are dotted."""
+        path = self.folder / "params.yaml"
+        params = yaml.safe_load(path.read_text(encoding="utf-8"))
+        for key, value in values.items():
+            *sections, last = key.split(".")
+            section = params
+            for name in sections:
+                section = section[name]
+            section[last] = value
+        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+    def read(self, path: str) -> str:
+        """Read a file of the project."""
+        return (self.folder / path).read_text(encoding="utf-8")
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GIT_AUTHOR_NAME": "test",
+        "GIT_AUTHOR_EMAIL": "test@localhost",
+        "GIT_COMMITTER_NAME": "test",
+        "GIT_COMMITTER_EMAIL": "test@localhost",
+    }
