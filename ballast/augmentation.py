@@ -1,0 +1,115 @@
+"""Random variants of a photograph, drawn from (seed, content, round) and from nothing else."""
+
+import hashlib
+import math
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from ballast.params import Augment
+
+
+class Transform(NamedTuple):
+    """One drawn variant: what is done to the image, in this order."""
+
+    angle: float  # radians, counter-clockwise
+    scale: float  # above 1 enlarges the subject
+    shift_x: float  # share of the width, to the right
+    shift_y: float  # share of the height, downwards
+    mirror: bool
+    upside_down: bool
+    hue: float  # radians around the colour circle
+    saturation: float  # factor; 0 is grey
+    contrast: float  # factor around mid-grey
+    brightness: float  # share of white that is added
+
+
+def draw_transform(seed: int, sha256: str, round_: int, augment: Augment) -> Transform:
+    """Draw the transform of one image in one round.
+
+    The draw depends on the arguments alone, never on order, process or thread. Every number is
+    drawn whether its transform is on or off, so that switching one leaves the others as they were.
+
+    Args:
+        seed: params' seed.
+        sha256: of the source file, in hexadecimal.
+        round_: 1 or more.
+        augment: the bounds.
+
+    Returns:
+        The transform; all values within the bounds.
+    """
+    key = hashlib.sha256(f"{seed}:{sha256}:{round_}".encode()).digest()
+    unit = np.random.Generator(np.random.PCG64(int.from_bytes(key, "little"))).random(10)
+    rotate, zoom, shift_x, shift_y, hue, saturation, contrast, brightness = (
+        float(u) * 2 - 1 for u in unit[:8]
+    )
+    return Transform(
+        angle=math.radians(augment.rotate * rotate),
+        scale=1 + augment.zoom * zoom,
+        shift_x=augment.shift * shift_x,
+        shift_y=augment.shift * shift_y,
+        mirror=augment.flip in ("horizontal", "both") and bool(unit[8] < 0.5),
+        upside_down=augment.flip in ("vertical", "both") and bool(unit[9] < 0.5),
+        hue=math.radians(augment.hue * hue),
+        saturation=1 + augment.saturation * saturation,
+        contrast=1 + augment.contrast * contrast,
+        brightness=augment.brightness * brightness,
+    )
+
+
+def apply_transform(image: Image.Image, transform: Transform) -> Image.Image:
+    """Apply a transform: all geometry in one resampling, all colour in one matrix.
+
+    What comes in over the edges is the image mirrored, not black: black corners would tell the
+    network which images are augmented.
+
+    Args:
+        image: RGB.
+        transform: as drawn.
+
+    Returns:
+        RGB image of the same size.
+    """
+    width, height = image.size
+    cos, sin = math.cos(transform.angle), math.sin(transform.angle)
+    flip_x = -1 if transform.mirror else 1
+    flip_y = -1 if transform.upside_down else 1
+    # Pillow wants the inverse map, output pixel to input pixel:
+    # in = R(-angle) · flip · (out - centre - shift) / scale + centre
+    a, b = flip_x * cos / transform.scale, -flip_x * sin / transform.scale
+    d, e = flip_y * sin / transform.scale, flip_y * cos / transform.scale
+    centre_x, centre_y = width / 2, height / 2
+    out_x = centre_x + transform.shift_x * width
+    out_y = centre_y + transform.shift_y * height
+    margin_x, margin_y = width // 2, height // 2
+    c = centre_x - a * out_x - b * out_y + margin_x
+    f = centre_y - d * out_x - e * out_y + margin_y
+    moved = _mirror_edges(image, margin_x, margin_y).transform(
+        (width, height),
+        Image.Transform.AFFINE,
+        (a, b, c, d, e, f),
+        resample=Image.Resampling.BICUBIC,
+    )
+    return moved.convert("RGB", _colour_matrix(transform))
+
+
+def _mirror_edges(image: Image.Image, margin_x: int, margin_y: int) -> Image.Image:
+    pixels = np.asarray(image)
+    margins = ((margin_y, margin_y), (margin_x, margin_x), (0, 0))
+    return Image.fromarray(np.pad(pixels, margins, mode="symmetric"))
+
+
+def _colour_matrix(transform: Transform) -> tuple[float, ...]:
+    """Hue, then saturation, then contrast and brightness: the rows of a 3 x 4 matrix on RGB."""
+    # Rodrigues' rotation about the grey axis (1, 1, 1): greys stay, colours turn.
+    third, sine = (1 - math.cos(transform.hue)) / 3, math.sin(transform.hue) / math.sqrt(3)
+    same, next_, last = 1 - 2 * third, third - sine, third + sine
+    hue = np.array([[same, next_, last], [last, same, next_], [next_, last, same]])
+    # ITU-R BT.601's luma, as in Pillow's own conversion to grey.
+    grey = np.tile([0.299, 0.587, 0.114], (3, 1))
+    saturation = grey + transform.saturation * (np.eye(3) - grey)
+    linear = transform.contrast * saturation @ hue
+    offset = 127.5 * (1 - transform.contrast) + 255 * transform.brightness
+    return tuple(float(v) for v in np.column_stack([linear, np.full(3, offset)]).ravel())

@@ -1,0 +1,87 @@
+"""How many rounds of augmentation each photograph gets, and the images that come of it."""
+
+import io
+from collections.abc import Mapping, Sequence
+
+from PIL import Image
+
+from ballast.augmentation import apply_transform, draw_transform
+from ballast.images import decode_image, resize_image
+from ballast.manifest import Row
+from ballast.params import Augment
+
+
+def target_counts(counts: Mapping[str, int], factor: int, oversample: bool) -> dict[str, int]:
+    """Images that each class will have.
+
+    Args:
+        counts: training images by class.
+        factor: 1 or more.
+        oversample: True for factor × the largest class, False for factor × the class's own.
+
+    Returns:
+        Target by class name.
+    """
+    largest = max(counts.values())
+    return {name: factor * (largest if oversample else n) for name, n in counts.items()}
+
+
+def plan_rounds(rows: Sequence[Row], target: int) -> list[tuple[Row, int]]:
+    """Share exactly `target` images out over the photographs of one class.
+
+    A class of n needs max(1, ceil(target / n)) rounds; the last is cut to the target.
+    Which photographs the last round leaves out depends on their content, not on their names.
+
+    Args:
+        rows: the photographs, one or more, no two with the same content.
+        target: images wanted, at least len(rows).
+
+    Returns:
+        Each photograph with its number of rounds, round 0 (itself) included, in the order of
+        their sha256; the rounds sum to `target`.
+    """
+    full, extra = divmod(target, len(rows))
+    by_content = sorted(rows, key=lambda row: row.sha256)
+    return [(row, full + (position < extra)) for position, row in enumerate(by_content)]
+
+
+def augmented_images(
+    data: bytes, sha256: str, rounds: int, seed: int, size: int, augment: Augment
+) -> list[bytes]:
+    """Make every round of one photograph; it is decoded once.
+
+    Args:
+        data: the photograph's file.
+        sha256: of `data`, in hexadecimal.
+        rounds: images to make, 1 or more.
+        seed: params' seed.
+        size: side in pixels of the images made.
+        augment: bounds of the transforms, and the JPEG quality.
+
+    Returns:
+        JPEG files in the order of the rounds; round 0 is the photograph itself, resized.
+
+    Raises:
+        ImageError: as decode_image does.
+    """
+    original = resize_image(decode_image(data), size)
+    variants = (
+        apply_transform(original, draw_transform(seed, sha256, round_, augment))
+        for round_ in range(1, rounds)
+    )
+    return [_jpeg(image, augment.quality) for image in (original, *variants)]
+
+
+def augmented_name(path: str, sha256: str, round_: int) -> str:
+    """File name that tells source and round: <stem>-<id>-r<round>.jpg."""
+    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    # 100 bytes leave room for the rest within the 255 bytes of common file systems.
+    short = stem.encode()[:100].decode(errors="ignore")
+    return f"{short}-{sha256[:12]}-r{round_:03d}.jpg"
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
+    file = io.BytesIO()
+    # Full-resolution colour: at 64 pixels a side the usual halving blurs what little there is.
+    image.save(file, "JPEG", quality=quality, subsampling=0)
+    return file.getvalue()
