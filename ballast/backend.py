@@ -1,0 +1,60 @@
+"""Keras and TensorFlow, loaded so that the same training gives the same bytes.
+
+Import both from here, never directly: the environment must be set before TensorFlow loads.
+"""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+# oneDNN picks kernels by the processor's newest instructions, and they round differently.
+os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+# A user's ~/.keras/keras.json could change the backend or the float type; nor is one written.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ["KERAS_HOME"] = os.devnull
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ code says while it loads; show it where loading fails."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(terminal, said.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+
+
+with _quiet_loading():
+    import keras
+    import tensorflow as tf
+
+    # Looks for a GPU now, while the complaints of a machine without one are held back.
+    tf.config.list_physical_devices()
+
+__all__ = ["keras", "make_deterministic", "tf"]
+
+
+def make_deterministic(seed: int, threads: int) -> None:
+    """Seed Keras, TensorFlow, NumPy and Python, and fix how operations are cut into threads.
+
+    Call it once in a process, before any operation runs.
+
+    Args:
+        seed: 0 to 2**32 - 1.
+        threads: 1 or more. It shapes the weights: sums are cut into as many parts.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)

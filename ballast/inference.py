@@ -1,0 +1,38 @@
+"""What a trained model says of images."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ballast.backend import keras
+
+# Fixed, because the batch size can change the last bits of a probability.
+BATCH_SIZE = 64
+
+
+def load_model(path: Path) -> keras.Model:
+    """Load a model in Keras's safe mode: nothing in the file is executed."""
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def input_size(model: keras.Model) -> int:
+    """Side in pixels of the images that a saved model works on."""
+    return int(model.get_layer("resize").height)
+
+
+def predict(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Predict probabilities.
+
+    Args:
+        model: from pixels to probabilities.
+        pixels: uint8 RGB, shape (n, size, size, 3); n is 1 or more.
+
+    Returns:
+        Shape (n, k) for k classes; each row sums to 1.
+    """
+    batches = [pixels[start : start + BATCH_SIZE] for start in range(0, len(pixels), BATCH_SIZE)]
+    probabilities = np.concatenate([model.predict_on_batch(batch) for batch in batches])
+    exact: NDArray[np.float64] = probabilities.astype(np.float64)
+    exact /= exact.sum(axis=1, keepdims=True)
+    return exact

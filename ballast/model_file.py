@@ -1,0 +1,59 @@
+"""Model files whose bytes depend on the model alone."""
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from ballast.backend import keras
+
+
+def model_bytes(model: keras.Model) -> bytes:
+    """Save a model so that equal models are equal files.
+
+    Keras writes the time of saving into the metadata and into every entry of the zip, and memory
+    addresses into the config; here they are left out, fixed and numbered.
+    keras.saving.load_model reads the result.
+
+    Args:
+        model: built; every layer named by hand, since automatic names count up in a process.
+
+    Returns:
+        The bytes of a .keras file.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        with zipfile.ZipFile(path) as archive:
+            entries = {name: archive.read(name) for name in sorted(archive.namelist())}
+    metadata = json.loads(entries["metadata.json"])
+    del metadata["date_saved"]
+    entries["metadata.json"] = json.dumps(metadata).encode()
+    config = _without_addresses(json.loads(entries["config.json"]), {})
+    entries["config.json"] = json.dumps(config).encode()
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in entries.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix, also where this is not
+            archive.writestr(entry, data)
+    return file.getvalue()
+
+
+def _without_addresses(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # any JSON
+    """Replace shared_object_id, which is Python's id(), by the order of first appearance.
+
+    A dtype policy loses it: policies are equal by value, and loaded ones are not shared.
+    """
+    if isinstance(value, list):
+        return [_without_addresses(item, numbers) for item in value]
+    if not isinstance(value, dict):
+        return value
+    address = value.get("shared_object_id")
+    if address is not None:
+        value = {key: item for key, item in value.items() if key != "shared_object_id"}
+        if value.get("class_name") != "DTypePolicy":
+            value["shared_object_id"] = numbers.setdefault(address, len(numbers))
+    return {key: _without_addresses(item, numbers) for key, item in value.items()}
