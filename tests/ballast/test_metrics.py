@@ -1,0 +1,67 @@
+"""Metrics agree with scikit-learn, and say nothing of classes that were not tested."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, recall_score
+
+from ballast.metrics import compute_metrics
+from ballast.predictions import Predictions
+
+
+def predictions(
+    classes: list[str], true: list[str], probabilities: list[list[float]]
+) -> Predictions:
+    return Predictions(
+        classes, [f"{i}.png" for i in range(len(true))], true, np.array(probabilities)
+    )
+
+
+def test_a_case_done_by_hand() -> None:
+    metrics = compute_metrics(
+        predictions(
+            ["cat", "dog"],
+            ["cat", "cat", "cat", "dog"],
+            [[0.9, 0.1], [0.8, 0.2], [0.4, 0.6], [0.3, 0.7]],
+        )
+    )
+    assert metrics["accuracy"] == 0.75
+    assert metrics["recall"] == {"cat": pytest.approx(2 / 3), "dog": 1.0}
+    assert metrics["precision"] == {"cat": 1.0, "dog": 0.5}
+    assert metrics["f1"] == {"cat": pytest.approx(0.8), "dog": pytest.approx(2 / 3)}
+    assert metrics["balanced_accuracy"] == pytest.approx(5 / 6)
+    assert metrics["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
+    assert metrics["worst_class_recall"] == pytest.approx(2 / 3)
+    assert metrics["log_loss"] == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.7]).mean())
+
+
+def test_one_class_for_everything_is_caught() -> None:
+    metrics = compute_metrics(predictions(["cat", "dog"], ["cat"] * 9 + ["dog"], [[0.9, 0.1]] * 10))
+    assert metrics["accuracy"] == 0.9
+    assert metrics["worst_class_recall"] == 0.0
+    assert metrics["precision"]["dog"] == 0.0
+
+
+def test_a_class_without_test_photographs_has_no_figures() -> None:
+    metrics = compute_metrics(
+        predictions(["cat", "dog", "emu"], ["cat", "dog"], [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1]])
+    )
+    assert metrics["recall"] == {"cat": 1.0, "dog": 1.0, "emu": None}
+    assert metrics["balanced_accuracy"] == metrics["macro_f1"] == 1.0
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(5, 60))
+def test_they_are_scikit_learns(seed: int, k: int, n: int) -> None:
+    generator = np.random.default_rng(seed)
+    classes = [f"class{i}" for i in range(k)]
+    true = classes + [classes[i] for i in generator.integers(0, k, n)]
+    probabilities = generator.dirichlet(np.ones(k), len(true))
+    judged = Predictions(classes, true, true, probabilities)
+    metrics, guessed = compute_metrics(judged), judged.predicted
+    assert metrics["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(true, guessed))
+    assert metrics["macro_f1"] == pytest.approx(f1_score(true, guessed, average="macro"))
+    assert metrics["log_loss"] == pytest.approx(log_loss(true, probabilities, labels=classes))
+    recalls = recall_score(true, guessed, labels=classes, average=None)
+    assert list(metrics["recall"].values()) == pytest.approx(recalls.tolist())
+    assert metrics["worst_class_recall"] == pytest.approx(min(recalls))

@@ -1,0 +1,31 @@
+"""Pictures: readable PNG files whose bytes depend on the values alone."""
+
+import io
+
+from PIL import Image
+
+from ballast.plots import confusion_plot, counts_plot
+
+COUNTS = {
+    "dog": {"train": 2, "val": 1, "test": 40},
+    "human": {"train": 20, "val": 4, "test": 40},
+}
+
+
+def test_equal_values_give_equal_bytes() -> None:
+    assert counts_plot(COUNTS) == counts_plot(COUNTS)
+    arguments = (["cat", "dog"], ["cat", "dog", "dog"], ["cat", "cat", "dog"])
+    assert confusion_plot(*arguments) == confusion_plot(*arguments)
+
+
+def test_other_values_give_another_picture() -> None:
+    fewer = {**COUNTS, "dog": {"train": 1, "val": 1, "test": 40}}
+    assert counts_plot(COUNTS) != counts_plot(fewer)
+
+
+def test_no_version_or_date_is_written() -> None:
+    for data in (counts_plot(COUNTS), confusion_plot(["cat", "dog"], ["cat"], ["cat"])):
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        assert set(picture.info) <= {"dpi"}
+        assert picture.format == "PNG"
