@@ -1,0 +1,24 @@
+"""Compute each class's weight in the loss, from the counts before oversampling."""
+
+from pathlib import Path
+
+from ballast.class_weights import class_weights
+from ballast.counts import train_counts
+from ballast.errors import one_line_errors
+from ballast.files import read_json, read_text, write_json
+from ballast.params import parse_params
+
+
+def main() -> None:
+    """Read outputs/class_counts.json; write outputs/class_weights.json."""
+    strategy = parse_params(read_text(Path("params.yaml"))).active_strategy
+    counts = train_counts(read_json(Path("outputs/class_counts.json")))
+    weights = class_weights(counts, strategy.class_weights, strategy.weight_power)
+    write_json(Path("outputs/class_weights.json"), weights)
+    for name, weight in weights.items():
+        print(f"{name}: {weight:.3f}")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

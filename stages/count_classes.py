@@ -1,0 +1,23 @@
+"""Count the photographs of each class in train, val and test."""
+
+from pathlib import Path
+
+from ballast.counts import count_classes
+from ballast.errors import one_line_errors
+from ballast.files import write_bytes, write_json
+from ballast.manifest import read_manifest
+from ballast.plots import counts_plot
+
+
+def main() -> None:
+    """Read data/manifest.csv; write outputs/class_counts.json and .png."""
+    counts = count_classes(read_manifest(Path("data/manifest.csv")))
+    write_json(Path("outputs/class_counts.json"), counts)
+    write_bytes(Path("outputs/class_counts.png"), counts_plot(counts))
+    for name, subsets in counts.items():
+        print(f"{name}: " + ", ".join(f"{photos} {subset}" for subset, photos in subsets.items()))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,91 @@
+"""Predict the class of every test photograph, or of images given on the command line."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from joblib import cpu_count
+from tabulate import tabulate
+
+from ballast.backend import make_deterministic
+from ballast.errors import UserError, one_line_errors
+from ballast.files import read_json, read_text
+from ballast.image_sets import photo_set
+from ballast.images import ImageError, image_array
+from ballast.inference import input_size, load_model, predict
+from ballast.inventory import list_files
+from ballast.manifest import read_manifest, subset_rows
+from ballast.params import Params, parse_params
+from ballast.predictions import Predictions, write_predictions
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write outputs/predictions.csv, or print a table for the paths in `arguments`."""
+    parser = argparse.ArgumentParser(prog="python -m stages.predict", description=__doc__)
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="an image, or a folder of images"
+    )
+    paths: list[Path] = parser.parse_args(arguments).paths
+    params = parse_params(read_text(Path("params.yaml")))
+    make_deterministic(params.seed, params.train.threads)
+    if paths:
+        predict_paths(paths)
+    else:
+        predict_test_set(params)
+
+
+def predict_test_set(params: Params) -> None:
+    """Read the manifest, the model and the test photographs; write outputs/predictions.csv."""
+    rows = subset_rows(read_manifest(Path("data/manifest.csv")), "test")
+    if not rows:
+        raise UserError("data/manifest.csv: no test photographs; see split in params.yaml")
+    model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
+    workers = params.runtime.workers or cpu_count()
+    images = photo_set(Path(params.data.raw), rows, classes, input_size(model), workers)
+    probabilities = predict(model, images.pixels)
+    predictions = Predictions(
+        classes, [row.path for row in rows], [row.class_ for row in rows], probabilities
+    )
+    write_predictions(Path("outputs/predictions.csv"), predictions)
+    print(f"{len(rows)} test photographs predicted")
+
+
+def predict_paths(paths: Sequence[Path]) -> None:
+    """Print a table of predictions; name the files that are no images on stderr.
+
+    Raises:
+        UserError: where there is no model or no such file, or nothing could be read.
+    """
+    if not Path("models/model.keras").is_file():
+        raise UserError("models/model.keras: no model yet; run dvc repro, or dvc pull models")
+    model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
+    names, pixels = [], []
+    for path in _files(paths):
+        try:
+            pixels.append(image_array(path.read_bytes(), input_size(model)))
+            names.append(str(path))
+        except ImageError as error:
+            print(f"WARNING: {path}: {error}", file=sys.stderr)
+    if not names:
+        raise UserError(f"{', '.join(map(str, paths))}: no image that can be read")
+    probabilities = predict(model, np.stack(pixels))
+    table = Predictions(classes, names, [""] * len(names), probabilities)
+    rows = zip(names, table.predicted, *probabilities.T, strict=True)
+    print(tabulate(rows, headers=["path", "predicted", *classes], floatfmt=".3f"))
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            yield from (path / name for name in list_files(path))
+        elif path.is_file():
+            yield path
+        else:
+            raise UserError(f"{path}: no such file or folder")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main(sys.argv[1:])

@@ -1,0 +1,64 @@
+"""Train the network on the augmented images, and keep its best epoch."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from joblib import cpu_count
+from tqdm import tqdm
+
+from ballast.backend import keras, make_deterministic
+from ballast.errors import one_line_errors
+from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
+from ballast.image_sets import folder_set, photo_set
+from ballast.manifest import class_names, read_manifest, subset_rows
+from ballast.model_file import model_bytes
+from ballast.network import accept_any_size, build_cnn
+from ballast.params import parse_params
+from ballast.training import fit
+
+
+def main() -> None:
+    """Read data/augmented, the weights and the val photographs; write models/ and the history."""
+    params = parse_params(read_text(Path("params.yaml")))
+    size, workers = params.data.image_size, params.runtime.workers or cpu_count()
+    rows = read_manifest(Path("data/manifest.csv"))
+    classes = class_names(rows)
+    weights = read_json(Path("outputs/class_weights.json"))
+    train = folder_set(Path("data/augmented"), classes, size, workers)
+    val = photo_set(Path(params.data.raw), subset_rows(rows, "val"), classes, size, workers)
+
+    make_deterministic(params.seed, params.train.threads)
+    model = build_cnn(size, len(classes))
+    progress = tqdm(total=params.train.epochs, unit=" epochs", mininterval=1)
+
+    def show(_: int, logs: Mapping[str, float]) -> None:
+        progress.set_postfix(logs, refresh=False)
+        progress.update()
+
+    history = fit(
+        model,
+        train,
+        val,
+        np.array([weights[name] for name in classes]),
+        params.active_strategy,
+        params.seed,
+        params.train,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=show)],
+    )
+    progress.close()
+
+    write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model)))
+    write_json(Path("models/classes.json"), classes)
+    epochs = range(1, len(history["loss"]) + 1)
+    columns = [[f"{value:.6g}" for value in values] for values in history.values()]
+    write_csv(
+        Path("outputs/history.csv"),
+        ["epoch", *history],
+        zip(epochs, *columns, strict=True),
+    )
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

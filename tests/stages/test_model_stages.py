@@ -1,0 +1,90 @@
+"""The stages from training on, in a project that dvc repro has run."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from projects import Project
+
+from ballast.backend import keras
+from ballast.metrics import compute_metrics
+from ballast.predictions import read_predictions
+
+
+def test_history_has_a_line_an_epoch(reproduced: Project) -> None:
+    rows = list(csv.DictReader(io.StringIO(reproduced.read("outputs/history.csv"))))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert list(rows[0]) == [
+        "epoch", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate",
+    ]  # fmt: skip
+
+
+def test_the_model_file_works_in_plain_keras(reproduced: Project) -> None:
+    model = keras.saving.load_model(reproduced.folder / "models/model.keras", safe_mode=True)
+    images = np.zeros((2, 50, 30, 3), dtype=np.uint8)
+    assert np.asarray(model(images)).sum(axis=1) == pytest.approx([1, 1])
+    assert json.loads(reproduced.read("models/classes.json")) == ["one", "two", "zero"]
+
+
+def test_predictions_are_of_the_test_photographs_and_metrics_of_the_predictions(
+    reproduced: Project,
+) -> None:
+    manifest = list(csv.DictReader(io.StringIO(reproduced.read("data/manifest.csv"))))
+    predictions = read_predictions(reproduced.folder / "outputs/predictions.csv")
+    tested = [(row["path"], row["class"]) for row in manifest if row["split"] == "test"]
+    assert list(zip(predictions.paths, predictions.true, strict=True)) == tested
+    assert json.loads(reproduced.read("outputs/metrics.json")) == compute_metrics(predictions)
+
+
+def test_metrics_are_few_and_their_names_stable(reproduced: Project) -> None:
+    assert list(json.loads(reproduced.read("outputs/metrics.json"))) == [
+        "accuracy",
+        "balanced_accuracy",
+        "macro_f1",
+        "worst_class_recall",
+        "log_loss",
+        "recall",
+        "precision",
+        "f1",
+    ]
+
+
+def test_predict_prints_a_table_for_images_and_folders(reproduced: Project) -> None:
+    done = reproduced.stage("predict", "data/raw/one/000.png", "data/raw/two")
+    assert done.returncode == 0
+    header, _, *rows = done.stdout.splitlines()
+    assert header.split() == ["path", "predicted", "one", "two", "zero"]
+    assert [row.split()[0] for row in rows] == [
+        "data/raw/one/000.png",
+        *(f"data/raw/two/{i:03d}.png" for i in range(10)),
+    ]
+    for row in rows:
+        _, predicted, *probabilities = row.split()
+        values = dict(zip(["one", "two", "zero"], map(float, probabilities), strict=True))
+        assert values[predicted] == max(values.values())
+        assert sum(values.values()) == pytest.approx(1, abs=0.002)
+
+
+def test_predict_agrees_with_the_stage(reproduced: Project) -> None:
+    predictions = read_predictions(reproduced.folder / "outputs/predictions.csv")
+    paths = [f"data/raw/{path}" for path in predictions.paths]
+    rows = reproduced.stage("predict", *paths).stdout.splitlines()[2:]
+    assert [row.split()[1] for row in rows] == predictions.predicted
+
+
+def test_predict_names_what_it_cannot_read(reproduced: Project) -> None:
+    done = reproduced.stage("predict", "nowhere.jpg")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1] == "ERROR: nowhere.jpg: no such file or folder"
+    done = reproduced.stage("predict", "params.yaml", "data/raw/one/000.png")
+    assert done.returncode == 0
+    assert "WARNING: params.yaml: not a JPEG" in done.stderr
+    assert "data/raw/one/000.png" in done.stdout
+
+
+def test_predict_without_a_model_says_what_to_run(project: Project) -> None:
+    done = project.stage("predict", "data/raw/one/000.png")
+    assert done.returncode == 1
+    assert "models/model.keras: no model yet; run dvc repro" in done.stderr

@@ -1,0 +1,57 @@
+"""make, as a newcomer runs it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from projects import Project
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def with_makefile(project: Project) -> Project:
+    """A project with the Makefile, whose environment is this one, ready."""
+    for name in ("Makefile", "uv.lock"):
+        shutil.copy(ROOT / name, project.folder)
+    (project.folder / ".venv").mkdir()
+    (project.folder / ".venv" / ".ready").touch()
+    # Stands in for uv: `uv run --frozen --no-sync COMMAND` runs COMMAND in this environment.
+    uv = project.folder / "uv"
+    uv.write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
+    uv.chmod(0o755)
+    return project
+
+
+def make(project: Project, *targets: str) -> subprocess.CompletedProcess[str]:
+    return project.run("make", f"UV={project.folder / 'uv'}", *targets, check=False)
+
+
+def test_make_says_what_is_wrong_with_the_folder_before_anything_runs(
+    with_makefile: Project,
+) -> None:
+    with_makefile.set_params({"data.raw": "data/nowhere"})
+    done = make(with_makefile, "run")
+    assert done.returncode != 0
+    assert "ERROR: params.yaml: data.raw: no such folder: data/nowhere" in done.stderr
+    assert "Running stage" not in done.stdout
+
+
+def test_a_download_without_git_is_set_up_for_dvc(with_makefile: Project) -> None:
+    assert make(with_makefile, "setup").returncode == 0
+    assert "no_scm = true" in with_makefile.read(".dvc/config.local")
+    assert "Running stage 'split'" in with_makefile.dvc("repro", "split")
+
+
+def test_compare_without_git_says_what_to_do(with_makefile: Project) -> None:
+    done = make(with_makefile, "compare")
+    assert done.returncode != 0
+    assert "ERROR: make compare needs a git repository with a commit" in done.stderr
+    assert "git init" in done.stderr
+
+
+def test_a_clone_keeps_its_git(with_makefile: Project) -> None:
+    with_makefile.git("init", "--quiet")
+    assert make(with_makefile, "setup").returncode == 0
+    assert not (with_makefile.folder / ".dvc/config.local").exists()
