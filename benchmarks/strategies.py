@@ -1,0 +1,186 @@
+"""Measure strategies against each other: same photographs, seeds and network, balance apart.
+
+    python -m benchmarks.strategies FOLDER                      every strategy of params.yaml
+    python -m benchmarks.strategies FOLDER --folds 5            cross-validated, test/ not needed
+    python -m benchmarks.strategies FOLDER --add NAME='{…}'     one more row, as in params.yaml
+
+FOLDER is what data.raw would be. Without --folds its own test folder, or fold 0, is the test set.
+All other settings are those of params.yaml, or of --params FILE. Prints a line a run, then mean
+± standard deviation over the runs of each strategy.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import yaml
+from joblib import Parallel, delayed
+from tabulate import tabulate
+
+from ballast.class_weights import class_weights
+from ballast.counts import count_classes, train_counts
+from ballast.files import read_text
+from ballast.folds import split_photos
+from ballast.image_sets import ImageSet, photo_set
+from ballast.images import image_array
+from ballast.inventory import check_classes, inspect_files, list_files, sort_out
+from ballast.manifest import Row, class_names, read_photo, subset_rows
+from ballast.metrics import compute_metrics
+from ballast.oversampling import augmented_images, plan_rounds, target_counts
+from ballast.params import Params, Strategy, parse_params
+from ballast.predictions import Predictions
+
+HEADLINES = ("balanced_accuracy", "worst_class_recall", "accuracy")
+
+
+class Run(NamedTuple):
+    """One training to do."""
+
+    strategy: str
+    seed: int
+    fold: int
+
+
+def main() -> None:
+    """Run what the command line asks for, and print it."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
+    parser.add_argument("--folds", type=int, help="cross-validate over so many folds")
+    parser.add_argument("--strategies", nargs="+", help="rows of params.yaml; default: all")
+    parser.add_argument("--add", nargs="+", default=[], metavar="NAME={…}")
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
+    parser.add_argument("--threads", type=int, help="in place of train.threads")
+    arguments = parser.parse_args()
+
+    params = parse_params(read_text(arguments.params))
+    if arguments.threads:
+        train = params.train.model_copy(update={"threads": arguments.threads})
+        params = params.model_copy(update={"train": train})
+    strategies = {
+        name: strategy
+        for name, strategy in params.strategies.items()
+        if not arguments.strategies or name in arguments.strategies
+    }
+    for row in arguments.add:
+        name, _, values = row.partition("=")
+        strategies[name] = Strategy.model_validate(yaml.safe_load(values))
+
+    folds = range(arguments.folds) if arguments.folds else range(1)
+    runs = [Run(name, s, fold) for s in arguments.seeds for fold in folds for name in strategies]
+    # A process a run: TensorFlow's state and its thread count belong to a process.
+    done = Parallel(n_jobs=arguments.jobs, return_as="generator", batch_size=1)(
+        delayed(measure)(arguments.folder, params, run, strategies[run.strategy], arguments.folds)
+        for run in runs
+    )
+    found = defaultdict(list)
+    for run, metrics in zip(runs, done, strict=True):
+        found[run.strategy].append(metrics)
+        figures = "  ".join(f"{name} {metrics[name]:.3f}" for name in metrics)
+        print(f"{run.strategy:12} seed {run.seed} fold {run.fold}  {figures}", flush=True)
+    print()
+    print(summary(found))
+
+
+def summary(found: dict[str, list[dict[str, float]]]) -> str:
+    """A Markdown table: mean ± standard deviation over the runs of each strategy."""
+    columns = list(next(iter(found.values()))[0])
+    rows = []
+    for name, runs in found.items():
+        values = np.array([[run[column] for column in columns] for run in runs])
+        deviations = values.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(len(columns))
+        cells = [f"{m:.3f} ± {d:.3f}" for m, d in zip(values.mean(axis=0), deviations, strict=True)]
+        rows.append([name, *cells])
+    return tabulate(rows, headers=["strategy", *columns], tablefmt="github")
+
+
+def measure(
+    raw: Path, params: Params, run: Run, strategy: Strategy, folds: int | None
+) -> dict[str, float]:
+    """Do what the stages do for one strategy, seed and fold.
+
+    Returns:
+        The headline metrics, every class's recall, and the epochs trained.
+    """
+    # Here, not above: the import loads TensorFlow, which only the worker processes need.
+    from ballast.backend import make_deterministic
+    from ballast.inference import predict
+    from ballast.network import build_cnn
+    from ballast.training import fit
+
+    rows = split(raw, params, run, folds)
+    classes, size = class_names(rows), params.data.image_size
+    counts = train_counts(count_classes(rows))
+    images = list(training_images(raw, rows, params, run.seed, counts, strategy))
+    train = ImageSet(
+        np.stack([image_array(data, size) for _, data in images]),
+        np.array([classes.index(name) for name, _ in images]),
+    )
+    val, test = (photo_set(raw, subset_rows(rows, s), classes, size, 1) for s in ("val", "test"))
+    weights = class_weights(counts, strategy.class_weights, strategy.weight_power)
+
+    make_deterministic(run.seed, params.train.threads)
+    model = build_cnn(size, len(classes))
+    history = fit(
+        model,
+        train,
+        val,
+        np.array([weights[name] for name in classes]),
+        strategy,
+        run.seed,
+        params.train,
+    )
+    tested = subset_rows(rows, "test")
+    metrics = compute_metrics(
+        Predictions(
+            classes,
+            [row.path for row in tested],
+            [row.class_ for row in tested],
+            predict(model, test.pixels),
+        )
+    )
+    return {
+        **{name: metrics[name] for name in HEADLINES},
+        **{f"recall {name}": metrics["recall"][name] for name in classes},
+        "epochs": len(history["loss"]),
+    }
+
+
+def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
+    """The manifest's rows of one seed and fold."""
+    photos, _ = sort_out(inspect_files(raw, list_files(raw), workers=1))
+    check_classes(raw, photos)
+    if folds and any(photo.given == "test" for photo in photos):
+        # The test folder stays shut: its share of the folds comes out of the rest.
+        photos = [p._replace(given=None) for p in photos if p.given != "test"]
+    return split_photos(photos, folds or params.split.folds, run.fold, params.split.val, run.seed)
+
+
+def training_images(
+    raw: Path,
+    rows: list[Row],
+    params: Params,
+    seed: int,
+    counts: dict[str, int],
+    strategy: Strategy,
+) -> Iterator[tuple[str, bytes]]:
+    """Class and JPEG file of every training image."""
+    targets = target_counts(counts, params.augment.factor, strategy.oversample)
+    train = subset_rows(rows, "train")
+    for name, target in targets.items():
+        of_class = [row for row in train if row.class_ == name]
+        for row, rounds in plan_rounds(of_class, target):
+            data = read_photo(raw, row)
+            size, augment = params.data.image_size, params.augment
+            for image in augmented_images(data, row.sha256, rounds, seed, size, augment):
+                yield name, image
+
+
+if __name__ == "__main__":
+    main()
