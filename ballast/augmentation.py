@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,7 @@ def apply_transform(image: Image.Image, transform: Transform) -> Image.Image:
     moved = _mirror_edges(image, margin_x, margin_y).transform(
         (width, height),
         Image.Transform.AFFINE,
-        (a, b, c, d, e, f),
+        _rounded((a, b, c, d, e, f)),
         resample=Image.Resampling.BICUBIC,
     )
     return moved.convert("RGB", _colour_matrix(transform))
@@ -112,4 +113,13 @@ def _colour_matrix(transform: Transform) -> tuple[float, ...]:
     saturation = grey + transform.saturation * (np.eye(3) - grey)
     linear = transform.contrast * saturation @ hue
     offset = 127.5 * (1 - transform.contrast) + 255 * transform.brightness
-    return tuple(float(v) for v in np.column_stack([linear, np.full(3, offset)]).ravel())
+    return _rounded(np.column_stack([linear, np.full(3, offset)]).ravel().tolist())
+
+
+def _rounded(coefficients: Sequence[float]) -> tuple[float, ...]:
+    """To 9 decimals: a billionth of a pixel or of a shade.
+
+    The last bits of sin, cos and matrix products depend on the processor: of 300,000 angles some
+    had another sine under an emulated Nehalem than under a Haswell.
+    """
+    return tuple(round(coefficient, 9) for coefficient in coefficients)

@@ -9,6 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+# Settings from outside that would change the weights, or the kernels that they come from.
+for name in [*os.environ]:
+    if name.startswith(("ONEDNN_", "DNNL_", "TF_ENABLE_", "TF_SET_", "TF_XLA_", "XLA_")):
+        del os.environ[name]
 # oneDNN picks kernels by the processor's newest instructions, and they round differently.
 os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
 # A user's ~/.keras/keras.json could change the backend or the float type; nor is one written.

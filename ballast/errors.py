@@ -1,5 +1,6 @@
 """Errors that a user can cause, as one clear line."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,12 +11,15 @@ class UserError(Exception):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the process with one line and exit code 1 on a UserError; let all others pass.
+    """End the process with one line on a UserError (exit code 1) or Ctrl-C; let all others pass.
 
     Raises:
-        SystemExit: with the message, in place of a UserError.
+        SystemExit: in place of a UserError, with its message, or of a KeyboardInterrupt.
     """
     try:
         yield
     except UserError as error:
         raise SystemExit(f"ERROR: {error}") from None
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        raise SystemExit(130) from None  # 128 + SIGINT, as shells have it

@@ -3,7 +3,8 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,51 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary.replace(path)
 
 
+@contextmanager
+def intact(path: Path) -> Iterator[None]:
+    """Read a file that a stage wrote.
+
+    Raises:
+        UserError: where it is missing or its content is not what a stage writes.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there yet; run dvc repro") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{path}: not as a stage wrote it; run python -m stages.check, then dvc repro"
+        ) from None
+
+
 def write_json(path: Path, value: object) -> None:
-    """Write UTF-8 JSON, keys in their order; floats in Python's shortest exact form."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    """Write UTF-8 JSON, keys in their order; floats with 12 significant digits.
+
+    The last of a float's 17 digits depend on the processor: the C library's pow and log, and
+    NumPy's, round differently with and without its newer instructions.
+    """
+    text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
 
 
+def _rounded(value: object) -> object:
+    if isinstance(value, float):
+        return float(f"{value:.12g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return value
+
+
 def read_json(path: Path) -> Any:  # noqa: ANN401  # the stages know what they wrote
-    """Read UTF-8 JSON."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    """Read UTF-8 JSON.
+
+    Raises:
+        UserError: as intact does.
+    """
+    with intact(path):
+        return json.loads(path.read_text(encoding="utf-8"))
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -53,6 +90,11 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """Read UTF-8 CSV with a header; one mapping of column to cell a row."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    """Read UTF-8 CSV with a header; one mapping of column to cell a row.
+
+    Raises:
+        UserError: as intact does.
+    """
+    with intact(path), path.open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file, strict=True)
+        return [dict(zip(header, row, strict=True)) for row in rows]

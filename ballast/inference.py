@@ -1,18 +1,35 @@
 """What a trained model says of images."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ballast.backend import keras
+from ballast.errors import UserError
 
 # Fixed, because the batch size can change the last bits of a probability.
 BATCH_SIZE = 64
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a model in Keras's safe mode: nothing in the file is executed."""
+    """Load a model in Keras's safe mode: nothing in the file is executed.
+
+    Raises:
+        UserError: where there is none, or its bytes are damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no model yet; run dvc repro, or dvc pull models") from None
+    except (OSError, zipfile.BadZipFile):
+        damaged = path.name
+    if damaged:
+        raise UserError(
+            f"{path}: half written or damaged; run python -m stages.check, then dvc repro"
+        )
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 

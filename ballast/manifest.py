@@ -1,4 +1,4 @@
-"""The manifest: every usable photograph, its class, subset and content."""
+"""Lists of images by their content: the photographs, and the training images made of them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ballast.errors import UserError
-from ballast.files import read_csv, write_csv
+from ballast.files import intact, read_csv, write_csv
 
 Subset = Literal["train", "val", "test"]
 
 COLUMNS = ("path", "class", "split", "group", "sha256", "width", "height")
+AUGMENTED_COLUMNS = ("path", "class", "source", "round", "sha256")
 
 
 class Row(NamedTuple):
-    """A photograph in the manifest."""
+    """A photograph in data/manifest.csv."""
 
     path: str  # POSIX, relative to data.raw
     class_: str
@@ -25,25 +26,64 @@ class Row(NamedTuple):
     height: int
 
 
+class AugmentedRow(NamedTuple):
+    """A training image in data/augmented.csv."""
+
+    path: str  # POSIX, relative to data/augmented
+    class_: str
+    source: str  # the photograph's path in the manifest
+    round_: int  # 0 is the photograph itself
+    sha256: str
+
+
 def write_manifest(path: Path, rows: Sequence[Row]) -> None:
     """Write a manifest, sorted by path."""
     write_csv(path, COLUMNS, sorted(rows))
 
 
 def read_manifest(path: Path) -> list[Row]:
-    """Read a manifest that write_manifest wrote."""
-    return [
-        Row(
-            path=cells["path"],
-            class_=cells["class"],
-            split=cells["split"],  # type: ignore[arg-type]  # written from a Subset
-            group=cells["group"],
-            sha256=cells["sha256"],
-            width=int(cells["width"]),
-            height=int(cells["height"]),
-        )
-        for cells in read_csv(path)
-    ]
+    """Read a manifest that write_manifest wrote.
+
+    Raises:
+        UserError: where it is missing or something else.
+    """
+    with intact(path):
+        return [
+            Row(
+                path=cells["path"],
+                class_=cells["class"],
+                split=cells["split"],  # type: ignore[arg-type]  # written from a Subset
+                group=cells["group"],
+                sha256=cells["sha256"],
+                width=int(cells["width"]),
+                height=int(cells["height"]),
+            )
+            for cells in read_csv(path)
+        ]
+
+
+def write_augmented(path: Path, rows: Sequence[AugmentedRow]) -> None:
+    """Write the list of training images, sorted by path."""
+    write_csv(path, AUGMENTED_COLUMNS, sorted(rows))
+
+
+def read_augmented(path: Path) -> list[AugmentedRow]:
+    """Read what write_augmented wrote.
+
+    Raises:
+        UserError: where it is missing or something else.
+    """
+    with intact(path):
+        return [
+            AugmentedRow(
+                path=cells["path"],
+                class_=cells["class"],
+                source=cells["source"],
+                round_=int(cells["round"]),
+                sha256=cells["sha256"],
+            )
+            for cells in read_csv(path)
+        ]
 
 
 def subset_rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
@@ -56,16 +96,23 @@ def class_names(rows: Sequence[Row]) -> list[str]:
     return sorted({row.class_ for row in rows})
 
 
-def read_photo(raw: Path, row: Row) -> bytes:
-    """Read a photograph, as the manifest knows it.
+def read_image(folder: Path, row: Row | AugmentedRow) -> bytes:
+    """Read an image's file, as its list knows it.
+
+    Args:
+        folder: what the row's path is relative to.
+        row: of the manifest or of the training images.
 
     Raises:
-        UserError: where it is gone or has other bytes than when the manifest was made.
+        UserError: where it is gone or has other bytes than when the list was written.
     """
     try:
-        data = (raw / row.path).read_bytes()
+        data = (folder / row.path).read_bytes()
     except OSError as error:
-        raise UserError(f"{raw / row.path}: {error.strerror}; run dvc repro again") from None
+        raise UserError(f"{folder / row.path}: {error.strerror}; run dvc repro again") from None
     if hashlib.sha256(data).hexdigest() != row.sha256:
-        raise UserError(f"{raw / row.path}: changed since it was split; run dvc repro again")
+        raise UserError(
+            f"{folder / row.path}: changed since it was listed;"
+            " run python -m stages.check, then dvc repro"
+        )
     return data

@@ -26,23 +26,27 @@ def target_counts(counts: Mapping[str, int], factor: int, oversample: bool) -> d
     return {name: factor * (largest if oversample else n) for name, n in counts.items()}
 
 
-def plan_rounds(rows: Sequence[Row], target: int) -> list[tuple[Row, int]]:
-    """Share exactly `target` images out over the photographs of one class.
+def plan_rounds(rows: Sequence[Row], targets: Mapping[str, int]) -> list[tuple[Row, int]]:
+    """Share exactly its target of images out over the photographs of each class.
 
     A class of n needs max(1, ceil(target / n)) rounds; the last is cut to the target.
     Which photographs the last round leaves out depends on their content, not on their names.
 
     Args:
-        rows: the photographs, one or more, no two with the same content.
-        target: images wanted, at least len(rows).
+        rows: the photographs, no two of one class with the same content.
+        targets: images wanted by class, at least as many as it has photographs, which are one
+            or more.
 
     Returns:
-        Each photograph with its number of rounds, round 0 (itself) included, in the order of
-        their sha256; the rounds sum to `target`.
+        Each photograph with its number of rounds, round 0 (itself) included, by class in the
+        order of `targets`, then by sha256; the rounds of a class sum to its target.
     """
-    full, extra = divmod(target, len(rows))
-    by_content = sorted(rows, key=lambda row: row.sha256)
-    return [(row, full + (position < extra)) for position, row in enumerate(by_content)]
+    plan = []
+    for name, target in targets.items():
+        photos = sorted((row for row in rows if row.class_ == name), key=lambda row: row.sha256)
+        full, extra = divmod(target, len(photos))
+        plan += [(row, full + (position < extra)) for position, row in enumerate(photos)]
+    return plan
 
 
 def augmented_images(
@@ -72,12 +76,12 @@ def augmented_images(
     return [_jpeg(image, augment.quality) for image in (original, *variants)]
 
 
-def augmented_name(path: str, sha256: str, round_: int) -> str:
-    """File name that tells source and round: <stem>-<id>-r<round>.jpg."""
-    stem = path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+def augmented_path(row: Row, round_: int) -> str:
+    """Where an image goes, by source and round: <class>/<stem>-<id>-r<round>.jpg."""
+    stem = row.path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     # 100 bytes leave room for the rest within the 255 bytes of common file systems.
     short = stem.encode()[:100].decode(errors="ignore")
-    return f"{short}-{sha256[:12]}-r{round_:03d}.jpg"
+    return f"{row.class_}/{short}-{row.sha256[:12]}-r{round_:03d}.jpg"
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

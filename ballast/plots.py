@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import rc_context, rcParamsDefault
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
@@ -27,7 +27,7 @@ def counts_plot(counts: Counts) -> bytes:
     Returns:
         A PNG file.
     """
-    with rc_context(STYLE):
+    with rc_context({**rcParamsDefault, **STYLE}):
         figure = Figure(figsize=(6.4, 1.2 + 0.5 * len(counts)), layout="constrained")
         axes = figure.subplots()
         rows = np.arange(len(counts))
@@ -57,7 +57,9 @@ def confusion_plot(classes: Sequence[str], true: Sequence[str], predicted: Seque
     """
     matrix = confusion_matrix(true, predicted, labels=list(classes))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    with rc_context({**STYLE, "axes.spines.left": False, "axes.spines.bottom": False}):
+    with rc_context(
+        {**rcParamsDefault, **STYLE, "axes.spines.left": False, "axes.spines.bottom": False}
+    ):
         side = 2.2 + 0.6 * len(classes)
         figure = Figure(figsize=(side + 0.6, side), layout="constrained")
         axes = figure.subplots()

@@ -24,12 +24,12 @@ from ballast.class_weights import class_weights
 from ballast.counts import count_classes, train_counts
 from ballast.files import read_text
 from ballast.folds import split_photos
-from ballast.image_sets import ImageSet, photo_set
+from ballast.image_sets import ImageSet, load_images
 from ballast.images import image_array
 from ballast.inventory import check_classes, inspect_files, list_files, sort_out
-from ballast.manifest import Row, class_names, read_photo, subset_rows
+from ballast.manifest import Row, class_names, read_image, subset_rows
 from ballast.metrics import compute_metrics
-from ballast.oversampling import augmented_images, plan_rounds, target_counts
+from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
 from ballast.params import Params, Strategy, parse_params
 from ballast.predictions import Predictions
 
@@ -117,12 +117,13 @@ def measure(
     rows = split(raw, params, run, folds)
     classes, size = class_names(rows), params.data.image_size
     counts = train_counts(count_classes(rows))
-    images = list(training_images(raw, rows, params, run.seed, counts, strategy))
+    # In the order of their paths, as the train stage holds them.
+    images = sorted(training_images(raw, rows, params, run.seed, counts, strategy))
     train = ImageSet(
-        np.stack([image_array(data, size) for _, data in images]),
-        np.array([classes.index(name) for name, _ in images]),
+        np.stack([image_array(data, size) for _, _, data in images]),
+        np.array([classes.index(name) for _, name, _ in images]),
     )
-    val, test = (photo_set(raw, subset_rows(rows, s), classes, size, 1) for s in ("val", "test"))
+    val, test = (load_images(raw, subset_rows(rows, s), classes, size, 1) for s in ("val", "test"))
     weights = class_weights(counts, strategy.class_weights, strategy.weight_power)
 
     make_deterministic(run.seed, params.train.threads)
@@ -169,17 +170,15 @@ def training_images(
     seed: int,
     counts: dict[str, int],
     strategy: Strategy,
-) -> Iterator[tuple[str, bytes]]:
-    """Class and JPEG file of every training image."""
+) -> Iterator[tuple[str, str, bytes]]:
+    """Path, class and JPEG file of every training image."""
     targets = target_counts(counts, params.augment.factor, strategy.oversample)
-    train = subset_rows(rows, "train")
-    for name, target in targets.items():
-        of_class = [row for row in train if row.class_ == name]
-        for row, rounds in plan_rounds(of_class, target):
-            data = read_photo(raw, row)
-            size, augment = params.data.image_size, params.augment
-            for image in augmented_images(data, row.sha256, rounds, seed, size, augment):
-                yield name, image
+    size, augment = params.data.image_size, params.augment
+    for row, rounds in plan_rounds(subset_rows(rows, "train"), targets):
+        data = read_image(raw, row)
+        images = augmented_images(data, row.sha256, rounds, seed, size, augment)
+        for round_, image in enumerate(images):
+            yield augmented_path(row, round_), row.class_, image
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
-"""Check params.yaml and the folder that it names, before DVC runs anything.
+"""Check what DVC would not: params.yaml, the folder that it names, and DVC's cache.
 
-No stage of the DAG: DVC looks for data.raw before a stage of ours could say what is wrong.
+No stage of the DAG: it has to come before DVC looks at any of them.
 """
 
+import os
+import sys
+import time
 from pathlib import Path
 
+from dvc.repo import Repo
+
+from ballast.dvc_cache import damaged_objects, files_holding, object_path
 from ballast.errors import one_line_errors
 from ballast.files import read_text
 from ballast.inventory import list_files
@@ -12,10 +18,37 @@ from ballast.params import parse_params
 
 
 def main() -> None:
-    """Read params.yaml and list data.raw."""
+    """Read params.yaml, list data.raw, and clear damaged files out of DVC's cache."""
     params = parse_params(read_text(Path("params.yaml")))
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is in order; {len(files)} files in {params.data.raw}")
+    with Repo() as repo:
+        clear_damage(repo)
+
+
+def clear_damage(repo: Repo) -> None:
+    """Remove damaged objects, and the outputs that came of them, so that dvc repro remakes both.
+
+    Only what changed since the last check is read; the file ballast-check beside DVC's own
+    temporary files has the time of that check.
+    """
+    objects, stamp = Path(repo.cache.local.path), Path(repo.tmp_dir) / "ballast-check"
+    started = time.time()
+    # DVC may write while this reads, and file systems keep time to 2 s at worst.
+    damaged = damaged_objects(objects, stamp.stat().st_mtime - 2 if stamp.exists() else 0)
+    for path in damaged:
+        path.unlink()
+        print(f"WARNING: {path}: damaged since DVC wrote it; removed", file=sys.stderr)
+    if damaged:
+        stages = [stage for stage in repo.index.stages if not stage.is_data_source]
+        outputs = [Path(out.fs_path) for stage in stages for out in stage.outs]
+        for file, digest in files_holding(outputs, set(damaged.values())).items():
+            file.unlink()
+            object_path(objects, digest).unlink(missing_ok=True)
+            print(f"WARNING: {file}: came of the damage; removed", file=sys.stderr)
+        print("dvc repro makes them again", file=sys.stderr)
+    stamp.touch()
+    os.utime(stamp, (started, started))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from tabulate import tabulate
 from ballast.backend import make_deterministic
 from ballast.errors import UserError, one_line_errors
 from ballast.files import read_json, read_text
-from ballast.image_sets import photo_set
+from ballast.image_sets import load_images
 from ballast.images import ImageError, image_array
 from ballast.inference import input_size, load_model, predict
 from ballast.inventory import list_files
@@ -43,7 +43,7 @@ def predict_test_set(params: Params) -> None:
         raise UserError("data/manifest.csv: no test photographs; see split in params.yaml")
     model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
     workers = params.runtime.workers or cpu_count()
-    images = photo_set(Path(params.data.raw), rows, classes, input_size(model), workers)
+    images = load_images(Path(params.data.raw), rows, classes, input_size(model), workers)
     probabilities = predict(model, images.pixels)
     predictions = Predictions(
         classes, [row.path for row in rows], [row.class_ for row in rows], probabilities
@@ -58,8 +58,6 @@ def predict_paths(paths: Sequence[Path]) -> None:
     Raises:
         UserError: where there is no model or no such file, or nothing could be read.
     """
-    if not Path("models/model.keras").is_file():
-        raise UserError("models/model.keras: no model yet; run dvc repro, or dvc pull models")
     model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
     names, pixels = [], []
     for path in _files(paths):

@@ -10,8 +10,8 @@ from tqdm import tqdm
 from ballast.backend import keras, make_deterministic
 from ballast.errors import one_line_errors
 from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
-from ballast.image_sets import folder_set, photo_set
-from ballast.manifest import class_names, read_manifest, subset_rows
+from ballast.image_sets import load_images
+from ballast.manifest import class_names, read_augmented, read_manifest, subset_rows
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
 from ballast.params import parse_params
@@ -25,8 +25,9 @@ def main() -> None:
     rows = read_manifest(Path("data/manifest.csv"))
     classes = class_names(rows)
     weights = read_json(Path("outputs/class_weights.json"))
-    train = folder_set(Path("data/augmented"), classes, size, workers)
-    val = photo_set(Path(params.data.raw), subset_rows(rows, "val"), classes, size, workers)
+    images = read_augmented(Path("data/augmented.csv"))
+    train = load_images(Path("data/augmented"), images, classes, size, workers)
+    val = load_images(Path(params.data.raw), subset_rows(rows, "val"), classes, size, workers)
 
     make_deterministic(params.seed, params.train.threads)
     model = build_cnn(size, len(classes))

@@ -11,6 +11,8 @@ from PIL import Image
 from projects import Project
 from sklearn.datasets import load_digits
 
+from ballast.params import Params, parse_params
+
 ROOT = Path(__file__).parent.parent
 CODE = (
     ".dvc/config",
@@ -22,6 +24,12 @@ CODE = (
     "pyproject.toml",
     "stages",
 )
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Params:
+    """params.yaml as it ships."""
+    return parse_params((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")

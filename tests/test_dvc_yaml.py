@@ -68,7 +68,7 @@ def test_every_stage_is_a_script_of_its_name() -> None:
     scripts = {path.stem.replace("_", "-") for path in (ROOT / "stages").glob("*.py")}
     assert set(STAGES) == scripts - {"check"}
     for stage, definition in STAGES.items():
-        assert definition["cmd"] == f"python -m stages.{script_of(stage).stem}"
+        assert definition["cmd"] == f"python -X utf8 -m stages.{script_of(stage).stem}"
 
 
 @pytest.mark.parametrize("stage", STAGES)

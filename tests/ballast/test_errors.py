@@ -11,6 +11,13 @@ def test_a_users_error_ends_the_process_with_its_message() -> None:
     assert caught.value.code == "ERROR: params.yaml: seed: must be an integer"
 
 
+def test_ctrl_c_ends_the_process_with_one_word(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught, one_line_errors():
+        raise KeyboardInterrupt
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
 def test_any_other_error_passes() -> None:
     with pytest.raises(KeyError), one_line_errors():
         raise KeyError("a bug")

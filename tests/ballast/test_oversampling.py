@@ -12,26 +12,13 @@ from PIL import Image
 
 from ballast.images import image_array
 from ballast.manifest import Row
-from ballast.oversampling import augmented_images, augmented_name, plan_rounds, target_counts
-from ballast.params import Augment
-
-AUGMENT = Augment(
-    factor=3,
-    rotate=15,
-    flip="horizontal",
-    zoom=0.1,
-    shift=0.1,
-    brightness=0.1,
-    contrast=0.1,
-    saturation=0.1,
-    hue=10,
-    quality=95,
-)
+from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
+from ballast.params import Params
 
 
-def rows(count: int) -> list[Row]:
+def rows(count: int, class_: str = "dog") -> list[Row]:
     return [
-        Row(f"dog/{i}.png", "dog", "train", "", sha256(str(i).encode()).hexdigest(), 16, 16)
+        Row(f"{class_}/{i}.png", class_, "train", "", sha256(str(i).encode()).hexdigest(), 16, 16)
         for i in range(count)
     ]
 
@@ -40,8 +27,11 @@ def test_factor_3_and_62_photographs_give_105_in_every_class() -> None:
     counts = {"human": 24, "dog": 3, "snake": 35}
     targets = target_counts(counts, 3, oversample=True)
     assert targets == {"human": 105, "dog": 105, "snake": 105}
-    for name, target in targets.items():
-        assert sum(rounds for _, rounds in plan_rounds(rows(counts[name]), target)) == 105
+    photos = [row for name, count in counts.items() for row in rows(count, name)]
+    planned: Counter[str] = Counter()
+    for row, rounds in plan_rounds(photos, targets):
+        planned[row.class_] += rounds
+    assert planned == targets
 
 
 def test_without_oversampling_a_class_gets_a_multiple_of_its_own() -> None:
@@ -51,7 +41,7 @@ def test_without_oversampling_a_class_gets_a_multiple_of_its_own() -> None:
 @given(count=st.integers(1, 60), extra=st.integers(0, 300))
 def test_rounds_sum_to_the_target_and_differ_by_one_at_most(count: int, extra: int) -> None:
     target = count + extra
-    plan = plan_rounds(rows(count), target)
+    plan = plan_rounds(rows(count), {"dog": target})
     rounds = [rounds for _, rounds in plan]
     assert sum(rounds) == target
     assert max(rounds) == max(1, -(-target // count))
@@ -62,15 +52,15 @@ def test_rounds_sum_to_the_target_and_differ_by_one_at_most(count: int, extra: i
 def test_the_plan_depends_on_content_not_on_names_or_order() -> None:
     photos = rows(7)
     renamed = [row._replace(path=f"dog/z{i}.png") for i, row in enumerate(reversed(photos))]
-    by_content = {row.sha256: rounds for row, rounds in plan_rounds(photos, 17)}
-    assert {row.sha256: rounds for row, rounds in plan_rounds(renamed, 17)} == by_content
+    by_content = {row.sha256: rounds for row, rounds in plan_rounds(photos, {"dog": 17})}
+    assert {row.sha256: rounds for row, rounds in plan_rounds(renamed, {"dog": 17})} == by_content
 
 
 def test_round_0_is_the_photograph_and_the_others_are_variants(
-    digits: dict[str, list[bytes]],
+    digits: dict[str, list[bytes]], shipped: Params
 ) -> None:
     data = digits["two"][0]
-    images = augmented_images(data, sha256(data).hexdigest(), 5, 42, 32, AUGMENT)
+    images = augmented_images(data, sha256(data).hexdigest(), 5, 42, 32, shipped.augment)
     assert Counter(Image.open(io.BytesIO(image)).format for image in images) == {"JPEG": 5}
     original = image_array(data, 32).astype(int)
     differences = [np.abs(image_array(i, 32).astype(int) - original).mean() for i in images]
@@ -79,24 +69,27 @@ def test_round_0_is_the_photograph_and_the_others_are_variants(
     assert len(set(images)) == 5
 
 
-def test_more_rounds_leave_the_first_ones_as_they_were(digits: dict[str, list[bytes]]) -> None:
+def test_more_rounds_leave_the_first_ones_as_they_were(
+    digits: dict[str, list[bytes]], shipped: Params
+) -> None:
     data = digits["two"][0]
-    few = augmented_images(data, "ab" * 32, 3, 42, 16, AUGMENT)
-    assert augmented_images(data, "ab" * 32, 6, 42, 16, AUGMENT)[:3] == few
+    few = augmented_images(data, "ab" * 32, 3, 42, 16, shipped.augment)
+    assert augmented_images(data, "ab" * 32, 6, 42, 16, shipped.augment)[:3] == few
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("dog/rex.jpg", "rex-0123456789ab-r007.jpg"),
-        ("train/dog/a.b.png", "a.b-0123456789ab-r007.jpg"),
-        ("dog/noext", "noext-0123456789ab-r007.jpg"),
+        ("dog/rex.jpg", "dog/rex-0123456789ab-r007.jpg"),
+        ("train/dog/a.b.png", "dog/a.b-0123456789ab-r007.jpg"),
+        ("dog/noext", "dog/noext-0123456789ab-r007.jpg"),
     ],
 )
 def test_a_name_tells_source_and_round(path: str, expected: str) -> None:
-    assert augmented_name(path, "0123456789abcdef", 7) == expected
+    row = Row(path, "dog", "train", "", "0123456789abcdef", 16, 16)
+    assert augmented_path(row, 7) == expected
 
 
 def test_a_long_name_still_fits_a_file_system() -> None:
-    name = augmented_name(f"dog/{'ü' * 120}.jpg", "0123456789abcdef", 7)
-    assert len(name.encode()) < 150
+    row = Row(f"dog/{'ü' * 120}.jpg", "dog", "train", "", "0123456789abcdef", 16, 16)
+    assert len(augmented_path(row, 7).encode()) < 150
