@@ -7,7 +7,7 @@ RUN := $(UV) run --frozen --no-sync
 # The first is what the others are compared with.
 STRATEGIES ?= baseline balanced
 
-.PHONY: run setup compare test test-long lint check
+.PHONY: run setup compare verify verify-processors test test-long lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -40,6 +40,12 @@ compare: check  ## run every strategy of STRATEGIES as an experiment, and compar
 	  $(RUN) dvc metrics diff --precision 3 $(firstword $(STRATEGIES)) $$strategy; \
 	done
 	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
+
+verify: setup  ## run HEAD under everything that must not change a byte, and compare
+	$(RUN) python -m verification
+
+verify-processors: setup  ## run HEAD's data stages on other processors, by qemu-user
+	$(RUN) python -m verification --processors
 
 test: setup  ## run the tests
 	$(RUN) pytest -m "not long"

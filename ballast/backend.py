@@ -15,6 +15,8 @@ for name in [*os.environ]:
         del os.environ[name]
 # oneDNN picks kernels by the processor's newest instructions, and they round differently.
 os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
+# Left alone, TensorFlow uses oneDNN only on processors that have certain instructions.
+os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
 # A user's ~/.keras/keras.json could change the backend or the float type; nor is one written.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["KERAS_HOME"] = os.devnull

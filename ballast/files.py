@@ -44,7 +44,7 @@ def intact(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise UserError(f"{path}: not there yet; run dvc repro") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, TypeError, csv.Error):
         raise UserError(
             f"{path}: not as a stage wrote it; run python -m stages.check, then dvc repro"
         ) from None
@@ -89,12 +89,18 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     write_bytes(path, text.getvalue().encode())
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
+def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read UTF-8 CSV with a header; one mapping of column to cell a row.
+
+    Args:
+        path: of the file.
+        columns: that it must begin with.
 
     Raises:
         UserError: as intact does.
     """
     with intact(path), path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file, strict=True)
+        if header[: len(columns)] != [*columns]:
+            raise ValueError(header)
         return [dict(zip(header, row, strict=True)) for row in rows]

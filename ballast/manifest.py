@@ -58,7 +58,7 @@ def read_manifest(path: Path) -> list[Row]:
                 width=int(cells["width"]),
                 height=int(cells["height"]),
             )
-            for cells in read_csv(path)
+            for cells in read_csv(path, COLUMNS)
         ]
 
 
@@ -82,7 +82,7 @@ def read_augmented(path: Path) -> list[AugmentedRow]:
                 round_=int(cells["round"]),
                 sha256=cells["sha256"],
             )
-            for cells in read_csv(path)
+            for cells in read_csv(path, AUGMENTED_COLUMNS)
         ]
 
 

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ballast.files import read_csv, write_csv
+from ballast.files import intact, read_csv, write_csv
 
 # Before every probability column, so that a class called "path" or "true" is no trouble.
 PREFIX = "p_"
+COLUMNS = ("path", "true", "predicted")
 
 
 class Predictions(NamedTuple):
@@ -31,7 +32,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
     Nine significant digits, as many as the float32 of a network has.
     """
-    columns = ["path", "true", "predicted", *(PREFIX + name for name in predictions.classes)]
+    columns = [*COLUMNS, *(PREFIX + name for name in predictions.classes)]
     rows = zip(
         predictions.paths,
         predictions.true,
@@ -47,12 +48,21 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what write_predictions wrote, or the like from any other model."""
-    rows = read_csv(path)
-    classes = [column.removeprefix(PREFIX) for column in rows[0] if column.startswith(PREFIX)]
-    return Predictions(
-        classes=classes,
-        paths=[row["path"] for row in rows],
-        true=[row["true"] for row in rows],
-        probabilities=np.array([[float(row[PREFIX + name]) for name in classes] for row in rows]),
-    )
+    """Read what write_predictions wrote, or the like from any other model.
+
+    Raises:
+        UserError: where it is missing or something else.
+    """
+    with intact(path):
+        rows = read_csv(path, COLUMNS)
+        if not rows:
+            raise ValueError(rows)
+        classes = [column.removeprefix(PREFIX) for column in rows[0] if column.startswith(PREFIX)]
+        return Predictions(
+            classes=classes,
+            paths=[row["path"] for row in rows],
+            true=[row["true"] for row in rows],
+            probabilities=np.array(
+                [[float(row[PREFIX + name]) for name in classes] for row in rows]
+            ),
+        )

@@ -23,6 +23,7 @@ CODE = (
     "params.yaml",
     "pyproject.toml",
     "stages",
+    "verification",
 )
 
 
@@ -61,20 +62,32 @@ def write_digits(digits: dict[str, list[bytes]]) -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def new_project(write_digits: Callable[..., None]) -> Callable[[Path], Project]:
-    """Make a project with 8 zeros, 3 ones and 10 twos, and params that train for a moment."""
+def copy_project() -> Callable[..., Project]:
+    """Copy the code and what else is asked for, without git."""
 
-    def make(folder: Path) -> Project:
-        for name in CODE:
+    def copy(folder: Path, *more: str) -> Project:
+        for name in (*CODE, *more):
             source = ROOT / name
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
                 ignore = shutil.ignore_patterns("__pycache__")
                 shutil.copytree(source, folder / name, ignore=ignore)
             else:
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, folder / name)
+        return Project(folder)
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def new_project(
+    copy_project: Callable[..., Project], write_digits: Callable[..., None]
+) -> Callable[[Path], Project]:
+    """Make a project with 8 zeros, 3 ones and 10 twos, and params that train for a moment."""
+
+    def make(folder: Path) -> Project:
+        project = copy_project(folder)
         write_digits(folder / "data" / "raw", zero=8, one=3, two=10)
-        project = Project(folder)
         quick = {"data.raw": "data/raw", "data.image_size": 16, "train.epochs": 2}
         project.set_params(quick)
         return project

@@ -1,5 +1,6 @@
 """What dvc repro runs after each change, as DVC itself reports it."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -83,15 +84,88 @@ def test_a_line_of_code_runs_the_stages_that_import_it(reproduced: Project) -> N
     assert touched("network.py") == {"train"}
 
 
-def test_running_from_clean_twice_gives_the_same_lock_and_the_same_files(
-    reproduced: Project, tmp_path: Path
+def changed_by(project: Project, old: str, new: str) -> set[str]:
+    """The stages that dvc repro would run after a change in pyproject.toml."""
+    path = project.folder / "pyproject.toml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    status = json.loads(project.dvc("status", "--json"))
+    path.write_text(text, encoding="utf-8")
+    return set(status)
+
+
+def test_a_new_version_of_a_package_runs_the_stages_that_it_matters_to(
+    reproduced: Project,
 ) -> None:
-    other = tmp_path / "änother place"
-    reproduced.git("clone", "--quiet", ".", str(other))
-    copy = Project(other)
-    assert set(ran(copy)) == set(ALL)
-    assert copy.read("dvc.lock") == reproduced.read("dvc.lock")
-    assert copy.git("status", "--short") == ""
+    assert changed_by(reproduced, '"ruff==', '"ruff==99.') == set()
+    assert changed_by(reproduced, '"dvc==', '"dvc==99.') == set()
+    images = {"split", "oversample", "train", "predict"}
+    assert changed_by(reproduced, '"pillow==', '"pillow==99.') == images
+    assert changed_by(reproduced, '"keras==', '"keras==99.') == {"train", "predict"}
+    pictures = {"count-classes", "evaluate"}
+    assert changed_by(reproduced, '"matplotlib==', '"matplotlib==99.') == pictures
+
+
+def test_files_of_another_run_are_noticed_and_cleared_away(reproduced: Project) -> None:
+    lock = reproduced.read("dvc.lock")
+    augmented = reproduced.folder / "data/augmented"
+    (augmented / "one" / "stale.jpg").write_bytes(b"of another run")
+    next((augmented / "zero").iterdir()).unlink()
+    ran, restored = reproduced.repro()
+    assert "oversample" in {*ran, *restored}
+    assert not (augmented / "one" / "stale.jpg").exists()
+    assert reproduced.read("dvc.lock") == lock
+    assert reproduced.repro() == ([], [])
+
+
+def test_a_half_written_model_is_noticed_and_made_whole(reproduced: Project) -> None:
+    lock, model = reproduced.read("dvc.lock"), reproduced.folder / "models/model.keras"
+    whole = model.read_bytes()
+    model.write_bytes(whole[: len(whole) // 2])
+    reproduced.repro()
+    assert model.read_bytes() == whole
+    assert reproduced.read("dvc.lock") == lock
+
+
+def overwrite_in_cache(project: Project, path: str) -> None:
+    """Overwrite a file in DVC's cache as a failing disk would, read-only as it is."""
+    digest = hashlib.md5((project.folder / path).read_bytes()).hexdigest()
+    cached = project.folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    cached.chmod(0o644)
+    cached.write_bytes(b"garbage")
+    cached.chmod(0o444)
+
+
+def test_damage_in_the_cache_is_noticed_and_mended(reproduced: Project) -> None:
+    lock = reproduced.read("dvc.lock")
+    image = next((reproduced.folder / "data/augmented/one").iterdir())
+    image_path = image.relative_to(reproduced.folder).as_posix()
+    readers = {
+        "data/manifest.csv": "count_classes",
+        "outputs/history.csv": None,
+        "models/model.keras": "predict",
+        image_path: "train",
+    }
+    for path, reader in readers.items():
+        whole = (reproduced.folder / path).read_bytes()
+        overwrite_in_cache(reproduced, path)
+        (reproduced.folder / path).unlink()
+        # DVC hands the damage out; the stage that reads it refuses, and says what to do.
+        reproduced.repro()
+        assert (reproduced.folder / path).read_bytes() == b"garbage"
+        if reader:
+            done = reproduced.stage(reader)
+            assert done.returncode == 1
+            assert f"ERROR: {path}: " in done.stderr
+            assert "run python -m stages.check, then dvc repro" in done.stderr
+
+        said = reproduced.stage("check").stderr
+        assert "damaged since DVC wrote it; removed" in said
+        assert f"{reproduced.folder / path}: came of the damage; removed" in said
+        reproduced.repro()
+        assert (reproduced.folder / path).read_bytes() == whole
+        assert reproduced.read("dvc.lock") == lock
 
 
 def test_experiments_are_compared_class_by_class(reproduced: Project, tmp_path: Path) -> None:

@@ -1,31 +1,19 @@
 """What the shipped params do on the shipped sample: the baseline fails dog, balanced does not."""
 
 import json
-import shutil
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from projects import Project
 
-ROOT = Path(__file__).parent.parent
-
 
 @pytest.fixture(scope="module")
 def sample_project(
-    tmp_path_factory: pytest.TempPathFactory,
+    copy_project: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
     """The project as shipped, without git."""
-    names = (".dvc/config", "ballast", "data/sample", "dvc.yaml", "params.yaml", "pyproject.toml")
-    folder = tmp_path_factory.mktemp("sample")
-    for name in (*names, "stages"):
-        source = ROOT / name
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, folder / name)
-        else:
-            shutil.copy(source, folder / name)
-    project = Project(folder)
+    project = copy_project(tmp_path_factory.mktemp("sample"), "data/sample")
     project.dvc("config", "--local", "core.no_scm", "true")
     return project
 

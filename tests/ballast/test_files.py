@@ -15,7 +15,7 @@ def test_json_and_csv_have_fixed_bytes_and_come_back(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {"z": 0.1, "ä": None}
     write_csv(tmp_path / "a.csv", ("path", "reason"), [("a\nb", 'say "no", or')])
     assert (tmp_path / "a.csv").read_bytes() == b'path,reason\n"a\nb","say ""no"", or"\n'
-    assert read_csv(tmp_path / "a.csv") == [{"path": "a\nb", "reason": 'say "no", or'}]
+    assert read_csv(tmp_path / "a.csv", ["path"]) == [{"path": "a\nb", "reason": 'say "no", or'}]
 
 
 def test_the_last_bits_of_a_float_do_not_reach_a_file(tmp_path: Path) -> None:

@@ -46,6 +46,7 @@ def test_the_list_of_training_images_comes_back_sorted_by_path(tmp_path: Path) -
     [
         b"",
         b"\x00\xff\x12garbage",
+        b"garbage",
         b"other,columns\n1,2\n",
         b"path,class,split,group,sha256,width,height\na.png,dog,train,g",
     ],

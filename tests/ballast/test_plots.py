@@ -2,6 +2,7 @@
 
 import io
 
+from matplotlib import rc_context
 from PIL import Image
 
 from ballast.plots import confusion_plot, counts_plot
@@ -16,6 +17,13 @@ def test_equal_values_give_equal_bytes() -> None:
     assert counts_plot(COUNTS) == counts_plot(COUNTS)
     arguments = (["cat", "dog"], ["cat", "dog", "dog"], ["cat", "cat", "dog"])
     assert confusion_plot(*arguments) == confusion_plot(*arguments)
+
+
+def test_a_users_own_settings_of_matplotlib_change_nothing() -> None:
+    plain = counts_plot(COUNTS), confusion_plot(["cat", "dog"], ["cat"], ["cat"])
+    settings = {"font.size": 20, "axes.facecolor": "red", "savefig.dpi": 50, "xtick.labelsize": 4}
+    with rc_context(settings):
+        assert (counts_plot(COUNTS), confusion_plot(["cat", "dog"], ["cat"], ["cat"])) == plain
 
 
 def test_other_values_give_another_picture() -> None:

@@ -88,3 +88,34 @@ def test_predict_without_a_model_says_what_to_run(project: Project) -> None:
     done = project.stage("predict", "data/raw/one/000.png")
     assert done.returncode == 1
     assert "models/model.keras: no model yet; run dvc repro" in done.stderr
+
+
+def test_predict_refuses_a_half_written_model(reproduced: Project) -> None:
+    path = reproduced.folder / "models/model.keras"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:5000])
+    done = reproduced.stage("predict", "data/raw/one/000.png")
+    path.write_bytes(whole)
+    assert done.returncode == 1
+    assert "ERROR: models/model.keras: half written or damaged; run python" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_train_reads_listed_images_alone_and_refuses_changed_ones(reproduced: Project) -> None:
+    image = next((reproduced.folder / "data/augmented/one").iterdir())
+    whole = image.read_bytes()
+    (image.parent / "stale.jpg").write_bytes(
+        b"of another run: no image, would fail if it were read"
+    )
+    image.write_bytes(whole + b"changed")
+    done = reproduced.stage("train")
+    assert done.returncode == 1
+    path = image.relative_to(reproduced.folder)
+    assert f"ERROR: {path}: changed since it was listed" in done.stderr
+    assert "stale.jpg" not in done.stderr
+
+    image.write_bytes(whole)
+    model = (reproduced.folder / "models/model.keras").read_bytes()
+    assert reproduced.stage("train").returncode == 0
+    assert (reproduced.folder / "models/model.keras").read_bytes() == model
+    (image.parent / "stale.jpg").unlink()

@@ -1,0 +1,91 @@
+"""make verify: what must not change a byte does not, and what does is found and named."""
+
+from pathlib import Path
+
+import pytest
+from projects import Project
+
+from verification.differences import Difference, missing_tool, single_differences, together
+from verification.report import problems, table_text
+from verification.rows import Row, verify, verify_processors
+
+
+def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    """The short form of make verify."""
+    names = ["all of these together", "SIGKILL in every stage"]
+    rows = verify(reproduced.folder, tmp_path, epochs=2, jobs=2, only=names)
+    assert [row.name for row in rows] == ["dvc.lock in git", *names]
+    assert [row for row in rows if row.skipped] == [], "install what README names"
+    assert problems(rows) == []
+
+
+def test_an_output_that_depends_on_the_locale_is_found_and_named(project: Project) -> None:
+    script = project.folder / "stages/split.py"
+    text = script.read_text(encoding="utf-8")
+    mark = 'write_csv(Path("outputs/rejected.csv"), ("path", "reason"), rejections)'
+    assert mark in text
+    leak = mark.replace("rejections)", '[("locale", __import__("os").environ.get("LC_ALL", ""))])')
+    script.write_text(text.replace(mark, leak), encoding="utf-8")
+    project.git("init", "--quiet")
+    project.git("add", ".")
+    project.git("commit", "--quiet", "--message", "a leak")
+    done = project.run(
+        "python", "-m", "verification", "--stages", "split", "--only", "locale C", check=False
+    )
+    assert done.returncode == 1
+    table, _, words = done.stdout.partition("dvc.lock in git: not run: HEAD has no dvc.lock")
+    assert table.count("DIFFERENT") == 1
+    assert "locale C: DIFFERENT, first in outputs/rejected.csv, line 2" in words
+    assert "expected: locale,\n  found:    locale,C" in words
+
+
+def test_without_git_it_says_so(project: Project) -> None:
+    done = project.run("python", "-m", "verification", check=False)
+    assert done.returncode == 1
+    assert "no git repository; make verify clones a commit" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.long
+def test_data_stages_give_the_same_bytes_on_other_processors(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    rows = verify_processors(reproduced.folder, tmp_path, jobs=2)
+    assert [row.name for row in rows] == ["processor Nehalem", "processor Haswell"]
+    assert [row for row in rows if row.skipped] == []
+    assert problems(rows) == []
+
+
+def test_together_keeps_every_single_difference(tmp_path: Path) -> None:
+    singles = single_differences(tmp_path)
+    merged = together(singles)
+    for single in singles:
+        assert set(single.command) <= set(merged.command)
+        assert set(single.environment) <= set(merged.environment)
+    assert merged.reversed_raw
+    assert (merged.umask, merged.workers) == (0o077, 7)
+
+
+def test_a_row_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    one_core = Difference("one core", command=("taskset", "--cpu-list", "0"))
+    assert missing_tool(one_core) is None
+    monkeypatch.setenv("PATH", "")
+    assert missing_tool(one_core) == "taskset"
+    assert missing_tool(Difference("here")) is None
+    assert missing_tool(Difference("emulated", processor="Nehalem")) == "qemu-x86_64"
+
+
+def test_the_table_tells_same_different_failed_and_not_run() -> None:
+    rows = [
+        Row("a", different=["data/manifest.csv"]),
+        Row("b", failed="no space"),
+        Row("c", skipped="faketime is not installed"),
+    ]
+    lines = table_text(rows, ["data/manifest.csv", "models"]).splitlines()
+    assert [line.split()[1:] for line in lines[-3:]] == [
+        ["DIFFERENT", "same"],
+        ["FAILED", "FAILED"],
+        ["not", "run", "not", "run"],
+    ]

@@ -1,0 +1,117 @@
+"""What must not change a byte: the ways in which one run differs from another."""
+
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+# A user's own settings, each of which would show in an output if it were obeyed.
+HOME_FILES = {
+    ".gitconfig": "[core]\n\tautocrlf = true\n",
+    ".config/dvc/config": "[core]\n    autostage = true\n[cache]\n    type = symlink\n",
+    ".config/matplotlib/matplotlibrc": "font.size: 20\nsavefig.dpi: 50\naxes.facecolor: red\n",
+    ".keras/keras.json": '{"floatx": "float16", "backend": "jax", "epsilon": 0.1}\n',
+}
+TOOLS = ("faketime", "taskset", "unshare", "qemu-x86_64")
+# Data stages only: TensorFlow would take an hour under emulation.
+DATA_STAGES = ("count-classes", "oversample", "compute-weights")
+
+
+class Difference(NamedTuple):
+    """How a run differs from the reference; the defaults are the reference's own."""
+
+    name: str
+    folder: str = "clone"
+    command: tuple[str, ...] = ()  # that DVC is started by
+    environment: Mapping[str, str] = {}
+    workers: int = 0
+    umask: int = 0o022
+    reversed_raw: bool = False  # the photographs are created in the opposite order
+    processor: str = ""  # qemu's name for the one that the stages are run on
+
+
+def single_differences(home: Path) -> list[Difference]:
+    """Each difference by itself.
+
+    Args:
+        home: a folder to use as another user's home; it is filled here.
+    """
+    for name, text in HOME_FILES.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text, encoding="utf-8")
+    settings = {
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+        "TF_ENABLE_ONEDNN_OPTS": "0",
+        "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3",
+    }
+    return [
+        Difference("the same again"),
+        Difference("folder 'ä folder'", folder="ä folder"),
+        Difference("one core", command=("taskset", "--cpu-list", "0")),
+        Difference("workers 1", workers=1),
+        Difference("workers 2", workers=2),
+        Difference("workers 7", workers=7),
+        Difference("PYTHONHASHSEED 1", environment={"PYTHONHASHSEED": "1"}),
+        Difference("locale C", environment={"LC_ALL": "C"}),
+        *(
+            Difference(f"locale {name}", environment={"LC_ALL": name})
+            for name in _foreign_locales()
+        ),
+        Difference(
+            "another day and time zone",
+            command=("faketime", "2031-02-28 23:59:50"),
+            environment={"TZ": "Pacific/Kiritimati"},
+        ),
+        Difference("umask 077", umask=0o077),
+        Difference(
+            "another user and home",
+            command=("unshare", "--user", "--map-user=12345"),
+            environment={"HOME": str(home), "USER": "other", "LOGNAME": "other"},
+        ),
+        Difference("photographs in reverse", reversed_raw=True),
+        Difference("settings of oneDNN and others", environment=settings),
+    ]
+
+
+def together(differences: Sequence[Difference]) -> Difference:
+    """All of them at once; of two values for one thing the later."""
+    merged = Difference("all of these together")
+    for difference in differences:
+        merged = Difference(
+            merged.name,
+            difference.folder if difference.folder != "clone" else merged.folder,
+            (*merged.command, *difference.command),
+            {**merged.environment, **difference.environment},
+            difference.workers or merged.workers,
+            difference.umask if difference.umask != 0o022 else merged.umask,
+            difference.reversed_raw or merged.reversed_raw,
+        )
+    return merged
+
+
+def emulated_processors() -> list[Difference]:
+    """Other processors, by emulation: one of 2008 and one of 2013, with AVX2."""
+    return [Difference(f"processor {name}", processor=name) for name in ("Nehalem", "Haswell")]
+
+
+def missing_tool(difference: Difference) -> str | None:
+    """The name of a program that the difference needs and this machine lacks."""
+    needed = [*difference.command, *(["qemu-x86_64"] if difference.processor else [])]
+    return next((word for word in needed if word in TOOLS and not shutil.which(word)), None)
+
+
+def _foreign_locales() -> list[str]:
+    """Installed locales of a language whose letters or numbers are written otherwise."""
+    try:
+        known = subprocess.run(["locale", "-a"], capture_output=True, check=False).stdout.decode()
+    except OSError:
+        return []
+    foreign = [name for name in known.split() if name.startswith(("tr_TR", "de_DE"))]
+    unicode = [name for name in foreign if "utf" in name.lower()]
+    return [*[name for name in foreign if name not in unicode][:1], *unicode[:1]]

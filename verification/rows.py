@@ -1,0 +1,193 @@
+"""The rows of the table: each a run of its own clone, compared with a reference."""
+
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from verification.clones import (
+    Clone,
+    RunError,
+    head_file,
+    interrupted_repro,
+    make_clone,
+    pull,
+    repro,
+    run,
+)
+from verification.comparison import (
+    FirstDifference,
+    Outputs,
+    different,
+    first_difference,
+    locked_outputs,
+    read_outputs,
+)
+from verification.differences import (
+    DATA_STAGES,
+    Difference,
+    emulated_processors,
+    missing_tool,
+    single_differences,
+    together,
+)
+
+
+class Row(NamedTuple):
+    """What came of one run."""
+
+    name: str
+    different: Sequence[str] = ()  # artefacts
+    first: FirstDifference | None = None
+    failed: str = ""  # why the run did not end well
+    skipped: str = ""  # why it was not run
+
+
+class Reference(NamedTuple):
+    """A finished run that others are compared with."""
+
+    clone: Clone
+    outputs: Outputs
+    durations: dict[str, float]  # of its stages, in seconds
+
+
+class Plan(NamedTuple):
+    """A row to come."""
+
+    difference: Difference
+    reference: Reference
+    epochs: int | None
+    run: Callable[[Clone], object]
+
+
+def verify(
+    source: Path,
+    scratch: Path,
+    epochs: int,
+    jobs: int,
+    only: Sequence[str] = (),
+    targets: Sequence[str] = (),
+) -> list[Row]:
+    """Run the DAG under every difference.
+
+    Args:
+        source: the project's git repository.
+        scratch: an empty folder.
+        epochs: where training is cut short, in all but two runs.
+        jobs: runs at a time.
+        only: names of rows; none for all.
+        targets: stages; none for all.
+
+    Raises:
+        RunError: where already the reference fails.
+    """
+    with ThreadPoolExecutor(jobs) as pool:
+        full_run = pool.submit(_reference, source, scratch / "full", None, targets)
+        short = _reference(source, scratch / "short", epochs, targets)
+        remote, lock = scratch / "remote", short.clone.folder / "dvc.lock"
+        run(short.clone, "dvc", "remote", "add", "--local", "--default", "verified", str(remote))
+        run(short.clone, "dvc", "push")
+        full = full_run.result()
+
+        singles = single_differences(scratch / "home")
+        cold = partial(repro, targets=targets)
+        pulled = partial(pull, targets=targets, remote=remote, lock=lock)
+        interrupted = partial(interrupted_repro, targets=targets, durations=short.durations)
+        plans = [
+            Plan(together(singles), full, None, cold),
+            *(
+                Plan(
+                    Difference(f"{number.name} in every stage"),
+                    short,
+                    epochs,
+                    partial(interrupted, number=number, share=share),
+                )
+                for number, share in ((signal.SIGINT, 0.25), (signal.SIGKILL, 0.4))
+            ),
+            *(Plan(difference, short, epochs, cold) for difference in singles),
+            Plan(
+                Difference("partly restored by dvc pull"),
+                short,
+                epochs,
+                partial(pulled, outputs=["data/manifest.csv", "data/augmented"]),
+            ),
+            Plan(Difference("restored by dvc pull"), short, epochs, pulled),
+        ]
+        return [_lock_row(source, full), *_rows(pool, source, scratch, plans, only)]
+
+
+def verify_processors(source: Path, scratch: Path, jobs: int) -> list[Row]:
+    """Run the data stages on emulated processors.
+
+    Args:
+        source: the project's git repository.
+        scratch: an empty folder.
+        jobs: runs at a time.
+    """
+    stages = partial(repro, targets=DATA_STAGES)
+    here = _reference(source, scratch / "here", None, DATA_STAGES)
+    plans = [Plan(difference, here, None, stages) for difference in emulated_processors()]
+    with ThreadPoolExecutor(jobs) as pool:
+        return _rows(pool, source, scratch, plans, ())
+
+
+def _reference(
+    source: Path, scratch: Path, epochs: int | None, targets: Sequence[str]
+) -> Reference:
+    clone = make_clone(source, scratch, Difference("reference"), epochs)
+    durations = repro(clone, targets)
+    return Reference(clone, read_outputs(clone.folder), durations)
+
+
+def _rows(
+    pool: ThreadPoolExecutor,
+    source: Path,
+    scratch: Path,
+    plans: Sequence[Plan],
+    only: Sequence[str],
+) -> list[Row]:
+    chosen = [plan for plan in plans if not only or plan.difference.name in only]
+    rows = pool.map(
+        lambda numbered: _row(source, scratch / f"row {numbered[0]}", numbered[1]),
+        enumerate(chosen, start=1),
+    )
+    return list(tqdm(rows, total=len(chosen), desc="runs", disable=None))
+
+
+def _row(source: Path, scratch: Path, plan: Plan) -> Row:
+    difference, reference = plan.difference, plan.reference
+    tool = missing_tool(difference)
+    if tool:
+        return Row(difference.name, skipped=f"{tool} is not installed")
+    try:
+        clone = make_clone(source, scratch, difference, plan.epochs)
+        plan.run(clone)
+    except RunError as error:
+        return Row(difference.name, failed=str(error))
+    found = read_outputs(clone.folder)
+    changed = different(reference.outputs, found)
+    if not changed:
+        return Row(difference.name)
+    first = first_difference(
+        reference.outputs[changed[0]],
+        found.get(changed[0], {}),
+        reference.clone.folder,
+        clone.folder,
+    )
+    return Row(difference.name, changed, first)
+
+
+def _lock_row(source: Path, full: Reference) -> Row:
+    """Compare the run as committed with the dvc.lock that is committed beside it."""
+    name = "dvc.lock in git"
+    try:
+        committed = locked_outputs(head_file(source, "dvc.lock"))
+    except RunError:
+        return Row(name, skipped="HEAD has no dvc.lock")
+    lock = (full.clone.folder / "dvc.lock").read_text(encoding="utf-8")
+    changed = different(locked_outputs(lock), committed)
+    return Row(name, changed, FirstDifference(changed[0]) if changed else None)
