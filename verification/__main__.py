@@ -15,7 +15,6 @@ import tempfile
 from pathlib import Path
 
 from ballast.errors import UserError, one_line_errors
-from verification.comparison import artefacts
 from verification.report import problems, skipped, table_text
 from verification.rows import verify, verify_processors
 
@@ -40,9 +39,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ballast-verify-") as folder:
         scratch = Path(folder)
         if arguments.processors:
-            rows = verify_processors(project, scratch, arguments.jobs)
+            report = verify_processors(project, scratch, arguments.jobs)
         else:
-            rows = verify(
+            report = verify(
                 project,
                 scratch,
                 arguments.epochs,
@@ -50,8 +49,9 @@ def main() -> int:
                 arguments.only,
                 arguments.stages,
             )
-    print(table_text(rows, artefacts(project)), *skipped(rows), *problems(rows), sep="\n")
-    return 1 if problems(rows) else 0
+    wrong = problems(report.rows)
+    print(table_text(report), *skipped(report.rows), *wrong, sep="\n")
+    return 1 if wrong else 0
 
 
 def warn_of_changes(project: Path) -> None:

@@ -1,7 +1,7 @@
 """What two runs wrote, compared file by file."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,21 +20,18 @@ class FirstDifference(NamedTuple):
     found: str = ""
 
 
-def artefacts(project: Path) -> list[str]:
-    """Every output that dvc.yaml names, in the order of the stages."""
-    stages = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+def read_outputs(project: Path, stages: Collection[str]) -> Outputs:
+    """Hash what stages wrote: every output that dvc.yaml names, in its order."""
+    known = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     outputs = [
         out
-        for stage in stages.values()
+        for name, stage in known.items()
+        if name in stages
         for kind in ("outs", "metrics", "plots")
         for out in stage.get(kind, [])
     ]
-    return [next(iter(out)) if isinstance(out, dict) else out for out in outputs]
-
-
-def read_outputs(project: Path) -> Outputs:
-    """Hash what a run wrote: every output that dvc.yaml names."""
-    return {name: _hashes(project, project / name) for name in artefacts(project)}
+    names = [next(iter(out)) if isinstance(out, dict) else out for out in outputs]
+    return {name: _hashes(project, project / name) for name in names}
 
 
 def locked_outputs(lock: str) -> Outputs:

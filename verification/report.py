@@ -5,13 +5,15 @@ from pathlib import PurePosixPath
 
 from tabulate import tabulate
 
-from verification.rows import Row
+from verification.rows import Report, Row
 
 
-def table_text(rows: Sequence[Row], artefacts: Sequence[str]) -> str:
+def table_text(report: Report) -> str:
     """A table of same and DIFFERENT; a file's name is broken over lines to keep it narrow."""
-    cells = [[row.name, *(_cell(row, artefact) for artefact in artefacts)] for row in rows]
-    return tabulate(cells, headers=["", *map(_heading, artefacts)], tablefmt="simple")
+    cells = [
+        [row.name, *(_cell(row, artefact) for artefact in report.artefacts)] for row in report.rows
+    ]
+    return tabulate(cells, headers=["", *map(_heading, report.artefacts)], tablefmt="simple")
 
 
 def problems(rows: Sequence[Row]) -> list[str]:

@@ -47,6 +47,13 @@ class Row(NamedTuple):
     skipped: str = ""  # why it was not run
 
 
+class Report(NamedTuple):
+    """The whole table."""
+
+    artefacts: list[str]
+    rows: list[Row]
+
+
 class Reference(NamedTuple):
     """A finished run that others are compared with."""
 
@@ -71,7 +78,7 @@ def verify(
     jobs: int,
     only: Sequence[str] = (),
     targets: Sequence[str] = (),
-) -> list[Row]:
+) -> Report:
     """Run the DAG under every difference.
 
     Args:
@@ -117,10 +124,11 @@ def verify(
             ),
             Plan(Difference("restored by dvc pull"), short, epochs, pulled),
         ]
-        return [_lock_row(source, full), *_rows(pool, source, scratch, plans, only)]
+        rows = [_lock_row(source, full), *_rows(pool, source, scratch, plans, only)]
+    return Report(list(full.outputs), rows)
 
 
-def verify_processors(source: Path, scratch: Path, jobs: int) -> list[Row]:
+def verify_processors(source: Path, scratch: Path, jobs: int) -> Report:
     """Run the data stages on emulated processors.
 
     Args:
@@ -132,7 +140,7 @@ def verify_processors(source: Path, scratch: Path, jobs: int) -> list[Row]:
     here = _reference(source, scratch / "here", None, DATA_STAGES)
     plans = [Plan(difference, here, None, stages) for difference in emulated_processors()]
     with ThreadPoolExecutor(jobs) as pool:
-        return _rows(pool, source, scratch, plans, ())
+        return Report(list(here.outputs), _rows(pool, source, scratch, plans, ()))
 
 
 def _reference(
@@ -140,7 +148,7 @@ def _reference(
 ) -> Reference:
     clone = make_clone(source, scratch, Difference("reference"), epochs)
     durations = repro(clone, targets)
-    return Reference(clone, read_outputs(clone.folder), durations)
+    return Reference(clone, read_outputs(clone.folder, durations), durations)
 
 
 def _rows(
@@ -168,7 +176,7 @@ def _row(source: Path, scratch: Path, plan: Plan) -> Row:
         plan.run(clone)
     except RunError as error:
         return Row(difference.name, failed=str(error))
-    found = read_outputs(clone.folder)
+    found = read_outputs(clone.folder, reference.durations)
     changed = different(reference.outputs, found)
     if not changed:
         return Row(difference.name)

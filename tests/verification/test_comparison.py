@@ -13,6 +13,7 @@ from verification.comparison import (
     read_outputs,
 )
 
+STAGES = ("split", "evaluate")
 DVC_YAML = """
 stages:
   split:
@@ -40,7 +41,7 @@ def projects(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def compare(pair: tuple[Path, Path]) -> tuple[list[str], FirstDifference | None]:
-    expected, found = (read_outputs(folder) for folder in pair)
+    expected, found = (read_outputs(folder, STAGES) for folder in pair)
     names = different(expected, found)
     if not names:
         return [], None
@@ -49,11 +50,12 @@ def compare(pair: tuple[Path, Path]) -> tuple[list[str], FirstDifference | None]
 
 
 def test_every_output_of_the_pipeline_is_compared(projects: tuple[Path, Path]) -> None:
-    assert list(read_outputs(projects[0])) == [
+    assert list(read_outputs(projects[0], STAGES)) == [
         "data/manifest.csv",
         "data/augmented",
         "outputs/metrics.json",
     ]
+    assert list(read_outputs(projects[0], ["evaluate"])) == ["outputs/metrics.json"]
     assert compare(projects) == ([], None)
 
 

@@ -7,7 +7,7 @@ from projects import Project
 
 from verification.differences import Difference, missing_tool, single_differences, together
 from verification.report import problems, table_text
-from verification.rows import Row, verify, verify_processors
+from verification.rows import Report, Row, verify, verify_processors
 
 
 def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
@@ -15,7 +15,7 @@ def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
 ) -> None:
     """The short form of make verify."""
     names = ["all of these together", "SIGKILL in every stage"]
-    rows = verify(reproduced.folder, tmp_path, epochs=2, jobs=2, only=names)
+    _, rows = verify(reproduced.folder, tmp_path, epochs=2, jobs=2, only=names)
     assert [row.name for row in rows] == ["dvc.lock in git", *names]
     assert [row for row in rows if row.skipped] == [], "install what README names"
     assert problems(rows) == []
@@ -52,7 +52,8 @@ def test_without_git_it_says_so(project: Project) -> None:
 def test_data_stages_give_the_same_bytes_on_other_processors(
     reproduced: Project, tmp_path: Path
 ) -> None:
-    rows = verify_processors(reproduced.folder, tmp_path, jobs=2)
+    written, rows = verify_processors(reproduced.folder, tmp_path, jobs=2)
+    assert {"data/manifest.csv", "data/augmented", "outputs/class_weights.json"} <= set(written)
     assert [row.name for row in rows] == ["processor Nehalem", "processor Haswell"]
     assert [row for row in rows if row.skipped] == []
     assert problems(rows) == []
@@ -83,7 +84,7 @@ def test_the_table_tells_same_different_failed_and_not_run() -> None:
         Row("b", failed="no space"),
         Row("c", skipped="faketime is not installed"),
     ]
-    lines = table_text(rows, ["data/manifest.csv", "models"]).splitlines()
+    lines = table_text(Report(["data/manifest.csv", "models"], rows)).splitlines()
     assert [line.split()[1:] for line in lines[-3:]] == [
         ["DIFFERENT", "same"],
         ["FAILED", "FAILED"],
