@@ -165,7 +165,7 @@ def test_a_photograph_that_changed_after_the_split_stops_oversampling(project: P
     photo.write_bytes(photo.read_bytes() + b"more")
     done = project.stage("oversample")
     assert done.returncode == 1
-    assert f"{row.path}: changed since it was split; run dvc repro again" in done.stderr
+    assert f"{row.path}: changed since it was listed" in done.stderr
     assert not (project.folder / "data/augmented").exists()
 
 
