@@ -1,7 +1,10 @@
 """What lies in a folder of photographs: the images, their classes, and what is none."""
 
+import errno
 import hashlib
 import os
+import stat
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -41,7 +44,10 @@ class Rejection(NamedTuple):
 
 
 def list_files(raw: Path) -> list[str]:
-    """Every file below `raw`, as POSIX paths relative to it, sorted.
+    """Everything below `raw` that is no folder to look into, as POSIX paths relative to it, sorted.
+
+    That is every file, and every pipe, device, link to a folder, and folder that cannot be read.
+    Bytes of a name that are no UTF-8 come as Python's surrogate escapes.
 
     Raises:
         UserError: where `raw` is no folder.
@@ -50,11 +56,40 @@ def list_files(raw: Path) -> list[str]:
         raise UserError(
             f"params.yaml: data.raw: no such folder: {raw}; name one that holds a folder a class"
         )
-    paths = []
-    for folder, _, names in os.walk(raw, followlinks=False):
-        relative = Path(folder).relative_to(raw)
-        paths += [(relative / name).as_posix() for name in names]
-    return sorted(paths)
+    paths: list[Path] = []
+
+    def note_unreadable(error: OSError) -> None:
+        paths.append(Path(error.filename))
+
+    for folder, folders, names in os.walk(raw, onerror=note_unreadable, followlinks=False):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        paths += [Path(folder) / name for name in (*names, *links)]
+    return sorted(path.relative_to(raw).as_posix() for path in paths)
+
+
+def unreadable(path: Path) -> str | None:
+    """Why there is no content to read at a path; None for a readable file, or a link to one.
+
+    Nothing is opened: a pipe would wait for ever for someone to write to it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "link to nowhere" if path.is_symlink() else "gone"
+    except OSError as error:
+        loop = error.errno == errno.ELOOP
+        return "link that leads back to itself" if loop else f"cannot be read: {error.strerror}"
+    if stat.S_ISDIR(mode):
+        # Followed, a link to a parent would never end, and DVC does not follow any.
+        return "link to a folder" if path.is_symlink() else "folder that cannot be read"
+    if not stat.S_ISREG(mode):
+        return "pipe, socket or device"
+    return None if os.access(path, os.R_OK) else "cannot be read: Permission denied"
+
+
+def printable(path: str) -> str:
+    r"""A path as text that can be written: bytes that are no UTF-8 as ÿ."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def inspect_files(raw: Path, paths: Sequence[str], workers: int) -> Iterator[Photo | Rejection]:
@@ -105,8 +140,8 @@ def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
     """Refuse photographs that no classifier can be trained on.
 
     Raises:
-        UserError: without photographs, with fewer than two classes, or where a class has none to
-            train on.
+        UserError: without photographs, with fewer than two classes, where two classes have all but
+            the same name, or where a class has none to train on.
     """
     layouts = "<class>/… or train/<class>/… and test/<class>/…"
     if not photos:
@@ -118,6 +153,14 @@ def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
         raise UserError(
             f"{raw}: only one class, {classes[0]}; two or more are needed, as {layouts}"
         )
+    look_alike: dict[str, str] = {}
+    for name in classes:
+        other = look_alike.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            raise UserError(
+                f"{raw}: classes {other} and {name} differ in case or in the encoding of accents"
+                " alone, which not every computer can tell apart; put them together"
+            )
     trained = {photo.class_ for photo in photos if photo.given in (None, "train")}
     for name in classes:
         if name not in trained:
@@ -136,6 +179,11 @@ def _has_subset_folders(paths: Sequence[str]) -> bool:
 
 def _inspect_file(raw: Path, path: str, depth: int) -> Photo | Rejection:
     *folders, name = path.split("/")
+    if printable(path) != path:
+        return Rejection(printable(path), "name is not UTF-8")
+    problem = unreadable(raw / path)
+    if problem:
+        return Rejection(path, problem)
     if any(part.startswith(".") for part in (*folders, name)):
         return Rejection(path, "hidden file")
     if len(folders) <= depth:

@@ -6,14 +6,16 @@ No stage of the DAG: it has to come before DVC looks at any of them.
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from dvc.repo import Repo
 
 from ballast.dvc_cache import damaged_objects, files_holding, object_path
+from ballast.dvc_ignore import with_ignored
 from ballast.errors import one_line_errors
-from ballast.files import read_text
-from ballast.inventory import list_files
+from ballast.files import read_text, write_bytes
+from ballast.inventory import list_files, printable, unreadable
 from ballast.params import parse_params
 
 
@@ -22,8 +24,20 @@ def main() -> None:
     params = parse_params(read_text(Path("params.yaml")))
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is in order; {len(files)} files in {params.data.raw}")
+    ignore_unreadable(Path(params.data.raw), files)
     with Repo() as repo:
         clear_damage(repo)
+
+
+def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:
+    """Keep DVC away from what is no readable file with a name in UTF-8; split rejects it."""
+    odd = [path for path in files if printable(path) != path or unreadable(raw / path)]
+    path = Path(".dvcignore")
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    after = with_ignored(before, [(raw / name).as_posix() for name in odd])
+    if after != before:
+        write_bytes(path, after.encode())
+        print(f".dvcignore: now names {len(odd)} files of {raw} that DVC cannot read")
 
 
 def clear_damage(repo: Repo) -> None:

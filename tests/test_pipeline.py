@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -166,6 +167,25 @@ def test_damage_in_the_cache_is_noticed_and_mended(reproduced: Project) -> None:
         reproduced.repro()
         assert (reproduced.folder / path).read_bytes() == whole
         assert reproduced.read("dvc.lock") == lock
+
+
+def test_what_dvc_cannot_read_is_rejected_and_stops_nothing(project: Project) -> None:
+    project.dvc("config", "--local", "core.no_scm", "true")
+    folder = project.folder / "data/raw/one"
+    os.mkfifo(folder / "pipe.png")
+    (folder / "gone.png").symlink_to("nowhere.png")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff.png")).touch()
+    assert "now names 3 files" in project.stage("check").stdout
+    project.dvc("repro", "split")
+    assert project.read("outputs/rejected.csv").splitlines()[1:] == [
+        "one/\\xff.png,name is not UTF-8",
+        "one/gone.png,link to nowhere",
+        'one/pipe.png,"pipe, socket or device"',
+    ]
+    (folder / "gone.png").unlink()
+    project.stage("check")
+    project.dvc("repro", "split")
+    assert "gone.png" not in project.read("outputs/rejected.csv"), "split ran again"
 
 
 def test_experiments_are_compared_class_by_class(reproduced: Project, tmp_path: Path) -> None:

@@ -1,10 +1,17 @@
 """The inventory: every file is a photograph or is rejected with a reason."""
 
+import multiprocessing
 import os
+import socket
+import tempfile
+import unicodedata
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ballast.errors import UserError
 from ballast.inventory import (
@@ -13,6 +20,7 @@ from ballast.inventory import (
     check_classes,
     inspect_files,
     list_files,
+    printable,
     sort_out,
 )
 
@@ -101,6 +109,125 @@ def test_what_is_no_photograph_is_rejected_with_a_reason(raw: Path) -> None:
     }
 
 
+def test_what_is_no_file_is_rejected_unopened(raw: Path) -> None:
+    os.mkfifo(raw / "zero" / "pipe.png")  # opening it would wait for ever
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(os.path.relpath(raw / "zero" / "socket.png"))
+    (raw / "zero" / "device.png").symlink_to("/dev/zero")
+    (raw / "zero" / "gone.png").symlink_to("nowhere.png")
+    (raw / "zero" / "loop.png").symlink_to("loop.png")
+    (raw / "zero" / "parent").symlink_to("..")
+    (raw / "linked class").symlink_to("zero")
+    photos, rejections = inventory(raw)
+    assert len(photos) == 5
+    assert dict(rejections) == {
+        "linked class": "link to a folder",
+        "zero/device.png": "pipe, socket or device",
+        "zero/gone.png": "link to nowhere",
+        "zero/loop.png": "link that leads back to itself",
+        "zero/parent": "link to a folder",
+        "zero/pipe.png": "pipe, socket or device",
+        "zero/socket.png": "pipe, socket or device",
+    }
+
+
+def test_a_link_to_a_file_counts_by_its_content(raw: Path, tmp_path: Path) -> None:
+    data = (raw / "zero" / "000.png").read_bytes() + b"more"
+    (tmp_path / "elsewhere.png").write_bytes(data)
+    (raw / "zero" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    photos, _ = inventory(raw)
+    digests = {photo.path: photo.sha256 for photo in photos}
+    assert digests["zero/link.png"] == sha256(data).hexdigest()
+
+
+NAMES = [
+    " a .png",
+    "-rf.png",
+    "a\nb.png",
+    "\"a\", 'b'.png",
+    "=1+1.png",
+    "Ä.png",
+    "ä" * 125 + ".png",
+    "no extension",
+    "a\\b.png",
+    unicodedata.normalize("NFC", "é.png"),
+    unicodedata.normalize("NFD", "é.png"),
+    "case.png",
+    "CASE.png",
+]
+
+
+def test_names_of_all_kinds_are_kept_as_they_are(raw: Path) -> None:
+    data = (raw / "zero" / "000.png").read_bytes()
+    for number, name in enumerate(NAMES):
+        (raw / "one" / name).write_bytes(data + bytes([number]))
+    photos, rejections = inventory(raw)
+    assert {f"one/{name}" for name in NAMES} <= {photo.path for photo in photos}
+    assert rejections == []
+
+
+def test_a_name_that_is_no_utf_8_is_rejected_and_told_by_its_bytes(raw: Path) -> None:
+    data = (raw / "zero" / "000.png").read_bytes()
+    Path(os.fsdecode(os.fsencode(raw) + b"/one/\xff.png")).write_bytes(data)
+    assert inventory(raw)[1] == [Rejection("one/\\xff.png", "name is not UTF-8")]
+
+
+def as_nobody(raw: Path) -> list[Rejection]:
+    if os.getuid() == 0:  # whom no permission keeps out
+        os.setuid(65534)
+    return inventory(raw)[1]
+
+
+def test_what_may_not_be_read_is_rejected(write_digits: Callable[..., None]) -> None:
+    # Not below pytest's own folder, which is closed to others.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        raw = Path(folder) / "raw"
+        write_digits(raw, zero=3, one=2)
+        (raw / "zero" / "000.png").chmod(0)
+        (raw / "one").chmod(0)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            rejections = pool.apply(as_nobody, (raw,))
+        (raw / "one").chmod(0o755)
+    assert rejections == [
+        Rejection("one", "folder that cannot be read"),
+        Rejection("zero/000.png", "cannot be read: Permission denied"),
+    ]
+
+
+@given(
+    tree=st.lists(
+        st.tuples(
+            st.lists(
+                st.text("ab.é\udcff", min_size=1, max_size=3).filter(lambda n: n.strip(".")),
+                min_size=1,
+                max_size=3,
+            ),
+            st.booleans(),
+        ),
+        max_size=8,
+    )
+)
+def test_photographs_and_rejections_account_for_every_file(
+    digits: dict[str, list[bytes]], tree: list[tuple[list[str], bool]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder) / "raw"
+        raw.mkdir()
+        for names, readable in tree:
+            path = raw.joinpath(*names)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(digits["one"][0] if readable else b"<html>")
+            except (FileExistsError, IsADirectoryError, NotADirectoryError):
+                continue
+        photos, rejections = inventory(raw)
+        told = [photo.path for photo in photos] + [rejection.path for rejection in rejections]
+        files = [path for path in raw.rglob("*") if not path.is_dir()]
+        there = [printable(path.relative_to(raw).as_posix()) for path in files]
+        assert sorted(told) == sorted(there)
+
+
 def test_every_file_is_accounted_for_in_the_order_of_paths(raw: Path) -> None:
     (raw / "zero" / "broken.jpg").write_bytes(b"\xff\xd8broken")
     files = list_files(raw)
@@ -123,6 +250,7 @@ def photo(class_: str, given: str | None = None) -> Photo:
     [
         ([], "no images; put JPEG"),
         ([photo("dog")], "only one class, dog"),
+        ([photo("Dog"), photo("dog")], "classes Dog and dog differ in case"),
         ([photo("dog", "train"), photo("cat", "test")], "class cat has no image below train/"),
     ],
 )
