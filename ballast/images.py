@@ -1,22 +1,38 @@
 """Photographs as upright RGB images."""
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ballast.errors import UserError
 
 # Pillow's names. JPEG covers the multi-picture files (MPO) of phones: the first picture counts.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+# A progressive JPEG goes over all its pixels in every scan. Encoders make 10 scans or so; a file
+# that asks for thousands takes minutes.
+USUAL_SCANS = 10
+# Rows of grey converted at a time: floats of a whole image would need 8 times its memory.
+ROWS = 256
 
 
 class ImageError(UserError):
     """The bytes are no image that can be read; the message is the reason."""
 
 
-def decode_image(data: bytes) -> Image.Image:
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keep Pillow's warnings of doubtful metadata off the terminal; what matters is an error."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+def decode_image(data: bytes, max_megapixels: float | None = None) -> Image.Image:
     """Decode an image as a person sees it.
 
     EXIF rotation is applied, transparency is laid on white, 16-bit values are scaled to 8 bits
@@ -24,23 +40,26 @@ def decode_image(data: bytes) -> Image.Image:
 
     Args:
         data: the whole file: JPEG, PNG, WebP, BMP, GIF or TIFF of any mode that Pillow reads.
+        max_megapixels: the most that is decoded; None for files that have passed before.
 
     Returns:
         An image of mode RGB.
 
     Raises:
-        ImageError: where the bytes are empty, truncated or no such image.
+        ImageError: where the bytes are empty, truncated, too costly to decode or no such image.
     """
     if not data:
         raise ImageError("empty file")
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            if max_megapixels:
+                _check_cost(image, data, max_megapixels)
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:
         raise ImageError("not a JPEG, PNG, WebP, BMP, GIF or TIFF image") from None
     except Image.DecompressionBombError:
-        raise ImageError("more pixels than can be safely decoded") from None
+        raise ImageError("more megapixels than data.max_megapixels in params.yaml") from None
     # Pillow's decoders raise all of these on broken files; its fuzzers' issues list them.
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
         raise ImageError(f"broken image: {' '.join(str(error).split())}") from None
@@ -66,20 +85,35 @@ def image_array(data: bytes, size: int) -> NDArray[np.uint8]:
     return np.asarray(resize_image(decode_image(data), size), dtype=np.uint8)
 
 
+def _check_cost(image: ImageFile.ImageFile, data: bytes, max_megapixels: float) -> None:
+    megapixels = image.width * image.height / 1e6
+    if megapixels > max_megapixels:
+        raise ImageError(
+            f"{megapixels:.3g} megapixels, more than data.max_megapixels in params.yaml"
+        )
+    scans = data.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
+    if megapixels * scans > max_megapixels * USUAL_SCANS:
+        raise ImageError(f"JPEG of {scans} scans, which would take too long to decode")
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _deep_grey_to_rgb(image)
     if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        white = Image.new("RGB", rgba.size, "white")
+        white.paste(rgba, mask=rgba)
+        return white
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
     """Grey of 16 or more bits: Pillow's own convert() would clip it to white."""
-    values = np.asarray(image, dtype=np.float64)
+    values = np.asarray(image)
     unit_floats = image.mode == "F" and values.max(initial=0.0) <= 1.0
     white = 1.0 if unit_floats else 255.0 if image.mode == "F" else 65535.0
-    grey = np.clip(np.rint(np.nan_to_num(values) * (255.0 / white)), 0, 255).astype(np.uint8)
+    grey = np.empty(values.shape, dtype=np.uint8)
+    for start in range(0, len(values), ROWS):
+        rows = np.nan_to_num(values[start : start + ROWS].astype(np.float64))
+        grey[start : start + ROWS] = np.clip(np.rint(rows * (255.0 / white)), 0, 255)
     return Image.fromarray(grey).convert("RGB")

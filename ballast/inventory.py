@@ -92,7 +92,9 @@ def printable(path: str) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def inspect_files(raw: Path, paths: Sequence[str], workers: int) -> Iterator[Photo | Rejection]:
+def inspect_files(
+    raw: Path, paths: Sequence[str], max_megapixels: float, workers: int
+) -> Iterator[Photo | Rejection]:
     """Read and decode every file, several at a time.
 
     The layout is <class>/… or, where the folders at the top are named train, test and val, with
@@ -101,6 +103,7 @@ def inspect_files(raw: Path, paths: Sequence[str], workers: int) -> Iterator[Pho
     Args:
         raw: the folder that the paths are relative to.
         paths: as list_files gives them.
+        max_megapixels: larger images are rejected.
         workers: files at a time.
 
     Yields:
@@ -109,7 +112,7 @@ def inspect_files(raw: Path, paths: Sequence[str], workers: int) -> Iterator[Pho
     depth = 1 if _has_subset_folders(paths) else 0
     # Threads: Pillow's decoders and hashlib release Python's lock, and a thread starts at once.
     parallel = Parallel(n_jobs=workers, backend="threading", return_as="generator")
-    yield from parallel(delayed(_inspect_file)(raw, path, depth) for path in paths)
+    yield from parallel(delayed(_inspect_file)(raw, path, depth, max_megapixels) for path in paths)
 
 
 def sort_out(results: Iterable[Photo | Rejection]) -> tuple[list[Photo], list[Rejection]]:
@@ -177,7 +180,7 @@ def _has_subset_folders(paths: Sequence[str]) -> bool:
     )
 
 
-def _inspect_file(raw: Path, path: str, depth: int) -> Photo | Rejection:
+def _inspect_file(raw: Path, path: str, depth: int, max_megapixels: float) -> Photo | Rejection:
     *folders, name = path.split("/")
     if printable(path) != path:
         return Rejection(printable(path), "name is not UTF-8")
@@ -190,7 +193,7 @@ def _inspect_file(raw: Path, path: str, depth: int) -> Photo | Rejection:
         return Rejection(path, "not in a class folder")
     try:
         data = (raw / path).read_bytes()
-        width, height = decode_image(data).size
+        width, height = decode_image(data, max_megapixels).size
     except ImageError as error:
         return Rejection(path, str(error))
     except OSError as error:

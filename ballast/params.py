@@ -23,6 +23,8 @@ class Data(Section):
     """Which photographs to read, and the side in pixels to which they are resized."""
 
     raw: Name
+    # Pillow refuses images of more than 178 by itself, and warns from 89.
+    max_megapixels: float = Field(gt=0, le=89)
     image_size: int = Field(ge=16, le=512)
 
 

@@ -155,7 +155,7 @@ def measure(
 
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     """The manifest's rows of one seed and fold."""
-    photos, _ = sort_out(inspect_files(raw, list_files(raw), workers=1))
+    photos, _ = sort_out(inspect_files(raw, list_files(raw), params.data.max_megapixels, workers=1))
     check_classes(raw, photos)
     if folds and any(photo.given == "test" for photo in photos):
         # The test folder stays shut: its share of the folds comes out of the rest.

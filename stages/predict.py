@@ -13,7 +13,7 @@ from ballast.backend import make_deterministic
 from ballast.errors import UserError, one_line_errors
 from ballast.files import read_json, read_text
 from ballast.image_sets import load_images
-from ballast.images import ImageError, image_array
+from ballast.images import ImageError, decode_image, resize_image, without_warnings
 from ballast.inference import input_size, load_model, predict
 from ballast.inventory import list_files
 from ballast.manifest import read_manifest, subset_rows
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> None:
     params = parse_params(read_text(Path("params.yaml")))
     make_deterministic(params.seed, params.train.threads)
     if paths:
-        predict_paths(paths)
+        with without_warnings():
+            predict_paths(paths, params.data.max_megapixels)
     else:
         predict_test_set(params)
 
@@ -52,7 +53,7 @@ def predict_test_set(params: Params) -> None:
     print(f"{len(rows)} test photographs predicted")
 
 
-def predict_paths(paths: Sequence[Path]) -> None:
+def predict_paths(paths: Sequence[Path], max_megapixels: float) -> None:
     """Print a table of predictions; name the files that are no images on stderr.
 
     Raises:
@@ -62,7 +63,8 @@ def predict_paths(paths: Sequence[Path]) -> None:
     names, pixels = [], []
     for path in _files(paths):
         try:
-            pixels.append(image_array(path.read_bytes(), input_size(model)))
+            image = decode_image(path.read_bytes(), max_megapixels)
+            pixels.append(np.asarray(resize_image(image, input_size(model))))
             names.append(str(path))
         except ImageError as error:
             print(f"WARNING: {path}: {error}", file=sys.stderr)

@@ -10,6 +10,7 @@ from ballast.counts import count_classes, thin_classes
 from ballast.errors import one_line_errors
 from ballast.files import read_text, write_csv
 from ballast.folds import split_photos
+from ballast.images import without_warnings
 from ballast.inventory import check_classes, inspect_files, list_files, sort_out
 from ballast.manifest import write_manifest
 from ballast.params import parse_params
@@ -20,9 +21,11 @@ def main() -> None:
     params = parse_params(read_text(Path("params.yaml")))
     raw = Path(params.data.raw)
     files = list_files(raw)
-    results = inspect_files(raw, files, params.runtime.workers or cpu_count())
-    progress = tqdm(results, total=len(files), desc="photographs", disable=None)
-    photos, rejections = sort_out(progress)
+    workers = params.runtime.workers or cpu_count()
+    with without_warnings():
+        results = inspect_files(raw, files, params.data.max_megapixels, workers)
+        progress = tqdm(results, total=len(files), desc="photographs", disable=None)
+        photos, rejections = sort_out(progress)
     check_classes(raw, photos)
     split = params.split
     rows = split_photos(photos, split.folds, split.fold, split.val, params.seed)

@@ -1,6 +1,7 @@
 """Any image that people have comes out as the upright RGB image that they see."""
 
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from ballast.images import ImageError, decode_image, image_array, resize_image
+from ballast.images import (
+    ImageError,
+    decode_image,
+    image_array,
+    resize_image,
+    without_warnings,
+)
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -146,6 +153,39 @@ def test_damage_is_an_image_error_or_an_image_never_another_exception(
         except ImageError:
             continue
         assert image.mode == "RGB"
+
+
+def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
+    data = saved(Image.new("1", (3000, 2000)), "PNG")
+    assert decode_image(data, max_megapixels=6).size == (3000, 2000)
+    with pytest.raises(ImageError, match=r"6 megapixels, more than data\.max_megapixels"):
+        decode_image(data[:60], max_megapixels=5.9)
+
+
+@pytest.mark.parametrize("side", [20_000, 65_000])
+def test_a_bomb_is_refused(side: int) -> None:
+    # A few bytes that say that they are 0.4 or 4 thousand megapixels.
+    data = bytearray(saved(Image.new("1", (8, 8)), "BMP"))
+    data[18:26] = side.to_bytes(4, "little") * 2
+    with without_warnings(), pytest.raises(ImageError, match=r"data\.max_megapixels"):
+        decode_image(bytes(data), max_megapixels=30)
+
+
+def test_a_jpeg_of_endless_scans_is_refused() -> None:
+    data = saved(corners(), "JPEG", progressive=True)
+    assert decode_image(data, max_megapixels=1).size == (40, 20)
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    bomb = data[:-2] + scan * 20_000 + data[-2:]
+    with pytest.raises(ImageError, match=r"JPEG of \d+ scans, which would take too long"):
+        decode_image(bomb, max_megapixels=1)
+
+
+def test_doubtful_metadata_is_not_told_on_the_terminal() -> None:
+    data = saved(corners(), "TIFF")
+    with warnings.catch_warnings(record=True) as told, without_warnings():
+        warnings.warn_explicit("Corrupt EXIF data", UserWarning, "TiffImagePlugin.py", 1, "PIL.x")
+        decode_image(data)
+    assert told == []
 
 
 def test_resizing_keeps_the_whole_picture() -> None:

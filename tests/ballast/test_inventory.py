@@ -26,7 +26,7 @@ from ballast.inventory import (
 
 
 def inventory(raw: Path) -> tuple[list[Photo], list[Rejection]]:
-    return sort_out(inspect_files(raw, list_files(raw), workers=2))
+    return sort_out(inspect_files(raw, list_files(raw), 25, workers=2))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_ready_made_split(tmp_path: Path, write_digits: Callable[..., None], v
     write_digits(tmp_path / "train2", one=3)
     (tmp_path / "train2" / "one").rename(tmp_path / "train" / "one")
     (tmp_path / "train2").rmdir()
-    results = list(inspect_files(tmp_path, list_files(tmp_path), workers=1))
+    results = list(inspect_files(tmp_path, list_files(tmp_path), 25, workers=1))
     given = {
         photo.path: (photo.class_, photo.given) for photo in results if isinstance(photo, Photo)
     }
@@ -231,7 +231,7 @@ def test_photographs_and_rejections_account_for_every_file(
 def test_every_file_is_accounted_for_in_the_order_of_paths(raw: Path) -> None:
     (raw / "zero" / "broken.jpg").write_bytes(b"\xff\xd8broken")
     files = list_files(raw)
-    assert [result.path for result in inspect_files(raw, files, workers=3)] == files
+    assert [result.path for result in inspect_files(raw, files, 25, workers=3)] == files
     assert files == sorted(files)
     assert len(files) == sum(len(names) for _, _, names in os.walk(raw))
 

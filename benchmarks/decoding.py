@@ -1,0 +1,119 @@
+"""Measure what the costliest image that is let in takes: time and memory by kind of file.
+
+    python -m benchmarks.decoding                     data.max_megapixels of params.yaml
+    python -m benchmarks.decoding --megapixels 50
+
+Writes noise of that size in each kind, and decodes each --repeats times in processes of their own.
+Prints the median of the seconds, and the most memory that decoding added.
+"""
+
+import argparse
+import io
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tabulate import tabulate
+
+from ballast.files import read_text
+from ballast.images import decode_image
+from ballast.params import parse_params
+
+TURNED = Image.Exif()
+TURNED[0x0112] = 6
+# Kind: Pillow's format, mode and options.
+KINDS: dict[str, tuple[str, str, dict[str, object]]] = {
+    "JPEG": ("JPEG", "RGB", {}),
+    "JPEG, progressive": ("JPEG", "RGB", {"progressive": True}),
+    "JPEG, CMYK": ("JPEG", "CMYK", {}),
+    "JPEG, turned by EXIF": ("JPEG", "RGB", {"exif": TURNED.tobytes()}),
+    "PNG": ("PNG", "RGB", {"compress_level": 1}),
+    "PNG, transparent": ("PNG", "RGBA", {"compress_level": 1}),
+    "PNG, 16 bits": ("PNG", "I;16", {"compress_level": 1}),
+    "PNG, palette": ("PNG", "P", {"compress_level": 1}),
+    "WebP": ("WEBP", "RGB", {"method": 0}),
+    "GIF": ("GIF", "P", {}),
+    "TIFF, LZW": ("TIFF", "RGB", {"compression": "tiff_lzw"}),
+    "TIFF, floats": ("TIFF", "F", {}),
+}
+
+
+def main() -> None:
+    """Run what the command line asks for, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--megapixels", type=float)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--decode", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    shipped = parse_params(read_text(Path("params.yaml"))).data.max_megapixels
+    megapixels = arguments.megapixels or shipped
+    if arguments.decode:
+        print(*decode(arguments.decode, megapixels))
+        return
+
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in KINDS:
+            path = Path(folder) / "image"
+            path.write_bytes(noise(kind, megapixels))
+            command = [sys.executable, "-m", "benchmarks.decoding", "--decode", str(path)]
+            command += ["--megapixels", str(megapixels)]
+            costs = []
+            for _ in range(arguments.repeats):
+                said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                costs.append([float(word) for word in said.split()])
+            seconds, mebibytes = zip(*costs, strict=True)
+            size = path.stat().st_size / 2**20
+            rows.append([kind, size, statistics.median(seconds), max(mebibytes)])
+    headers = [f"{megapixels:g} megapixels", "file MiB", "median s", "memory MiB"]
+    formats = ("", ".0f", ".2f", ".0f")
+    print(tabulate(rows, headers=headers, floatfmt=formats, tablefmt="github"))
+
+
+def noise(kind: str, megapixels: float) -> bytes:
+    """A square image file of random pixels."""
+    format_, mode, options = KINDS[kind]
+    side = int((megapixels * 1e6) ** 0.5)
+    pixels = np.random.default_rng(1).integers(0, 256, (side // 10, side // 10, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).resize((side, side))
+    if mode == "RGBA":
+        image.putalpha(128)
+    elif mode == "I;16":
+        image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
+    else:
+        image = image.convert(mode)
+    file = io.BytesIO()
+    image.save(file, format_, **options)
+    return file.getvalue()
+
+
+def decode(path: Path, megapixels: float) -> tuple[float, float]:
+    """Decode once.
+
+    Returns:
+        Seconds, and by how many MiB the process's greatest memory grew.
+    """
+    data = path.read_bytes()
+    before = _most_memory()
+    started = time.perf_counter()
+    decode_image(data, megapixels)
+    seconds = time.perf_counter() - started
+    return seconds, _most_memory() - before
+
+
+def _most_memory() -> float:
+    """In MiB. From Linux's /proc, since getrusage counts the parent's memory, too."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
