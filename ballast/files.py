@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,12 +26,47 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: not UTF-8 text") from None
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Write to a file or folder.
+
+    Raises:
+        UserError: where it cannot be written: no space, no permission, a file in a folder's place.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where there is none yet."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder and all in it, where there is one."""
+    with writing(path):
+        if path.exists():
+            shutil.rmtree(path)
+
+
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: under a temporary name first, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file whole or not at all: under a temporary name first, then renamed.
+
+    Raises:
+        UserError: as writing does; nothing is left then.
+    """
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with writing(path):
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager

@@ -1,19 +1,18 @@
-"""What lies in a folder of photographs: the images, their classes, and what is none."""
+"""The photographs of a folder and their classes, and what is none."""
 
-import errno
 import hashlib
-import os
-import stat
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from joblib import Parallel, delayed
-
+from ballast.copies import perceptual_hashes
 from ballast.errors import UserError
-from ballast.images import ImageError, decode_image
+from ballast.folders import printable, unreadable
+from ballast.images import ImageError, decode_image, without_warnings
 from ballast.manifest import Subset
+from ballast.parallel import each
 
 # Names that people give the folders of a ready-made split.
 SUBSET_FOLDERS: dict[str, Subset] = {
@@ -23,6 +22,8 @@ SUBSET_FOLDERS: dict[str, Subset] = {
     "validation": "val",
     "test": "test",
 }
+# Of copies, the one that is held out furthest from training is kept.
+HELD_OUT: tuple[Subset | None, ...] = ("test", "val", "train", None)
 
 
 class Photo(NamedTuple):
@@ -34,6 +35,7 @@ class Photo(NamedTuple):
     sha256: str
     width: int
     height: int
+    hashes: bytes = b""  # as perceptual_hashes returns them; empty where nobody asked
 
 
 class Rejection(NamedTuple):
@@ -43,57 +45,8 @@ class Rejection(NamedTuple):
     reason: str
 
 
-def list_files(raw: Path) -> list[str]:
-    """Everything below `raw` that is no folder to look into, as POSIX paths relative to it, sorted.
-
-    That is every file, and every pipe, device, link to a folder, and folder that cannot be read.
-    Bytes of a name that are no UTF-8 come as Python's surrogate escapes.
-
-    Raises:
-        UserError: where `raw` is no folder.
-    """
-    if not raw.is_dir():
-        raise UserError(
-            f"params.yaml: data.raw: no such folder: {raw}; name one that holds a folder a class"
-        )
-    paths: list[Path] = []
-
-    def note_unreadable(error: OSError) -> None:
-        paths.append(Path(error.filename))
-
-    for folder, folders, names in os.walk(raw, onerror=note_unreadable, followlinks=False):
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        paths += [Path(folder) / name for name in (*names, *links)]
-    return sorted(path.relative_to(raw).as_posix() for path in paths)
-
-
-def unreadable(path: Path) -> str | None:
-    """Why there is no content to read at a path; None for a readable file, or a link to one.
-
-    Nothing is opened: a pipe would wait for ever for someone to write to it.
-    """
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return "link to nowhere" if path.is_symlink() else "gone"
-    except OSError as error:
-        loop = error.errno == errno.ELOOP
-        return "link that leads back to itself" if loop else f"cannot be read: {error.strerror}"
-    if stat.S_ISDIR(mode):
-        # Followed, a link to a parent would never end, and DVC does not follow any.
-        return "link to a folder" if path.is_symlink() else "folder that cannot be read"
-    if not stat.S_ISREG(mode):
-        return "pipe, socket or device"
-    return None if os.access(path, os.R_OK) else "cannot be read: Permission denied"
-
-
-def printable(path: str) -> str:
-    r"""A path as text that can be written: bytes that are no UTF-8 as ÿ."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def inspect_files(
-    raw: Path, paths: Sequence[str], max_megapixels: float, workers: int
+    raw: Path, paths: Sequence[str], max_megapixels: float, workers: int, *, hashes: bool = True
 ) -> Iterator[Photo | Rejection]:
     """Read and decode every file, several at a time.
 
@@ -105,38 +58,79 @@ def inspect_files(
         paths: as list_files gives them.
         max_megapixels: larger images are rejected.
         workers: files at a time.
+        hashes: whether perceptual hashes are wanted.
 
     Yields:
         One result a path, in the order of `paths`.
+
+    Raises:
+        UserError: naming a file that ends the process or is more than the memory can hold.
     """
     depth = 1 if _has_subset_folders(paths) else 0
-    # Threads: Pillow's decoders and hashlib release Python's lock, and a thread starts at once.
-    parallel = Parallel(n_jobs=workers, backend="threading", return_as="generator")
-    yield from parallel(delayed(_inspect_file)(raw, path, depth, max_megapixels) for path in paths)
+    inspect = partial(inspect_file, raw, depth, max_megapixels, hashes)
+    yield from each(inspect, paths, workers, lambda path: str(raw / path))
 
 
-def sort_out(results: Iterable[Photo | Rejection]) -> tuple[list[Photo], list[Rejection]]:
-    """Part photographs from rejections; of byte-identical files of one class keep the first.
+def inspect_file(
+    raw: Path, depth: int, max_megapixels: float, hashes: bool, path: str
+) -> Photo | Rejection:
+    """Read and decode one file, as inspect_files does; `depth` folders lie above its class."""
+    *folders, name = path.split("/")
+    if printable(path) != path:
+        return Rejection(printable(path), "name is not UTF-8")
+    problem = unreadable(raw / path)
+    if problem:
+        return Rejection(path, problem)
+    if any(part.startswith(".") for part in (*folders, name)):
+        return Rejection(path, "hidden file")
+    if len(folders) <= depth:
+        return Rejection(path, "not in a class folder")
+    try:
+        data = (raw / path).read_bytes()
+        with without_warnings():
+            image = decode_image(data, max_megapixels)
+    except ImageError as error:
+        return Rejection(path, str(error))
+    except OSError as error:
+        return Rejection(path, f"cannot be read: {error.strerror}")
+    except MemoryError:
+        raise UserError(
+            f"{raw / path}: not enough memory to decode it; lower data.max_megapixels or"
+            " runtime.workers in params.yaml"
+        ) from None
+    return Photo(
+        path,
+        folders[depth],
+        SUBSET_FOLDERS[folders[0]] if depth else None,
+        hashlib.sha256(data).hexdigest(),
+        *image.size,
+        perceptual_hashes(image) if hashes else b"",
+    )
+
+
+def sort_out(
+    results: Sequence[Photo | Rejection],
+) -> tuple[list[Photo], list[tuple[Photo, Photo]], list[Rejection]]:
+    """Part photographs from rejections; of byte-identical files of one class keep one.
+
+    It is one of test where there is one, else of val, and the first of those by its path.
 
     Args:
-        results: in the order of their paths.
+        results: of all files.
 
     Returns:
-        The photographs, and the rejections sorted by path.
+        The photographs; those left out for having the same bytes, each with the one kept; and the
+        rejections. Each is sorted by path.
     """
-    first: dict[tuple[str, str], str] = {}
-    photos: list[Photo] = []
-    rejections: list[Rejection] = []
-    for result in results:
-        if isinstance(result, Rejection):
-            rejections.append(result)
-            continue
-        original = first.setdefault((result.class_, result.sha256), result.path)
-        if original == result.path:
-            photos.append(result)
-        else:
-            rejections.append(Rejection(result.path, f"same bytes as {original}"))
-    return photos, sorted(rejections)
+    photos = [result for result in results if isinstance(result, Photo)]
+    first: dict[tuple[str, str], Photo] = {}
+    twins = []
+    for photo in sorted(photos, key=lambda photo: (HELD_OUT.index(photo.given), photo.path)):
+        original = first.setdefault((photo.class_, photo.sha256), photo)
+        if original is not photo:
+            twins.append((photo, original))
+    rejections = [result for result in results if isinstance(result, Rejection)]
+    return sorted(first.values()), sorted(twins), sorted(rejections)
 
 
 def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
@@ -178,25 +172,3 @@ def _has_subset_folders(paths: Sequence[str]) -> bool:
     return tops <= set(SUBSET_FOLDERS) and any(
         folders[0] == "train" and len(folders) > 2 for folders in parts
     )
-
-
-def _inspect_file(raw: Path, path: str, depth: int, max_megapixels: float) -> Photo | Rejection:
-    *folders, name = path.split("/")
-    if printable(path) != path:
-        return Rejection(printable(path), "name is not UTF-8")
-    problem = unreadable(raw / path)
-    if problem:
-        return Rejection(path, problem)
-    if any(part.startswith(".") for part in (*folders, name)):
-        return Rejection(path, "hidden file")
-    if len(folders) <= depth:
-        return Rejection(path, "not in a class folder")
-    try:
-        data = (raw / path).read_bytes()
-        width, height = decode_image(data, max_megapixels).size
-    except ImageError as error:
-        return Rejection(path, str(error))
-    except OSError as error:
-        return Rejection(path, f"cannot be read: {error.strerror}")
-    given = SUBSET_FOLDERS[folders[0]] if depth else None
-    return Photo(path, folders[depth], given, hashlib.sha256(data).hexdigest(), width, height)

@@ -1,5 +1,6 @@
 """The schema of params.yaml: every knob, its type and its range."""
 
+import re
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
@@ -9,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from ballast.errors import UserError
 
+Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
@@ -34,6 +36,10 @@ class Split(Section):
     folds: int = Field(ge=2, le=1000)
     fold: int = Field(ge=0)
     val: float = Field(ge=0, lt=1)
+    group: Name | None = Field(description="a regular expression, or a .csv file in data.raw")
+    near_duplicates: int | None = Field(ge=0, le=64, description="bits of 256")
+    label_conflicts: Policy
+    leakage: Policy
 
 
 class Augment(Section):
@@ -131,7 +137,17 @@ def parse_params(text: str) -> Params:
             f"params.yaml: split.fold: {params.split.fold} must be below split.folds,"
             f" which is {params.split.folds}"
         )
+    _check_pattern(params.split.group)
     return params
+
+
+def _check_pattern(group: str | None) -> None:
+    try:
+        re.compile(group or "")
+    except re.error as error:
+        raise UserError(
+            f"params.yaml: split.group: {group!r} is no regular expression: {error}"
+        ) from None
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -23,15 +23,17 @@ from tabulate import tabulate
 from ballast.class_weights import class_weights
 from ballast.counts import count_classes, train_counts
 from ballast.files import read_text
+from ballast.folders import list_files
 from ballast.folds import split_photos
 from ballast.image_sets import ImageSet, load_images
 from ballast.images import image_array
-from ballast.inventory import check_classes, inspect_files, list_files, sort_out
+from ballast.inventory import check_classes, inspect_files, sort_out
 from ballast.manifest import Row, class_names, read_image, subset_rows
 from ballast.metrics import compute_metrics
 from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
 from ballast.params import Params, Strategy, parse_params
 from ballast.predictions import Predictions
+from stages.split import find_groups
 
 HEADLINES = ("balanced_accuracy", "worst_class_recall", "accuracy")
 
@@ -155,12 +157,15 @@ def measure(
 
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     """The manifest's rows of one seed and fold."""
-    photos, _ = sort_out(inspect_files(raw, list_files(raw), params.data.max_megapixels, workers=1))
+    found = inspect_files(raw, list_files(raw), params.data.max_megapixels, workers=1)
+    photos, *_ = sort_out([*found])
     check_classes(raw, photos)
     if folds and any(photo.given == "test" for photo in photos):
         # The test folder stays shut: its share of the folds comes out of the rest.
         photos = [p._replace(given=None) for p in photos if p.given != "test"]
-    return split_photos(photos, folds or params.split.folds, run.fold, params.split.val, run.seed)
+    groups = [member.group for member in find_groups(raw, params, photos)]
+    count, val = folds or params.split.folds, params.split.val
+    return split_photos(photos, groups, count, run.fold, val, run.seed)
 
 
 def training_images(

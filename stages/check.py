@@ -15,7 +15,7 @@ from ballast.dvc_cache import damaged_objects, files_holding, object_path
 from ballast.dvc_ignore import with_ignored
 from ballast.errors import one_line_errors
 from ballast.files import read_text, write_bytes
-from ballast.inventory import list_files, printable, unreadable
+from ballast.folders import list_files, printable, unreadable
 from ballast.params import parse_params
 
 

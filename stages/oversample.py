@@ -1,17 +1,16 @@
 """Make the training images: every training photograph, and as many variants as it takes."""
 
 import hashlib
-import shutil
 from collections import Counter
-from itertools import chain
+from functools import partial
 from pathlib import Path
 
-from joblib import Parallel, cpu_count, delayed
+from joblib import cpu_count
 from tqdm import tqdm
 
 from ballast.counts import train_counts
 from ballast.errors import one_line_errors
-from ballast.files import read_json, read_text
+from ballast.files import make_folder, read_json, read_text, remove_folder, writing
 from ballast.manifest import (
     AugmentedRow,
     Row,
@@ -21,7 +20,8 @@ from ballast.manifest import (
     write_augmented,
 )
 from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
-from ballast.params import parse_params
+from ballast.parallel import each
+from ballast.params import Params, parse_params
 
 
 def main() -> None:
@@ -34,40 +34,37 @@ def main() -> None:
 
     # Made beside the real folder and swapped in whole: no file of an earlier run stays.
     folder, fresh = Path("data/augmented"), Path("data/augmented.tmp")
-    shutil.rmtree(fresh, ignore_errors=True)
+    remove_folder(fresh)
     for name in targets:
-        (fresh / name).mkdir(parents=True)
-
-    def make(row: Row, rounds: int) -> list[AugmentedRow]:
-        images = augmented_images(
-            read_image(Path(params.data.raw), row),
-            row.sha256,
-            rounds,
-            params.seed,
-            params.data.image_size,
-            params.augment,
-        )
-        made = []
+        make_folder(fresh / name)
+    make = partial(read_and_augment, Path(params.data.raw), params)
+    workers = params.runtime.workers or cpu_count()
+    done = each(make, plan, workers, lambda planned: str(Path(params.data.raw) / planned[0].path))
+    progress = tqdm(done, total=len(plan), desc="photographs", disable=None)
+    listed = []
+    for (row, _), images in zip(plan, progress, strict=True):
         for round_, image in enumerate(images):
             path = augmented_path(row, round_)
-            (fresh / path).write_bytes(image)
+            with writing(fresh / path):
+                (fresh / path).write_bytes(image)
             sha256 = hashlib.sha256(image).hexdigest()
-            made.append(AugmentedRow(path, row.class_, row.path, round_, sha256))
-        return made
+            listed.append(AugmentedRow(path, row.class_, row.path, round_, sha256))
+    remove_folder(folder)
+    with writing(folder):
+        fresh.rename(folder)
+    write_augmented(Path("data/augmented.csv"), listed)
 
-    workers = params.runtime.workers or cpu_count()
-    done = Parallel(n_jobs=workers, backend="threading", return_as="generator_unordered")(
-        delayed(make)(row, rounds) for row, rounds in plan
-    )
-    progress = tqdm(done, total=len(plan), desc="photographs", disable=None)
-    images = list(chain.from_iterable(progress))
-    shutil.rmtree(folder, ignore_errors=True)
-    fresh.rename(folder)
-    write_augmented(Path("data/augmented.csv"), images)
-
-    made = Counter(image.class_ for image in images)
+    made = Counter(image.class_ for image in listed)
     for name in targets:
         print(f"{name}: {counts[name]} photographs, {made[name]} images")
+
+
+def read_and_augment(raw: Path, params: Params, planned: tuple[Row, int]) -> list[bytes]:
+    """Read a photograph and make its planned number of images."""
+    row, rounds = planned
+    data = read_image(raw, row)
+    size = params.data.image_size
+    return augmented_images(data, row.sha256, rounds, params.seed, size, params.augment)
 
 
 if __name__ == "__main__":

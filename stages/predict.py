@@ -12,10 +12,10 @@ from tabulate import tabulate
 from ballast.backend import make_deterministic
 from ballast.errors import UserError, one_line_errors
 from ballast.files import read_json, read_text
+from ballast.folders import list_files
 from ballast.image_sets import load_images
 from ballast.images import ImageError, decode_image, resize_image, without_warnings
 from ballast.inference import input_size, load_model, predict
-from ballast.inventory import list_files
 from ballast.manifest import read_manifest, subset_rows
 from ballast.params import Params, parse_params
 from ballast.predictions import Predictions, write_predictions

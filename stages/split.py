@@ -1,40 +1,86 @@
 """Find the photographs, reject what is none, and split them into train, val and test."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from joblib import cpu_count
 from tqdm import tqdm
 
 from ballast.counts import count_classes, thin_classes
+from ballast.data_report import data_report, refuse_fatal, report_warnings
 from ballast.errors import one_line_errors
-from ballast.files import read_text, write_csv
+from ballast.files import read_text, write_csv, write_json
+from ballast.folders import list_files
 from ballast.folds import split_photos
-from ballast.images import without_warnings
-from ballast.inventory import check_classes, inspect_files, list_files, sort_out
-from ballast.manifest import write_manifest
-from ballast.params import parse_params
+from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table
+from ballast.inventory import Photo, Rejection, check_classes, inspect_files, sort_out
+from ballast.leakage import Member, to_drop
+from ballast.manifest import Row, write_manifest
+from ballast.params import Params, parse_params
 
 
 def main() -> None:
-    """Read data.raw; write data/manifest.csv and outputs/rejected.csv."""
+    """Read data.raw; write data/manifest.csv, outputs/rejected.csv and outputs/data_report.json."""
     params = parse_params(read_text(Path("params.yaml")))
-    raw = Path(params.data.raw)
+    rows, rejected, report = split_folder(Path(params.data.raw), params)
+    write_json(Path("outputs/data_report.json"), report)
+    refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
+    write_manifest(Path("data/manifest.csv"), rows)
+    write_csv(Path("outputs/rejected.csv"), ("path", "reason"), rejected)
+
+    print(f"{len(rows)} photographs, {len(rejected)} files rejected (outputs/rejected.csv)")
+    for warning in [*report_warnings(report), *thin_classes(count_classes(rows))]:
+        print(f"WARNING: {warning}", file=sys.stderr)
+
+
+def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
+    """Read all of a folder; return the manifest's rows, what is rejected, and the data report."""
+    split = params.split
+    photos, twins, rejections = sort_out(inspect_all(raw, params))
+    check_classes(raw, photos)
+    members = find_groups(raw, params, photos)
+    dropped = to_drop(members, split.label_conflicts, split.leakage)
+    report = data_report(members, twins, rejections, dropped)
+
+    left_out = {path for path, _ in dropped}
+    kept = [member for member in members if member.photo.path not in left_out]
+    photos, groups = [member.photo for member in kept], [member.group for member in kept]
+    check_classes(raw, photos)
+    rows = split_photos(photos, groups, split.folds, split.fold, split.val, params.seed)
+    same = [Rejection(photo.path, f"same bytes as {original.path}") for photo, original in twins]
+    return rows, sorted([*rejections, *same, *dropped]), report
+
+
+def inspect_all(raw: Path, params: Params) -> list[Photo | Rejection]:
+    """Inspect every file, and show how far it is."""
     files = list_files(raw)
     workers = params.runtime.workers or cpu_count()
-    with without_warnings():
-        results = inspect_files(raw, files, params.data.max_megapixels, workers)
-        progress = tqdm(results, total=len(files), desc="photographs", disable=None)
-        photos, rejections = sort_out(progress)
-    check_classes(raw, photos)
-    split = params.split
-    rows = split_photos(photos, split.folds, split.fold, split.val, params.seed)
-    write_manifest(Path("data/manifest.csv"), rows)
-    write_csv(Path("outputs/rejected.csv"), ("path", "reason"), rejections)
+    hashes = params.split.near_duplicates is not None
+    results = inspect_files(raw, files, params.data.max_megapixels, workers, hashes=hashes)
+    progress = tqdm(results, total=len(files), desc="photographs", disable=None)
+    table = params.split.group
+    return [
+        Rejection(result.path, "holds the groups of split.group")
+        if result.path == table
+        else result
+        for result in progress
+    ]
 
-    print(f"{len(rows)} photographs, {len(rejections)} files rejected (outputs/rejected.csv)")
-    for warning in thin_classes(count_classes(rows)):
-        print(f"WARNING: {warning}", file=sys.stderr)
+
+def find_groups(raw: Path, params: Params, photos: Sequence[Photo]) -> list[Member]:
+    """Find what belongs together: near duplicates, and what split.group puts together."""
+    copies, bits = copy_sets(photos, params.split.near_duplicates)
+    paths, group = [photo.path for photo in photos], params.split.group
+    keys: Sequence[str | None] = [None] * len(photos)
+    if group and group.endswith(".csv"):
+        keys = keys_by_table(str(raw / group), read_text(raw / group), paths)
+    elif group:
+        keys = keys_by_pattern(group, paths)
+    groups = join_keys(copies, keys)
+    columns = (photos, copies.tolist(), bits.tolist(), groups.tolist())
+    return [Member(*values) for values in zip(*columns, strict=True)]
 
 
 if __name__ == "__main__":

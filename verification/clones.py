@@ -13,7 +13,7 @@ from typing import NamedTuple
 import yaml
 
 from ballast.errors import UserError
-from ballast.inventory import list_files
+from ballast.folders import list_files
 from verification.differences import Difference
 
 RAW = "data/verified"

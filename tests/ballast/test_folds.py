@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given as given_any
 from hypothesis import strategies as st
 
-from ballast.folds import split_photos
+from ballast import folds
 from ballast.inventory import Photo
 from ballast.manifest import Row, Subset
 
@@ -18,6 +18,18 @@ def photos_of(**counts: int) -> list[Photo]:
         for name, count in counts.items()
         for i in range(count)
     ]
+
+
+def split_photos(
+    photos: list[Photo],
+    count: int,
+    fold: int,
+    val: float,
+    seed: int,
+    groups: list[int] | None = None,
+) -> list[Row]:
+    alone = list(range(len(photos)))
+    return folds.split_photos(photos, groups or alone, count, fold, val, seed)
 
 
 def sizes(rows: list[Row]) -> dict[str, Counter[str]]:
@@ -83,6 +95,82 @@ def test_over_all_folds_every_image_is_tested_once() -> None:
         if row.split == "test"
     )
     assert tested == Counter(photo.path for photo in photos)
+
+
+@st.composite
+def grouped_photos(draw: st.DrawFn) -> tuple[list[Photo], list[int]]:
+    """Photographs of up to four classes in groups of up to six, of one class or of several."""
+    classes = draw(st.lists(st.sampled_from("abcd"), min_size=2, max_size=40))
+    groups = draw(st.lists(st.integers(0, 15), min_size=len(classes), max_size=len(classes)))
+    photos = [Photo(f"{c}/{i}", c, None, f"{c}{i}", 8, 8) for i, c in enumerate(classes)]
+    return photos, groups
+
+
+@given_any(
+    grouped=grouped_photos(),
+    count=st.integers(2, 5),
+    val=st.floats(0, 0.9),
+    seed=st.integers(0, 2**32 - 1),
+    data=st.data(),
+)
+def test_a_group_never_straddles_and_every_class_trains(
+    grouped: tuple[list[Photo], list[int]],
+    count: int,
+    val: float,
+    seed: int,
+    data: st.DataObject,
+) -> None:
+    photos, groups = grouped
+    fold = data.draw(st.integers(0, count - 1))
+    rows = split_photos(photos, count, fold, val, seed, groups)
+    sides: dict[int, set[str]] = {}
+    for row, group in zip(rows, groups, strict=True):
+        sides.setdefault(group, set()).add(row.split)
+    assert all(len(side) == 1 for side in sides.values())
+    assert all(found["train"] for found in sizes(rows).values())
+    named = {(row.group, group) for row, group in zip(rows, groups, strict=True)}
+    assert len(named) == len(set(groups)), "one name a group, and one group a name"
+
+    shuffled = random.Random(seed).sample(range(len(photos)), len(photos))
+    again = split_photos(
+        [photos[index]._replace(path=f"z{index}") for index in shuffled],
+        count, fold, val, seed, [groups[index] for index in shuffled],
+    )  # fmt: skip
+    assert {r.sha256: r.split for r in again} == {r.sha256: r.split for r in rows}
+
+
+def test_groups_are_dealt_out_so_that_folds_are_alike() -> None:
+    photos = photos_of(human=24, snake=36)
+    groups = [index // 4 for index in range(60)]  # 6 and 9 groups of 4
+    for fold in range(3):
+        found = sizes(split_photos(photos, 3, fold, 0.0, 42, groups))
+        assert (found["human"]["test"], found["snake"]["test"]) == (8, 12)
+
+
+def test_a_group_too_large_for_the_share_of_val_is_passed_over_for_one_that_fits() -> None:
+    photos = photos_of(human=20)
+    groups = [0] * 10 + list(range(1, 11))
+    for seed in range(5):
+        found = sizes(split_photos(photos, 5, 0, 0.15, seed, groups))
+        assert found["human"]["val"] <= 3
+    only_large = [index // 5 for index in range(20)]
+    assert sizes(split_photos(photos, 5, 0, 0.15, 42, only_large))["human"]["val"] == 5
+
+
+def test_a_class_of_one_group_trains_and_is_not_tested() -> None:
+    photos = photos_of(human=6, snake=20)
+    groups = [0] * 6 + list(range(1, 21))
+    for fold in range(5):
+        found = sizes(split_photos(photos, 5, fold, 0.15, 42, groups))
+        assert found["human"] == {"train": 6}
+
+
+def test_a_group_is_named_by_its_content() -> None:
+    photos = photos_of(human=4, snake=4)
+    names = [row.group for row in split_photos(photos, 2, 0, 0.0, 42, [0, 0, 1, 2, 3, 3, 4, 0])]
+    assert names == [
+        "human0", "human0", "human2", "human3", "snake0", "snake0", "snake2", "human0",
+    ]  # fmt: skip
 
 
 def test_seeds_give_different_splits() -> None:

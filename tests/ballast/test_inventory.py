@@ -14,19 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ballast.errors import UserError
-from ballast.inventory import (
-    Photo,
-    Rejection,
-    check_classes,
-    inspect_files,
-    list_files,
-    printable,
-    sort_out,
-)
+from ballast.folders import list_files, printable
+from ballast.inventory import Photo, Rejection, check_classes, inspect_files, sort_out
 
 
 def inventory(raw: Path) -> tuple[list[Photo], list[Rejection]]:
-    return sort_out(inspect_files(raw, list_files(raw), 25, workers=2))
+    photos, twins, rejections = sort_out([*inspect_files(raw, list_files(raw), 25, workers=1)])
+    same = [Rejection(photo.path, f"same bytes as {kept.path}") for photo, kept in twins]
+    return photos, sorted([*rejections, *same])
 
 
 @pytest.fixture
@@ -72,6 +67,17 @@ def test_classes_called_train_and_test_are_classes(
     (tmp_path / "one").rename(tmp_path / "test")
     photos, _ = inventory(tmp_path)
     assert {(photo.class_, photo.given) for photo in photos} == {("train", None), ("test", None)}
+
+
+def test_of_copies_in_test_and_train_the_one_in_test_is_kept(
+    tmp_path: Path, write_digits: Callable[..., None]
+) -> None:
+    for folder in ("train", "val", "test"):
+        write_digits(tmp_path / folder, zero=1)
+    photos, _ = inventory(tmp_path)
+    assert [photo.path for photo in photos] == ["test/zero/000.png"]
+    (tmp_path / "test/zero/000.png").unlink()
+    assert [photo.path for photo in inventory(tmp_path)[0]] == ["val/zero/000.png"]
 
 
 def test_nested_folders_belong_to_their_class(raw: Path) -> None:
@@ -228,17 +234,13 @@ def test_photographs_and_rejections_account_for_every_file(
         assert sorted(told) == sorted(there)
 
 
-def test_every_file_is_accounted_for_in_the_order_of_paths(raw: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 3])
+def test_every_file_is_accounted_for_in_the_order_of_paths(raw: Path, workers: int) -> None:
     (raw / "zero" / "broken.jpg").write_bytes(b"\xff\xd8broken")
     files = list_files(raw)
-    assert [result.path for result in inspect_files(raw, files, 25, workers=3)] == files
+    assert [result.path for result in inspect_files(raw, files, 25, workers)] == files
     assert files == sorted(files)
     assert len(files) == sum(len(names) for _, _, names in os.walk(raw))
-
-
-def test_a_missing_folder_is_named_with_its_key(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"data\.raw: no such folder: .*nowhere"):
-        list_files(tmp_path / "nowhere")
 
 
 def photo(class_: str, given: str | None = None) -> Photo:

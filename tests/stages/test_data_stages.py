@@ -3,15 +3,24 @@
 import json
 import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 from projects import Project
 
-from ballast.manifest import read_manifest
+from ballast.errors import UserError
+from ballast.manifest import Row, read_manifest, subset_rows
+from ballast.oversampling import plan_rounds, target_counts
+from ballast.params import Params
+from stages.split import split_folder
 
 STAGES = ["split", "count_classes", "oversample", "compute_weights"]
 
@@ -173,3 +182,169 @@ def test_a_photograph_that_changed_after_the_split_stops_oversampling(project: P
 def test_tensorflow_is_not_imported(project: Project, stage: str) -> None:
     code = f"import sys, stages.{stage}; print([m for m in sys.modules if 'tensorflow' in m])"
     assert project.run(sys.executable, "-c", code).stdout.strip() == "[]"
+
+
+def manifest(project: Project) -> dict[str, Row]:
+    rows = read_manifest(project.folder / "data/manifest.csv")
+    return {row.path: row for row in rows}
+
+
+def report(project: Project) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(project.read("outputs/data_report.json"))
+    return found
+
+
+def copy_of(path: Path, target: Path) -> None:
+    """Save a picture again: a little smaller, as a JPEG."""
+    image = Image.open(path).convert("RGB")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    image.resize((15, 15), Image.Resampling.LANCZOS).save(target, "BMP")
+
+
+def test_copies_stand_on_one_side_of_every_fold(project: Project) -> None:
+    two = project.folder / "data/raw/two"
+    for number in range(3):
+        copy_of(two / f"{number:03d}.png", two / f"copy {number}.bmp")
+    for fold in range(5):
+        project.set_params({"split.fold": fold})
+        assert project.stage("split").returncode == 0
+        rows = manifest(project)
+        for number in range(3):
+            original, copy = rows[f"two/{number:03d}.png"], rows[f"two/copy {number}.bmp"]
+            assert (copy.split, copy.group) == (original.split, original.group)
+    assert len(report(project)["near_duplicates"]) == 3
+    project.set_params({"split.near_duplicates": None})
+    assert project.stage("split").returncode == 0
+    assert report(project)["near_duplicates"] == []
+
+
+@pytest.mark.parametrize("policy", ["keep", "drop", "fatal"])
+@pytest.mark.parametrize("same_bytes", [True, False])
+def test_one_picture_in_two_classes(project: Project, policy: str, same_bytes: bool) -> None:
+    raw = project.folder / "data/raw"
+    if same_bytes:
+        shutil.copy(raw / "two/000.png", raw / "zero/copy.png")
+    else:
+        copy_of(raw / "two/000.png", raw / "zero/copy.png")
+    project.set_params({"split.label_conflicts": policy})
+    done = project.stage("split")
+    assert report(project)["label_conflicts"] == [{"two/000.png": "two", "zero/copy.png": "zero"}]
+    if policy == "fatal":
+        assert done.returncode == 1
+        words = "ERROR: one picture in two classes: two/000.png and zero/copy.png"
+        assert done.stderr.startswith(words)
+        assert not (project.folder / "data/manifest.csv").exists()
+        return
+    assert done.returncode == 0
+    assert "WARNING: 1 pictures are in more than one class" in done.stderr
+    rows = manifest(project)
+    if policy == "keep":
+        assert rows["two/000.png"].split == rows["zero/copy.png"].split
+    else:
+        assert not {"two/000.png", "zero/copy.png"} & set(rows)
+        rejected = project.read("outputs/rejected.csv")
+        assert '"copy of zero/copy.png, of another class"' in rejected
+        assert report(project)["photographs"] == len(rows) == 20
+
+
+@pytest.mark.parametrize("policy", ["keep", "drop", "fatal"])
+def test_leakage_across_a_given_split(project: Project, policy: str) -> None:
+    raw = project.folder / "data/raw"
+    for name in ("zero", "one", "two"):
+        (raw / "train").mkdir(exist_ok=True)
+        (raw / name).rename(raw / "train" / name)
+        (raw / "test" / name).mkdir(parents=True)
+        for path in sorted((raw / "train" / name).iterdir())[:1]:
+            path.rename(raw / "test" / name / path.name)
+    copy_of(raw / "test/two/000.png", raw / "train/two/copy.png")
+    shutil.copy(raw / "test/zero/000.png", raw / "train/zero/twin.png")
+    project.set_params({"split.leakage": policy})
+    done = project.stage("split")
+    assert report(project)["leakage"] == [
+        {"train/zero/twin.png": "train", "test/zero/000.png": "test"},
+        {"test/two/000.png": "test", "train/two/copy.png": "train"},
+    ]
+    if policy == "fatal":
+        assert done.returncode == 1
+        assert "train/zero/twin.png and test/zero/000.png" in done.stderr
+        return
+    assert "WARNING: 2 pictures or groups are on two sides of the given split" in done.stderr
+    rows = manifest(project)
+    assert "train/zero/twin.png" not in rows, "the same bytes train and test in no case"
+    assert ("train/two/copy.png" in rows) == (policy == "keep")
+    assert {row.split for path, row in rows.items() if path.startswith("test/")} == {"test"}
+
+
+def test_groups_by_a_pattern_and_by_a_table(project: Project) -> None:
+    raw = project.folder / "data/raw"
+    project.set_params({"split.group": r"two/00\d", "split.near_duplicates": None})
+    (raw / "two/009.png").rename(raw / "two/alone.png")
+    assert project.stage("split").returncode == 0
+    rows = manifest(project)
+    assert len({row.group for row in rows.values()}) == len(rows)
+    project.set_params({"split.group": r"two/00"})
+    done = project.stage("split")
+    assert "WARNING: class two: its 10 photographs are 2 groups" in done.stderr
+    rows = manifest(project)
+    assert len({row.group for path, row in rows.items() if path.startswith("two/00")}) == 1
+
+    (raw / "groups.csv").write_text("path,group\none/000.png,a\none/001.png,a\n")
+    project.set_params({"split.group": "groups.csv"})
+    assert project.stage("split").returncode == 0
+    rows = manifest(project)
+    assert rows["one/000.png"].group == rows["one/001.png"].group != rows["one/002.png"].group
+    assert "groups.csv,holds the groups of split.group" in project.read("outputs/rejected.csv")
+
+    project.set_params({"split.group": "nowhere.csv"})
+    done = project.stage("split")
+    assert done.returncode == 1
+    assert done.stderr.startswith("ERROR: data/raw/nowhere.csv: No such file")
+
+
+@settings(max_examples=25)
+@given(
+    counts=st.lists(st.integers(1, 8), min_size=2, max_size=4),
+    shared=st.integers(0, 3),
+    seed=st.integers(0, 2**32 - 1),
+    ready_made=st.booleans(),
+    data=st.data(),
+)
+def test_no_val_or_test_image_or_copy_of_one_is_ever_augmented(
+    shipped: Params,
+    counts: list[int],
+    shared: int,
+    seed: int,
+    ready_made: bool,
+    data: st.DataObject,
+) -> None:
+    """The stages' own steps, over random folders in which some pictures come twice or more."""
+    subsets = ["train", "test", "val"] if ready_made else [""]
+    files: dict[str, int] = {}
+    for class_, count in enumerate(counts):
+        for number in range(count):
+            subset = data.draw(st.sampled_from(subsets)) if number else subsets[0]
+            picture = number if number < shared else 100 * class_ + 10 + number
+            files[f"{subset}/{class_}/{number}.png".lstrip("/")] = picture
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder)
+        for number, (path, picture) in enumerate(files.items()):
+            values = np.random.default_rng(picture).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            image = Image.fromarray(values).resize((32 + number % 3, 32), Image.Resampling.BICUBIC)
+            (raw / path).parent.mkdir(parents=True, exist_ok=True)
+            image.save(raw / path)
+        params = shipped.model_copy(
+            update={
+                "seed": seed,
+                "split": shipped.split.model_copy(update={"leakage": "drop"}),
+                "runtime": shipped.runtime.model_copy(update={"workers": 1}),
+            }
+        )
+        try:
+            rows, _, _ = split_folder(raw, params)
+        except UserError:
+            return  # a class was dropped whole
+        train = subset_rows(rows, "train")
+        targets = target_counts(Counter(row.class_ for row in train), 2, oversample=True)
+        sources = {files[row.path] for row, _ in plan_rounds(train, targets)}
+        held_out = {files[row.path] for row in rows if row.split != "train"}
+        assert not sources & held_out

@@ -1,0 +1,57 @@
+"""What lies in a folder, and what of it can be read."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from ballast.errors import UserError
+
+
+def list_files(raw: Path) -> list[str]:
+    """Everything below `raw` that is no folder to look into, as POSIX paths relative to it, sorted.
+
+    That is every file, and every pipe, device, link to a folder, and folder that cannot be read.
+    Bytes of a name that are no UTF-8 come as Python's surrogate escapes.
+
+    Raises:
+        UserError: where `raw` is no folder.
+    """
+    if not raw.is_dir():
+        raise UserError(
+            f"params.yaml: data.raw: no such folder: {raw}; name one that holds a folder a class"
+        )
+    paths: list[Path] = []
+
+    def note_unreadable(error: OSError) -> None:
+        paths.append(Path(error.filename))
+
+    for folder, folders, names in os.walk(raw, onerror=note_unreadable, followlinks=False):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        paths += [Path(folder) / name for name in (*names, *links)]
+    return sorted(path.relative_to(raw).as_posix() for path in paths)
+
+
+def unreadable(path: Path) -> str | None:
+    """Why there is no content to read at a path; None for a readable file, or a link to one.
+
+    Nothing is opened: a pipe would wait for ever for someone to write to it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return "link to nowhere" if path.is_symlink() else "gone"
+    except OSError as error:
+        loop = error.errno == errno.ELOOP
+        return "link that leads back to itself" if loop else f"cannot be read: {error.strerror}"
+    if stat.S_ISDIR(mode):
+        # Followed, a link to a parent would never end, and DVC does not follow any.
+        return "link to a folder" if path.is_symlink() else "folder that cannot be read"
+    if not stat.S_ISREG(mode):
+        return "pipe, socket or device"
+    return None if os.access(path, os.R_OK) else "cannot be read: Permission denied"
+
+
+def printable(path: str) -> str:
+    r"""A path as text that can be written: bytes that are no UTF-8 as ÿ."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -1,0 +1,139 @@
+"""Measure how many copies of photographs are found, and how many others are taken for copies.
+
+    python -m benchmarks.near_duplicates photos
+    python -m benchmarks.near_duplicates photos --bits 24 31 48
+
+Makes a copy of every photograph of a folder in each of several ways, and counts the copies that
+are found beside their originals. Prints a share for each way and number of bits, and the
+photographs of the folder itself that count as copies of others. Then the time of the search among
+random hashes, median of 5: it should grow by little more than the number of pictures.
+"""
+
+import argparse
+import io
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+from tabulate import tabulate
+
+from ballast.copies import HASHES, find_copies, perceptual_hashes
+from ballast.folders import list_files
+from ballast.images import ImageError, decode_image, without_warnings
+
+
+def jpeg(image: Image.Image, quality: int) -> Image.Image:
+    """Compress and read again."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=quality)
+    return Image.open(file).convert("RGB")
+
+
+def scaled(width: float, height: float) -> Callable[[Image.Image], Image.Image]:
+    """Resize to shares of the size."""
+    return lambda image: image.resize((round(image.width * width), round(image.height * height)))
+
+
+def cut(left: float, top: float, right: float, bottom: float) -> Callable[..., Image.Image]:
+    """Cut shares of the size off the sides."""
+
+    def crop(image: Image.Image) -> Image.Image:
+        width, height = image.size
+        right_edge, bottom_edge = round(width * (1 - right)), round(height * (1 - bottom))
+        return image.crop((round(width * left), round(height * top), right_edge, bottom_edge))
+
+    return crop
+
+
+COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "the same": lambda image: image,
+    "JPEG, quality 90": lambda image: jpeg(image, 90),
+    "JPEG, quality 40": lambda image: jpeg(image, 40),
+    "half the size": scaled(0.5, 0.5),
+    "twice the size": scaled(2, 2),
+    "squeezed by a fifth": scaled(1, 0.8),
+    "mirrored": ImageOps.mirror,
+    "upside down": ImageOps.flip,
+    "mirrored, then JPEG": lambda image: jpeg(ImageOps.mirror(image), 60),
+    "brighter by 15 %": lambda image: ImageEnhance.Brightness(image).enhance(1.15),
+    "grey": lambda image: image.convert("L").convert("RGB"),
+    "3 % off every side": cut(0.03, 0.03, 0.03, 0.03),
+    "7 % off every side": cut(0.07, 0.07, 0.07, 0.07),
+    "5 % off the left": cut(0.05, 0, 0, 0),
+    "5 % off top and right": cut(0, 0.05, 0.05, 0),
+    "5 % off, smaller and JPEG": lambda image: jpeg(
+        scaled(0.8, 0.8)(cut(0.05, 0.05, 0.05, 0.05)(image)), 60
+    ),
+}
+
+
+def main() -> None:
+    """Run what the command line asks for, and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="any folder of photographs")
+    parser.add_argument("--bits", type=int, nargs="+", default=[31])
+    parser.add_argument("--most", type=int, default=300, help="photographs, drawn at random")
+    parser.add_argument("--counts", type=int, nargs="*", default=[1000, 4000, 16000])
+    arguments = parser.parse_args()
+
+    photos = read_photos(arguments.folder, arguments.most)
+    originals = [perceptual_hashes(photo) for photo in photos]
+    rows = [
+        [way, *(f"{share_found(originals, photos, COPIES[way], b):.3f}" for b in arguments.bits)]
+        for way in COPIES
+    ]
+    others = [f"{(find_copies(originals, b)[1] <= b).sum()}" for b in arguments.bits]
+    rows.append([f"of the {len(photos)} themselves, taken for copies", *others])
+    print(tabulate(rows, headers=["copy", *(f"{b} bits" for b in arguments.bits)]))
+    print()
+    rows = [[count, f"{search_seconds(count):.2f}"] for count in arguments.counts]
+    print(tabulate(rows, headers=["pictures", "search, s"]))
+
+
+def read_photos(folder: Path, most: int) -> list[Image.Image]:
+    """Up to so many photographs, drawn at random."""
+    paths = random.Random(0).sample(files := list_files(folder), len(files))
+    photos = []
+    for path in paths:
+        try:
+            with without_warnings():
+                photos.append(decode_image((folder / path).read_bytes(), 30))
+        except ImageError:
+            continue
+        if len(photos) == most:
+            break
+    return photos
+
+
+def share_found(
+    originals: Sequence[bytes],
+    photos: Sequence[Image.Image],
+    make_copy: Callable[[Image.Image], Image.Image],
+    bits: int,
+) -> float:
+    """The share of copies that are found to belong to their originals, 0 to 1."""
+    copies = [perceptual_hashes(make_copy(photo)) for photo in photos]
+    sets, _ = find_copies([*originals, *copies], bits)
+    return float(np.mean(sets[: len(photos)] == sets[len(photos) :]))
+
+
+def search_seconds(count: int) -> float:
+    """Median time of 5 searches among so many pictures with random hashes."""
+    generator = np.random.default_rng(0)
+    hashes = [generator.bytes(32 * HASHES) for _ in range(count)]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        find_copies(hashes, 31)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+if __name__ == "__main__":
+    main()
