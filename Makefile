@@ -4,10 +4,12 @@ PYTHON ?= python3
 UV ?= $(or $(shell command -v uv),.uv/bin/uv)
 UV_VERSION := 0.13.9
 RUN := $(UV) run --frozen --no-sync
+FUZZ_PYTHON ?= 3.12
+FUZZ_SECONDS ?= 600
 # The first is what the others are compared with.
 STRATEGIES ?= baseline balanced
 
-.PHONY: run setup compare verify verify-processors test test-long lint check
+.PHONY: run setup compare verify verify-processors test test-long fuzz audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -52,6 +54,14 @@ test: setup  ## run the tests
 
 test-long: setup  ## run the tests that train for minutes
 	$(RUN) pytest -m long
+
+fuzz: | $(UV)  ## feed broken images to the decoder until one breaks it; needs a Python 3.12 to 3.14
+	PYTHONPATH=. $(UV) run --isolated --frozen --python $(FUZZ_PYTHON) --only-group images \
+	--only-group pipeline --with atheris==3.1.0 \
+	python tests/fuzz_images.py .fuzz -max_total_time=$(FUZZ_SECONDS)
+
+audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
+	$(UV) audit --frozen
 
 lint: setup  ## check style and types
 	$(RUN) ruff check .

@@ -1,15 +1,19 @@
 """Files that stages hand on: equal values give equal bytes, and none is half written."""
 
 import csv
-import io
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ballast.errors import UserError
+
+# What a spreadsheet takes for a formula, or what would be read as one that was made harmless.
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def read_text(path: Path) -> str:
@@ -45,11 +49,31 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def remove_folder(path: Path) -> None:
-    """Remove a folder and all in it, where there is one."""
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Write a folder whole or not at all: filled under a temporary name, then swapped in.
+
+    No file of an earlier one stays.
+
+    Yields:
+        The folder to fill, empty.
+
+    Raises:
+        UserError: as writing does.
+    """
+    fresh = path.with_name(f"{path.name}.tmp")
     with writing(path):
-        if path.exists():
-            shutil.rmtree(path)
+        if fresh.exists():
+            shutil.rmtree(fresh)
+    make_folder(fresh)
+    try:
+        yield fresh
+        with writing(path):
+            if path.exists():
+                shutil.rmtree(path)
+            fresh.rename(path)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -117,12 +141,22 @@ def read_json(path: Path) -> Any:  # noqa: ANN401  # the stages know what they w
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    r"""Write UTF-8 CSV with a header and \n line ends."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    write_bytes(path, text.getvalue().encode())
+    r"""Write UTF-8 CSV with a header and \n line ends.
+
+    A cell that a spreadsheet would run as a formula gets a ' before it, as OWASP's page on CSV
+    injection has it; read_csv takes it off again.
+    """
+    # Of a writer that returns its lines. One for \n alone would not quote a cell with a \r in it.
+    writer = csv.writer(SimpleNamespace(write=str), lineterminator="\r\n")
+    lines = [
+        writer.writerow([_harmless(cell) for cell in row]).removesuffix("\r\n")
+        for row in (columns, *rows)
+    ]
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -139,4 +173,11 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         header, *rows = csv.reader(file, strict=True)
         if header[: len(columns)] != [*columns]:
             raise ValueError(header)
-        return [dict(zip(header, row, strict=True)) for row in rows]
+        return [
+            {
+                # What write_csv put there, and no ' of the cell's own.
+                name: cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
+                for name, cell in zip(header, row, strict=True)
+            }
+            for row in rows
+        ]

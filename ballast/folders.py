@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from ballast.errors import UserError
@@ -15,12 +16,16 @@ def list_files(raw: Path) -> list[str]:
     Bytes of a name that are no UTF-8 come as Python's surrogate escapes.
 
     Raises:
-        UserError: where `raw` is no folder.
+        UserError: where `raw` is no folder, or cannot be read.
     """
-    if not raw.is_dir():
+    try:
+        next(raw.iterdir(), None)
+    except (FileNotFoundError, NotADirectoryError):
         raise UserError(
             f"params.yaml: data.raw: no such folder: {raw}; name one that holds a folder a class"
-        )
+        ) from None
+    except OSError as error:
+        raise UserError(f"params.yaml: data.raw: {raw}: cannot be read: {error.strerror}") from None
     paths: list[Path] = []
 
     def note_unreadable(error: OSError) -> None:
@@ -30,6 +35,33 @@ def list_files(raw: Path) -> list[str]:
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         paths += [Path(folder) / name for name in (*names, *links)]
     return sorted(path.relative_to(raw).as_posix() for path in paths)
+
+
+def file_states(raw: Path, paths: Sequence[str]) -> dict[str, tuple[int, int] | None]:
+    """Size in bytes and time of change in ns of each path; None where there is nothing."""
+    states: dict[str, tuple[int, int] | None] = {}
+    for path in paths:
+        try:
+            state = (raw / path).stat()
+            states[path] = (state.st_size, state.st_mtime_ns)
+        except OSError:
+            states[path] = None
+    return states
+
+
+def refuse_changes(raw: Path, before: dict[str, tuple[int, int] | None]) -> None:
+    """Refuse a folder that has changed since file_states looked at it.
+
+    Raises:
+        UserError: naming the first file that came, went or changed.
+    """
+    after = file_states(raw, list_files(raw))
+    changed = sorted(path for path, _ in before.items() ^ after.items())
+    if changed:
+        raise UserError(
+            f"{raw / printable(changed[0])}: changed while the folder was read;"
+            " run dvc repro again when nothing writes there"
+        )
 
 
 def unreadable(path: Path) -> str | None:

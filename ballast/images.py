@@ -54,6 +54,10 @@ def decode_image(data: bytes, max_megapixels: float | None = None) -> Image.Imag
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             if max_megapixels:
                 _check_cost(image, data, max_megapixels)
+            if image.format == "PNG":
+                # Decoding looks at no checksum: what was damaged would be another picture.
+                with Image.open(io.BytesIO(data), formats=("PNG",)) as unread:
+                    unread.verify()
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
     except UnidentifiedImageError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ballast.backend import keras
+from ballast.files import writing
 
 
 def model_bytes(model: keras.Model) -> bytes:
@@ -22,10 +23,14 @@ def model_bytes(model: keras.Model) -> bytes:
 
     Returns:
         The bytes of a .keras file.
+
+    Raises:
+        UserError: where the folder for temporary files has no room.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
-        model.save(path)
+        with writing(path):
+            model.save(path)
         with zipfile.ZipFile(path) as archive:
             entries = {name: archive.read(name) for name in sorted(archive.namelist())}
     metadata = json.loads(entries["metadata.json"])

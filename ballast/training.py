@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ballast.backend import keras, tf
 from ballast.epochs import balanced_epoch, shuffled_epoch
+from ballast.errors import UserError
 from ballast.image_sets import ImageSet
 from ballast.inference import BATCH_SIZE
 from ballast.params import Strategy, Train
@@ -78,6 +79,9 @@ def fit(
     Returns:
         loss, accuracy, val_loss and val_accuracy (with val images) and learning_rate, each with
         one value an epoch.
+
+    Raises:
+        UserError: where a loss is no number any more.
     """
     batches, steps = training_batches(train, params.batch_size, strategy.balanced_batches, seed)
     monitor = "val_loss" if len(val.labels) else "loss"
@@ -91,6 +95,7 @@ def fit(
             start_from_epoch=min(params.min_epochs, params.epochs) - 1,
             restore_best_weights=True,
         ),
+        keras.callbacks.TerminateOnNaN(),
     ]
     model.compile(
         optimizer=keras.optimizers.Adam(params.learning_rate),
@@ -108,6 +113,13 @@ def fit(
         callbacks=[*schedule, *callbacks],
         verbose=0,
     )
+    for name in ("loss", "val_loss"):
+        values = np.array(history.history.get(name, []))
+        if not np.isfinite(values).all():
+            raise UserError(
+                f"training: {name} is no number from epoch {np.isfinite(values).argmin() + 1} on;"
+                " lower train.learning_rate in params.yaml"
+            )
     return {name: [float(v) for v in values] for name, values in history.history.items()}
 
 

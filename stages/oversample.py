@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from ballast.counts import train_counts
 from ballast.errors import one_line_errors
-from ballast.files import make_folder, read_json, read_text, remove_folder, writing
+from ballast.files import make_folder, read_json, read_text, whole_folder, writing
 from ballast.manifest import (
     AugmentedRow,
     Row,
@@ -32,26 +32,21 @@ def main() -> None:
     targets = target_counts(counts, params.augment.factor, params.active_strategy.oversample)
     plan = plan_rounds(rows, targets)
 
-    # Made beside the real folder and swapped in whole: no file of an earlier run stays.
-    folder, fresh = Path("data/augmented"), Path("data/augmented.tmp")
-    remove_folder(fresh)
-    for name in targets:
-        make_folder(fresh / name)
-    make = partial(read_and_augment, Path(params.data.raw), params)
+    raw, listed = Path(params.data.raw), []
+    make = partial(read_and_augment, raw, params)
     workers = params.runtime.workers or cpu_count()
-    done = each(make, plan, workers, lambda planned: str(Path(params.data.raw) / planned[0].path))
-    progress = tqdm(done, total=len(plan), desc="photographs", disable=None)
-    listed = []
-    for (row, _), images in zip(plan, progress, strict=True):
-        for round_, image in enumerate(images):
-            path = augmented_path(row, round_)
-            with writing(fresh / path):
-                (fresh / path).write_bytes(image)
-            sha256 = hashlib.sha256(image).hexdigest()
-            listed.append(AugmentedRow(path, row.class_, row.path, round_, sha256))
-    remove_folder(folder)
-    with writing(folder):
-        fresh.rename(folder)
+    with whole_folder(Path("data/augmented")) as folder:
+        for name in targets:
+            make_folder(folder / name)
+        done = each(make, plan, workers, lambda planned: str(raw / planned[0].path))
+        progress = tqdm(done, total=len(plan), desc="photographs", disable=None)
+        for (row, _), images in zip(plan, progress, strict=True):
+            for round_, image in enumerate(images):
+                path = augmented_path(row, round_)
+                with writing(folder / path):
+                    (folder / path).write_bytes(image)
+                sha256 = hashlib.sha256(image).hexdigest()
+                listed.append(AugmentedRow(path, row.class_, row.path, round_, sha256))
     write_augmented(Path("data/augmented.csv"), listed)
 
     made = Counter(image.class_ for image in listed)

@@ -41,7 +41,10 @@ def predict_test_set(params: Params) -> None:
     """Read the manifest, the model and the test photographs; write outputs/predictions.csv."""
     rows = subset_rows(read_manifest(Path("data/manifest.csv")), "test")
     if not rows:
-        raise UserError("data/manifest.csv: no test photographs; see split in params.yaml")
+        raise UserError(
+            "data/manifest.csv: no test photographs: every class is too small or one group of"
+            " copies (outputs/data_report.json); add photographs"
+        )
     model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
     workers = params.runtime.workers or cpu_count()
     images = load_images(Path(params.data.raw), rows, classes, input_size(model), workers)

@@ -12,7 +12,7 @@ from ballast.counts import count_classes, thin_classes
 from ballast.data_report import data_report, refuse_fatal, report_warnings
 from ballast.errors import one_line_errors
 from ballast.files import read_text, write_csv, write_json
-from ballast.folders import list_files
+from ballast.folders import file_states, list_files, refuse_changes
 from ballast.folds import split_photos
 from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table
 from ballast.inventory import Photo, Rejection, check_classes, inspect_files, sort_out
@@ -54,19 +54,22 @@ def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection],
 
 
 def inspect_all(raw: Path, params: Params) -> list[Photo | Rejection]:
-    """Inspect every file, and show how far it is."""
+    """Inspect every file, and show how far it is; refuse a folder that changes meanwhile."""
     files = list_files(raw)
+    before = file_states(raw, files)
     workers = params.runtime.workers or cpu_count()
     hashes = params.split.near_duplicates is not None
     results = inspect_files(raw, files, params.data.max_megapixels, workers, hashes=hashes)
     progress = tqdm(results, total=len(files), desc="photographs", disable=None)
     table = params.split.group
-    return [
+    found = [
         Rejection(result.path, "holds the groups of split.group")
         if result.path == table
         else result
         for result in progress
     ]
+    refuse_changes(raw, before)
+    return found
 
 
 def find_groups(raw: Path, params: Params, photos: Sequence[Photo]) -> list[Member]:

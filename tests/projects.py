@@ -21,7 +21,7 @@ class Project(NamedTuple):
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=_environment(),
+            env=environment(),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -32,6 +32,13 @@ class Project(NamedTuple):
                 f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
             )
         return done
+
+    def in_namespace(self, script: str) -> subprocess.CompletedProcess[str]:
+        """Run a shell script as the root of a namespace: with its own mounts, without network."""
+        return self.run(
+            "unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-c", script,
+            check=False,
+        )  # fmt: skip
 
     def stage(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a stage's script, whatever its exit code."""
@@ -69,8 +76,25 @@ class Project(NamedTuple):
         """Read a file of the project."""
         return (self.folder / path).read_text(encoding="utf-8")
 
+    def outputs(self) -> dict[str, bytes]:
+        """Every file that a stage writes."""
+        tops = [self.folder / top for top in ("data", "models", "outputs")]
+        files = [path for top in tops for path in top.rglob("*") if path.is_file()]
+        raw = self.folder / "data/raw"
+        return {
+            path.relative_to(self.folder).as_posix(): path.read_bytes()
+            for path in files
+            if raw not in path.parents
+        }
 
-def _environment() -> dict[str, str]:
+    def raw_files(self) -> dict[str, bytes]:
+        """Every photograph."""
+        raw = self.folder / "data/raw"
+        return {str(path): path.read_bytes() for path in raw.rglob("*") if path.is_file()}
+
+
+def environment() -> dict[str, str]:
+    """What a project's commands are run with."""
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_AUTHOR_NAME": "test",

@@ -6,7 +6,11 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 from projects import Project
+
+from ballast.files import write_json
+from ballast.predictions import Predictions, write_predictions
 
 ALL = [
     "split", "count-classes", "compute-weights", "oversample", "train", "predict", "evaluate",
@@ -201,6 +205,21 @@ def test_experiments_are_compared_class_by_class(reproduced: Project, tmp_path: 
     assert json.dumps("baseline") in page
     assert json.dumps("balanced") in page
     assert reproduced.git("diff", "--stat", "params.yaml") == ""
+
+
+def test_a_name_with_a_script_in_it_does_not_reach_the_page_of_plots(project: Project) -> None:
+    project.dvc("config", "--local", "core.no_scm", "true")
+    classes = ["<script>alert(1)", "cat"]
+    paths = [f"{name}/</script><img src=x onerror=alert(2)>.png" for name in classes]
+    predictions = Predictions(classes, paths, classes, np.eye(2))
+    write_predictions(project.folder / "outputs/predictions.csv", predictions)
+    counts = {key: {"train": 1, "val": 1, "test": 1} for key in classes}
+    write_json(project.folder / "outputs/class_counts.json", counts)
+    assert project.stage("evaluate").returncode == 0
+    project.dvc("plots", "show", "outputs/confusion.csv", "--out", "plots")
+    page = project.read("plots/index.html")
+    assert json.dumps("<script>alert(1)") in page
+    assert "onerror" not in page
 
 
 def test_without_git_the_pipeline_runs_and_what_needs_git_says_so(project: Project) -> None:

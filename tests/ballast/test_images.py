@@ -1,12 +1,16 @@
 """Any image that people have comes out as the upright RGB image that they see."""
 
 import io
+import resource
+import struct
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -94,12 +98,6 @@ def test_a_transparent_colour_is_white(mode: str) -> None:
     assert decoded.getpixel((0, 0)) == WHITE
 
 
-def test_the_first_frame_of_an_animation_counts() -> None:
-    frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, GREEN)]
-    data = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert near(decode_image(data).getpixel((0, 0)), RED)
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_undone(orientation: int) -> None:
     # What a camera does to the upright picture, by the EXIF specification (CIPA DC-008).
@@ -140,19 +138,126 @@ def test_what_is_no_image_is_refused_with_its_reason(data: bytes, reason: str) -
     assert "\n" not in str(caught.value)
 
 
-@given(cut=st.integers(0, 10_000), flips=st.lists(st.integers(0, 10_000), max_size=4))
-def test_damage_is_an_image_error_or_an_image_never_another_exception(
-    cut: int, flips: list[int]
+@pytest.fixture
+def at_most_1_gib() -> Iterator[None]:
+    """Whatever a test does, it may use 1 GiB more than there is in use already."""
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + 2**30, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+
+
+def whole_or_refused(data: bytes, whole: Image.Image) -> None:
+    try:
+        image = decode_image(data)
+    except ImageError:
+        return
+    assert np.array_equal(np.asarray(image), np.asarray(whole))
+
+
+FORMATS = {
+    "JPEG": saved(corners(), "JPEG"),
+    "progressive JPEG": saved(corners(), "JPEG", progressive=True),
+    "PNG": saved(corners(), "PNG"),
+    "interlaced GIF": saved(corners(), "GIF", interlace=1),
+    "TIFF": saved(corners(), "TIFF"),
+    "LZW TIFF": saved(corners(), "TIFF", compression="tiff_lzw"),
+    "lossy WebP": saved(corners(), "WEBP"),
+    "lossless WebP": saved(corners(), "WEBP", lossless=True),
+    "BMP": saved(corners(), "BMP"),
+    "palette PNG": saved(corners().convert("P"), "PNG"),
+    "animated GIF": saved(corners(), "GIF", save_all=True, append_images=[corners()] * 2),
+    "animated WebP": saved(corners(), "WEBP", save_all=True, append_images=[corners()] * 2),
+}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_cut_off_anywhere_is_refused_or_is_whole(kind: str) -> None:
+    data = FORMATS[kind]
+    whole = decode_image(data)
+    header, end = range(1, min(64, len(data))), range(len(data) - 24, len(data))
+    for cut in {*header, *range(64, len(data), max(1, len(data) // 40)), *end}:
+        if kind in ("JPEG", "progressive JPEG") and cut >= len(data) - 2:
+            continue  # only the mark of the end is missing; the last row may still be filled in
+        whole_or_refused(data[:cut], whole)
+
+
+@pytest.mark.usefixtures("at_most_1_gib")
+@settings(deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    kind=st.sampled_from(sorted(FORMATS)),
+    cut=st.integers(0, 10_000),
+    patches=st.lists(
+        st.tuples(st.integers(0, 10_000), st.binary(min_size=1, max_size=4)), max_size=4
+    ),
+)
+def test_damage_costs_little_and_is_an_image_error_or_an_image_never_another_exception(
+    kind: str, cut: int, patches: list[tuple[int, bytes]]
 ) -> None:
-    for format_ in ("JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"):
-        data = bytearray(saved(corners(), format_))
-        for place in flips:
-            data[place % len(data)] ^= 0xFF
-        try:
-            image = decode_image(bytes(data[: cut % len(data) + 1]))
-        except ImageError:
-            continue
-        assert image.mode == "RGB"
+    data = bytearray(FORMATS[kind])
+    for place, patch in patches:
+        place %= len(data)
+        data[place : place + len(patch)] = patch
+    try:
+        image = decode_image(bytes(data[: cut % len(data) + 1] if cut % 2 else data), 30)
+    except ImageError:
+        return
+    assert image.mode == "RGB"
+
+
+def exif_with_a_loop() -> bytes:
+    """An EXIF block whose directory and sub-directories all point to the first one."""
+    entries = [(0x8769, 4, 1, 8), (0x8825, 4, 1, 8), (0xA005, 4, 1, 8)]
+    directory = struct.pack("<H", len(entries))
+    directory += b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return b"Exif\0\0II*\0" + struct.pack("<I", 8) + directory + struct.pack("<I", 8)
+
+
+def with_bad_checksum(data: bytes, chunk: bytes) -> bytes:
+    """A PNG file with one wrong CRC."""
+    start = data.index(chunk)
+    end = start + 4 + int.from_bytes(data[start - 4 : start], "big")
+    return data[:end] + bytes([data[end] ^ 1]) + data[end + 1 :]
+
+
+def test_metadata_of_all_sorts_does_not_matter() -> None:
+    for format_ in ("JPEG", "PNG", "WEBP", "TIFF"):
+        plain = np.asarray(decode_image(saved(corners(), format_)))
+        for options in ({"icc_profile": b"no profile"}, {"exif": exif_with_a_loop()}):
+            if format_ == "TIFF" and "exif" in options:
+                continue  # Pillow would write it as tags
+            found = np.asarray(decode_image(saved(corners(), format_, **options)))
+            assert np.array_equal(found, plain), (format_, options)
+
+
+@pytest.mark.parametrize("chunk", [b"IHDR", b"IDAT"])
+def test_a_png_with_a_bad_checksum_is_refused(chunk: bytes) -> None:
+    with pytest.raises(ImageError):
+        decode_image(with_bad_checksum(saved(corners(), "PNG"), chunk))
+
+
+def test_a_ycck_jpeg_is_read() -> None:
+    data = saved(corners().convert("CMYK"), "JPEG", quality=95)
+    adobe = data.index(b"Adobe")
+    ycck = data[: adobe + 11] + b"\x02" + data[adobe + 12 :]
+    assert decode_image(ycck).size == (40, 20)
+    assert not np.array_equal(np.asarray(decode_image(ycck)), np.asarray(decode_image(data)))
+
+
+@pytest.mark.parametrize("format_", ["PNG", "BMP", "GIF", "TIFF"])
+def test_one_bit_is_black_and_white(format_: str) -> None:
+    image = Image.new("1", (16, 8), 0)
+    image.paste(1, (8, 0, 16, 8))
+    pixels = np.asarray(decode_image(saved(image, format_)))
+    assert pixels[:, :8].max() == 0
+    assert pixels[:, 8:].min() == 255
+
+
+@pytest.mark.parametrize("format_", ["GIF", "WEBP", "TIFF", "PNG", "MPO"])
+def test_of_several_pictures_in_a_file_the_first_counts(format_: str) -> None:
+    data = saved(corners(), format_, save_all=True, append_images=[Image.new("RGB", (40, 20))])
+    assert near(decode_image(data).getpixel((35, 15)), WHITE)
 
 
 def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:

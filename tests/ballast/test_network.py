@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ballast.backend import keras
+from ballast.errors import UserError
 from ballast.image_sets import ImageSet
 from ballast.inference import input_size, load_model, predict
 from ballast.model_file import model_bytes
@@ -171,3 +172,40 @@ def test_it_trains_without_val_images(stripes: ImageSet) -> None:
     params = TRAIN.model_copy(update={"epochs": 2})
     history = fit(build_cnn(16, 3), stripes, nothing, np.ones(3), PLAIN, 1, params)
     assert set(history) == {"loss", "accuracy", "learning_rate"}
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_is_told(stripes: ImageSet) -> None:
+    weights = np.array([1.0, np.inf, 1.0])
+    with pytest.raises(
+        UserError, match=r"loss is no number from epoch 1 on; lower train\.learning"
+    ):
+        fit(build_cnn(16, 3), stripes, stripes, weights, PLAIN, 1, TRAIN)
+
+
+@pytest.mark.parametrize("val_images", [1, 2])
+@pytest.mark.parametrize("balanced_batches", [True, False])
+def test_it_trains_with_a_val_set_that_lacks_classes(
+    stripes: ImageSet, val_images: int, balanced_batches: bool
+) -> None:
+    val = ImageSet(stripes.pixels[:val_images], stripes.labels[:val_images])
+    strategy = PLAIN.model_copy(update={"balanced_batches": balanced_batches})
+    params = TRAIN.model_copy(update={"epochs": 2})
+    history = fit(build_cnn(16, 3), stripes, val, np.ones(3), strategy, 1, params)
+    assert np.isfinite(history["val_loss"]).all()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_it_trains_on_images_that_are_all_alike(stripes: ImageSet, classes: int) -> None:
+    labels = np.arange(60, dtype=np.int64) % classes
+    alike = ImageSet(np.broadcast_to(stripes.pixels[:1], stripes.pixels.shape), labels)
+    model = build_cnn(16, classes)
+    params = TRAIN.model_copy(update={"epochs": 2})
+    fit(model, alike, alike, np.ones(classes), PLAIN, 1, params)
+    assert np.isfinite(predict(model, alike.pixels)).all()
+
+
+def test_it_trains_on_one_image_a_class(stripes: ImageSet) -> None:
+    one = ImageSet(stripes.pixels[:3], stripes.labels[:3])
+    params = TRAIN.model_copy(update={"epochs": 2})
+    history = fit(build_cnn(16, 3), one, one, np.ones(3), PLAIN, 1, params)
+    assert np.isfinite(history["loss"]).all()

@@ -1,7 +1,9 @@
 """Pictures: readable PNG files whose bytes depend on the values alone."""
 
 import io
+import warnings
 
+import pytest
 from matplotlib import rc_context
 from PIL import Image
 
@@ -37,3 +39,24 @@ def test_no_version_or_date_is_written() -> None:
         picture.load()
         assert set(picture.info) <= {"dpi"}
         assert picture.format == "PNG"
+
+
+@pytest.mark.parametrize("name", ["$x", r"$\frac{1}{$", "_", "日本語", "a\nb", "<b>", " ", "%s"])
+def test_any_name_is_drawn_as_it_is(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = confusion_plot(["cat", name], ["cat"], ["cat"])
+        assert plain != confusion_plot(["cat", "dog"], ["cat"], ["cat"])
+        assert counts_plot({**COUNTS, name: COUNTS["dog"]}) != counts_plot(COUNTS)
+
+
+@pytest.mark.parametrize("count", [2, 41, 500])
+def test_pictures_of_many_classes_stay_of_a_size_that_can_be_opened(count: int) -> None:
+    names = [f"class {number}" for number in range(count)]
+    for data in (
+        counts_plot(dict.fromkeys(names, COUNTS["dog"])),
+        confusion_plot(names, names, names),
+    ):
+        width, height = Image.open(io.BytesIO(data)).size
+        assert width <= 2500
+        assert height <= 10_000

@@ -348,3 +348,38 @@ def test_no_val_or_test_image_or_copy_of_one_is_ever_augmented(
         sources = {files[row.path] for row, _ in plan_rounds(train, targets)}
         held_out = {files[row.path] for row in rows if row.split != "train"}
         assert not sources & held_out
+
+
+def test_pictures_that_are_all_alike_are_one_group_and_nothing_is_tested(project: Project) -> None:
+    raw = project.folder / "data/raw"
+    image = Image.open(raw / "two/000.png").convert("RGB")
+    for number, path in enumerate(sorted(raw.glob("*/*.png"))):
+        path.unlink()
+        image.resize((40 + number, 40)).save(path)
+    done = project.stage("split")
+    assert done.returncode == 0
+    assert "WARNING: class two: its 10 photographs are 1 groups" in done.stderr
+    assert {row.split for row in manifest(project).values()} == {"train"}
+    done = project.stage("predict")
+    assert done.returncode == 1
+    assert "ERROR: data/manifest.csv: no test photographs: every class is too small or one" in (
+        done.stderr
+    )
+
+
+@pytest.mark.long
+def test_500_classes_of_three_photographs_run_through(project: Project) -> None:
+    raw = project.folder / "data/raw"
+    shutil.rmtree(raw)
+    generator = np.random.default_rng(0)
+    for class_ in range(500):
+        (raw / f"class {class_}").mkdir(parents=True)
+        for number in range(3):
+            values = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
+            image = Image.fromarray(values).resize((16, 16), Image.Resampling.BICUBIC)
+            image.save(raw / f"class {class_}" / f"{number}.png")
+    for stage in [*STAGES, "train", "predict", "evaluate"]:
+        done = project.stage(stage)
+        assert done.returncode == 0, done.stderr
+    metrics = json.loads(project.read("outputs/metrics.json"))
+    assert len(metrics["recall"]) == 500
