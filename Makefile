@@ -50,7 +50,7 @@ verify-processors: setup  ## run HEAD's data stages on other processors, by qemu
 	$(RUN) python -m verification --processors
 
 test: setup  ## run the tests
-	$(RUN) pytest -m "not long"
+	$(RUN) pytest -m "not long" --numprocesses 2 --dist loadfile
 
 test-long: setup  ## run the tests that train for minutes
 	$(RUN) pytest -m long

@@ -36,7 +36,7 @@ class Split(Section):
     folds: int = Field(ge=2, le=1000)
     fold: int = Field(ge=0)
     val: float = Field(ge=0, lt=1)
-    group: Name | None = Field(description="a regular expression, or a .csv file in data.raw")
+    group: str = Field(description="a regular expression, or a .csv file in data.raw; or nothing")
     near_duplicates: int | None = Field(ge=0, le=64, description="bits of 256")
     label_conflicts: Policy
     leakage: Policy
@@ -141,9 +141,9 @@ def parse_params(text: str) -> Params:
     return params
 
 
-def _check_pattern(group: str | None) -> None:
+def _check_pattern(group: str) -> None:
     try:
-        re.compile(group or "")
+        re.compile(group)
     except re.error as error:
         raise UserError(
             f"params.yaml: split.group: {group!r} is no regular expression: {error}"

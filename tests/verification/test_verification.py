@@ -24,9 +24,9 @@ def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
 def test_an_output_that_depends_on_the_locale_is_found_and_named(project: Project) -> None:
     script = project.folder / "stages/split.py"
     text = script.read_text(encoding="utf-8")
-    mark = 'write_csv(Path("outputs/rejected.csv"), ("path", "reason"), rejections)'
+    mark = 'write_csv(Path("outputs/rejected.csv"), ("path", "reason"), rejected)'
     assert mark in text
-    leak = mark.replace("rejections)", '[("locale", __import__("os").environ.get("LC_ALL", ""))])')
+    leak = mark.replace("rejected)", '[("locale", __import__("os").environ.get("LC_ALL", ""))])')
     script.write_text(text.replace(mark, leak), encoding="utf-8")
     project.git("init", "--quiet")
     project.git("add", ".")
