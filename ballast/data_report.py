@@ -17,6 +17,7 @@ def data_report(
     twins: Twins,
     rejections: Sequence[Rejection],
     dropped: Sequence[Rejection],
+    empty_folders: Sequence[str],
 ) -> dict[str, Any]:
     """Report on a folder.
 
@@ -25,16 +26,17 @@ def data_report(
         twins: photographs left out for having the same bytes as another of their class, and that.
         rejections: files that are no photographs.
         dropped: photographs left out for their label or for leakage.
+        empty_folders: class folders without a photograph.
 
     Returns:
-        files, photographs and rejected as counts; then by list: same_bytes, near_duplicates,
-        label_conflicts and leakage; and by class name how many photographs are in how many
-        groups, and in the largest.
+        files, photographs and rejected as counts; lists of what was found; and by class name how
+        many photographs are in how many groups, and in the largest.
     """
     return {
         "files": len(members) + len(twins) + len(rejections),
         "photographs": len(members) - len(dropped),
         "rejected": len(rejections) + len(twins) + len(dropped),
+        "empty_folders": list(empty_folders),
         "same_bytes": [
             {"kept": original.path, "left_out": photo.path} for photo, original in twins
         ],
@@ -65,6 +67,9 @@ def report_warnings(report: dict[str, Any]) -> list[str]:
         "leakage": "pictures or groups are on two sides of the given split; see split.leakage",
     }
     warnings = [
+        f"folder {name} holds no photograph, and is no class" for name in report["empty_folders"]
+    ]
+    warnings += [
         f"{len(report[kind])} {words} (outputs/data_report.json: {kind})"
         for kind, words in kinds.items()
         if report[kind]

@@ -166,6 +166,23 @@ def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
             )
 
 
+def empty_class_folders(raw: Path, photos: Sequence[Photo]) -> list[str]:
+    """Folders that lie where the classes' do, and hold no photograph of theirs.
+
+    Returns:
+        Names, sorted; a class that has photographs in another subset is none of them.
+    """
+    depths = {photo.path: 1 if photo.given else 0 for photo in photos}
+    beside = {raw.joinpath(*path.split("/")[:depth]) for path, depth in depths.items()}
+    names = {
+        folder.name
+        for parent in beside
+        for folder in parent.iterdir()
+        if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith(".")
+    }
+    return sorted(printable(name) for name in names - {photo.class_ for photo in photos})
+
+
 def _has_subset_folders(paths: Sequence[str]) -> bool:
     parts = [path.split("/") for path in paths]
     tops = {folders[0] for folders in parts if len(folders) > 1}

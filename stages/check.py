@@ -1,4 +1,4 @@
-"""Check what DVC would not: params.yaml, the folder that it names, and DVC's cache.
+"""Check what DVC would not: params.yaml, the folder that it names, DVC's lock file and its cache.
 
 No stage of the DAG: it has to come before DVC looks at any of them.
 """
@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from dvc.dvcfile import Lockfile
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from ballast.dvc_cache import damaged_objects, files_holding, object_path
@@ -20,13 +22,28 @@ from ballast.params import parse_params
 
 
 def main() -> None:
-    """Read params.yaml, list data.raw, and clear damaged files out of DVC's cache."""
+    """Read params.yaml, list data.raw, and clear away what of DVC's is damaged."""
     params = parse_params(read_text(Path("params.yaml")))
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is in order; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
     with Repo() as repo:
+        clear_half_written_lock(repo)
         clear_damage(repo)
+
+
+def clear_half_written_lock(repo: Repo) -> None:
+    """Remove a dvc.lock that DVC was killed while writing: it would refuse to run ever after.
+
+    It writes the file in place after every stage. Its run cache has all that the file held.
+    """
+    path = Path("dvc.lock")
+    try:
+        Lockfile(repo, str(path)).load()
+    except DvcException:
+        path.unlink()
+        print(f"WARNING: {path}: half written by a run that was killed; removed", file=sys.stderr)
+        print("dvc repro writes it again", file=sys.stderr)
 
 
 def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:

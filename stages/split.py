@@ -15,7 +15,14 @@ from ballast.files import read_text, write_csv, write_json
 from ballast.folders import file_states, list_files, refuse_changes
 from ballast.folds import split_photos
 from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table
-from ballast.inventory import Photo, Rejection, check_classes, inspect_files, sort_out
+from ballast.inventory import (
+    Photo,
+    Rejection,
+    check_classes,
+    empty_class_folders,
+    inspect_files,
+    sort_out,
+)
 from ballast.leakage import Member, to_drop
 from ballast.manifest import Row, write_manifest
 from ballast.params import Params, parse_params
@@ -42,7 +49,8 @@ def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection],
     check_classes(raw, photos)
     members = find_groups(raw, params, photos)
     dropped = to_drop(members, split.label_conflicts, split.leakage)
-    report = data_report(members, twins, rejections, dropped)
+    empty = empty_class_folders(raw, photos)
+    report = data_report(members, twins, rejections, dropped, empty)
 
     left_out = {path for path, _ in dropped}
     kept = [member for member in members if member.photo.path not in left_out]

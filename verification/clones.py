@@ -200,6 +200,8 @@ def interrupted_repro(
             process.communicate()
         if process.returncode == 0:
             raise RunError(f"{stage} was over before {number.name} came")
+        # As make does: DVC may have been killed while it wrote dvc.lock.
+        run(clone, "python", "-m", "stages.check")
     repro(clone, targets)
 
 

@@ -26,10 +26,11 @@ def test_a_report_accounts_for_every_file() -> None:
     twins = [(photo("train/cat/5", "train"), photo("test/cat/1", "test"))]
     rejections = [Rejection("train/cat/6", "empty file")]
     dropped = [Rejection("train/cat/2", "in one group with test/cat/1, of test")]
-    assert data_report(members, twins, rejections, dropped) == {
+    assert data_report(members, twins, rejections, dropped, ["bird"]) == {
         "files": 7,
         "photographs": 4,
         "rejected": 3,
+        "empty_folders": ["bird"],
         "same_bytes": [{"kept": "test/cat/1", "left_out": "train/cat/5"}],
         "near_duplicates": [
             {"test/cat/1": 4, "train/cat/2": 4},
@@ -49,10 +50,18 @@ def test_a_report_accounts_for_every_file() -> None:
 
 
 def test_conflicts_leaks_and_classes_of_few_groups_are_told_at_once() -> None:
-    quiet: dict[str, Any] = {"label_conflicts": [], "leakage": [], "groups": {}}
+    quiet: dict[str, Any] = {
+        "empty_folders": [],
+        "label_conflicts": [],
+        "leakage": [],
+        "groups": {},
+    }
     assert report_warnings(quiet) == []
     assert report_warnings(quiet | {"leakage": [{}, {}]})[0].startswith("2 pictures or groups are")
     assert report_warnings(quiet | {"label_conflicts": [{}]})[0].startswith("1 pictures are in")
+
+    (warning,) = report_warnings(quiet | {"empty_folders": ["bird"]})
+    assert warning == "folder bird holds no photograph, and is no class"
 
     def class_of(photographs: int, groups: int) -> dict[str, Any]:
         return quiet | {"groups": {"cat": {"photographs": photographs, "groups": groups}}}

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from ballast.errors import UserError
 from ballast.folders import list_files, printable
-from ballast.inventory import Photo, Rejection, check_classes, inspect_files, sort_out
+from ballast.inventory import (
+    Photo,
+    Rejection,
+    check_classes,
+    empty_class_folders,
+    inspect_files,
+    sort_out,
+)
 
 
 def inventory(raw: Path) -> tuple[list[Photo], list[Rejection]]:
@@ -85,6 +92,25 @@ def test_nested_folders_belong_to_their_class(raw: Path) -> None:
     (raw / "one" / "001.png").rename(raw / "one" / "more" / "001.png")
     photos, _ = inventory(raw)
     assert ("one/more/001.png", "one") in [(photo.path, photo.class_) for photo in photos]
+
+
+def test_a_class_folder_without_a_photograph_is_told(
+    tmp_path: Path, write_digits: Callable[..., None]
+) -> None:
+    write_digits(tmp_path / "plain", zero=2, one=2)
+    for name in ("empty", ".hidden", "zero/deeper"):
+        (tmp_path / "plain" / name).mkdir()
+    (tmp_path / "plain" / "only text").mkdir()
+    (tmp_path / "plain" / "only text" / "a.png").write_text("text")
+    photos, _ = inventory(tmp_path / "plain")
+    assert empty_class_folders(tmp_path / "plain", photos) == ["empty", "only text"]
+
+    write_digits(tmp_path / "given/train", zero=2, one=2)
+    write_digits(tmp_path / "given/test", zero=3)
+    for name in ("train/empty", "test/one"):
+        (tmp_path / "given" / name).mkdir()
+    photos, _ = inventory(tmp_path / "given")
+    assert empty_class_folders(tmp_path / "given", photos) == ["empty"]
 
 
 def test_byte_identical_files_of_one_class_are_one_image(raw: Path) -> None:
