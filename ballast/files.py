@@ -140,6 +140,15 @@ def read_json(path: Path) -> Any:  # noqa: ANN401  # the stages know what they w
         return json.loads(path.read_text(encoding="utf-8"))
 
 
+def is_json(data: bytes) -> bool:
+    """Whether bytes are JSON, whole."""
+    try:
+        json.loads(data)
+    except ValueError:
+        return False
+    return True
+
+
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     r"""Write UTF-8 CSV with a header and \n line ends.
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
+from dvc.lock import make_lock
 from dvc.repo import Repo
+from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 
 from ballast.dvc_cache import damaged_objects, files_holding, object_path
 from ballast.dvc_ignore import with_ignored
 from ballast.errors import one_line_errors
-from ballast.files import read_text, write_bytes
+from ballast.files import is_json, read_text, write_bytes
 from ballast.folders import list_files, printable, unreadable
 from ballast.params import parse_params
 
@@ -28,22 +30,27 @@ def main() -> None:
     print(f"params.yaml is in order; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
     with Repo() as repo:
-        clear_half_written_lock(repo)
+        clear_half_written(repo)
         clear_damage(repo)
 
 
-def clear_half_written_lock(repo: Repo) -> None:
-    """Remove a dvc.lock that DVC was killed while writing: it would refuse to run ever after.
+def clear_half_written(repo: Repo) -> None:
+    """Remove what DVC was killed while writing: it would refuse to run ever after.
 
-    It writes the file in place after every stage. Its run cache has all that the file held.
+    It writes dvc.lock in place after every stage, and its list of running stages before and after;
+    each is empty for a moment. Its run cache has all that dvc.lock held.
     """
-    path = Path("dvc.lock")
+    running = Path(repo.tmp_dir) / RWLOCK_FILE
+    with make_lock(str(running.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir):
+        if running.exists() and not is_json(running.read_bytes()):
+            running.unlink()
+            print(f"WARNING: {running}: half written; removed", file=sys.stderr)
+    lock = Path("dvc.lock")
     try:
-        Lockfile(repo, str(path)).load()
+        Lockfile(repo, str(lock)).load()
     except DvcException:
-        path.unlink()
-        print(f"WARNING: {path}: half written by a run that was killed; removed", file=sys.stderr)
-        print("dvc repro writes it again", file=sys.stderr)
+        lock.unlink()
+        print(f"WARNING: {lock}: half written; removed, dvc repro makes it again", file=sys.stderr)
 
 
 def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:

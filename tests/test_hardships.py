@@ -257,10 +257,22 @@ def test_a_lock_file_that_dvc_was_killed_while_writing_is_mended(
     done = reproduced.stage("check")
     assert done.returncode == 0
     if not share:  # what is left of it otherwise may pass for a file of fewer stages
-        assert "WARNING: dvc.lock: half written by a run that was killed; removed" in done.stderr
+        assert "WARNING: dvc.lock: half written; removed, dvc repro makes it again" in done.stderr
     ran, _ = reproduced.repro()
     assert reproduced.read("dvc.lock") == lock
     assert set(ran) <= {"evaluate"}, "the rest comes from DVC's run cache"
+
+
+@pytest.mark.parametrize("left", ["", '{"read": {"/a": [{"pid": 1, "cm'])
+def test_a_list_of_running_stages_that_dvc_was_killed_while_writing_is_mended(
+    reproduced: Project, left: str
+) -> None:
+    (reproduced.folder / ".dvc/tmp/rwlock").write_text(left)
+    done = reproduced.stage("check")
+    assert done.returncode == 0
+    assert "/.dvc/tmp/rwlock: half written; removed" in done.stderr
+    assert reproduced.repro() == ([], [])
+    assert reproduced.stage("check").stderr == ""
 
 
 @pytest.mark.parametrize(
