@@ -1,6 +1,7 @@
 """How many rounds of augmentation each photograph gets, and the images that come of it."""
 
 import io
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from PIL import Image
@@ -41,11 +42,13 @@ def plan_rounds(rows: Sequence[Row], targets: Mapping[str, int]) -> list[tuple[R
         Each photograph with its number of rounds, round 0 (itself) included, by class in the
         order of `targets`, then by sha256; the rounds of a class sum to its target.
     """
+    by_class: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: row.sha256):
+        by_class[row.class_].append(row)
     plan = []
     for name, target in targets.items():
-        photos = sorted((row for row in rows if row.class_ == name), key=lambda row: row.sha256)
-        full, extra = divmod(target, len(photos))
-        plan += [(row, full + (position < extra)) for position, row in enumerate(photos)]
+        full, extra = divmod(target, len(by_class[name]))
+        plan += [(row, full + (place < extra)) for place, row in enumerate(by_class[name])]
     return plan
 
 
@@ -69,11 +72,11 @@ def augmented_images(
         ImageError: as decode_image does.
     """
     original = resize_image(decode_image(data), size)
-    variants = (
-        apply_transform(original, draw_transform(seed, sha256, round_, augment))
-        for round_ in range(1, rounds)
-    )
-    return [_jpeg(image, augment.quality) for image in (original, *variants)]
+    files = [_jpeg(original, augment.quality)]
+    for round_ in range(1, rounds):
+        transform = draw_transform(seed, sha256, round_, augment)
+        files.append(_jpeg(apply_transform(original, transform), transform.quality))
+    return files
 
 
 def augmented_path(row: Row, round_: int) -> str:

@@ -54,7 +54,12 @@ class Augment(Section):
     contrast: float = Field(ge=0, le=1, description="share of the contrast, each way")
     saturation: float = Field(ge=0, le=1, description="share of the saturation, each way")
     hue: float = Field(ge=0, le=180, description="degrees around the colour circle, each way")
+    shear: float = Field(ge=0, le=60, description="degrees, each way")
+    blur: float = Field(ge=0, le=0.2, description="share of the size, at most")
+    noise: float = Field(ge=0, le=1, description="share of white, at most")
+    cutout: float = Field(ge=0, le=1, description="share of the size, at most")
     quality: int = Field(ge=1, le=100, description="JPEG quality")
+    quality_drop: int = Field(ge=0, le=99, description="by which the quality may be lower")
 
 
 class Strategy(Section):
@@ -138,6 +143,11 @@ def parse_params(text: str) -> Params:
             f" which is {params.split.folds}"
         )
     _check_pattern(params.split.group)
+    if params.augment.quality_drop >= params.augment.quality:
+        raise UserError(
+            f"params.yaml: augment.quality_drop: {params.augment.quality_drop} must be below"
+            f" augment.quality, which is {params.augment.quality}"
+        )
     return params
 
 

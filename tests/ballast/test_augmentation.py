@@ -1,6 +1,7 @@
 """Variants of an image depend on seed, content and round alone, and stay within their bounds."""
 
 import math
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -24,7 +25,12 @@ OFF = Augment(
     contrast=0,
     saturation=0,
     hue=0,
+    shear=0,
+    blur=0,
+    noise=0,
+    cutout=0,
     quality=90,
+    quality_drop=0,
 )
 STILL = Transform(
     angle=0,
@@ -37,6 +43,14 @@ STILL = Transform(
     saturation=1,
     contrast=1,
     brightness=0,
+    shear=0,
+    blur=0,
+    noise=0,
+    noise_seed=0,
+    cutout=0,
+    cutout_x=0,
+    cutout_y=0,
+    quality=90,
 )
 
 
@@ -169,3 +183,102 @@ def test_a_third_of_the_hue_circle_turns_red_to_green_and_leaves_grey(picture: I
     turned = apply_transform(picture, STILL._replace(hue=2 * math.pi / 3))
     assert turned.getpixel((2, 20)) == (0, 200, 0)
     assert turned.getpixel((20, 20)) == (100, 100, 100)
+
+
+# Each transform at the ends of its range, on the picture; what the other tests show between them.
+ENDS: dict[str, tuple[Any, Any]] = {
+    "angle": (-math.pi, math.pi),
+    "scale": (0.5, 1.5),
+    "shift_x": (-0.5, 0.5),
+    "shift_y": (-0.5, 0.5),
+    "hue": (-math.pi, math.pi),
+    "saturation": (0, 2),
+    "contrast": (0, 2),
+    "brightness": (-1, 1),
+    "shear": (-math.pi / 3, math.pi / 3),
+    "blur": (0.001, 0.2),
+    "noise": (0.01, 1),
+    "cutout": (0.1, 1),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_at_both_ends_of_its_range_a_transform_gives_an_image_of_the_size(
+    picture: Image.Image, name: str
+) -> None:
+    for value in ENDS[name]:
+        still = STILL._replace(cutout_x=0.5, cutout_y=0.5, noise_seed=7)
+        changed = apply_transform(picture, still._replace(**{name: value}))
+        assert (changed.mode, changed.size) == ("RGB", picture.size)
+        if (name, value) != ("blur", 0.001):
+            assert not np.array_equal(pixels_of(changed), pixels_of(picture))
+
+
+def test_full_brightness_is_white_or_black_and_no_contrast_is_grey(picture: Image.Image) -> None:
+    assert pixels_of(apply_transform(picture, STILL._replace(brightness=1))).min() == 255
+    assert pixels_of(apply_transform(picture, STILL._replace(brightness=-1))).max() == 0
+    grey = pixels_of(apply_transform(picture, STILL._replace(contrast=0)))
+    assert set(np.unique(grey)) <= {127, 128}
+
+
+@pytest.mark.parametrize("degrees", [-45, 45])
+def test_a_shear_leans_upright_lines_and_leaves_level_ones(degrees: int) -> None:
+    image = Image.new("RGB", (33, 33))
+    image.paste("white", (16, 0, 17, 33))
+    leaning = pixels_of(apply_transform(image, STILL._replace(shear=math.radians(degrees))))
+    columns = leaning[8:25, :, 0].argmax(axis=1)
+    assert np.array_equal(np.diff(columns), np.full(16, -np.sign(degrees)))
+    level = Image.new("RGB", (33, 33))
+    level.paste("white", (0, 10, 33, 12))
+    still = apply_transform(level, STILL._replace(shear=math.radians(degrees)))
+    assert np.array_equal(pixels_of(still), pixels_of(level))
+
+
+def test_a_blur_keeps_the_sum_and_spreads_a_point() -> None:
+    image = Image.new("RGB", (64, 64))
+    image.paste("white", (28, 28, 36, 36))
+    spreads = []
+    for share in (0.02, 0.2):
+        blurred = pixels_of(apply_transform(image, STILL._replace(blur=share)))[:, :, 0]
+        spreads.append(int((blurred > 0).sum()))
+        if share == 0.02:
+            assert blurred.sum() == pytest.approx(64 * 255, rel=0.02)
+    assert 64 < spreads[0] < spreads[1]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1])
+def test_noise_has_its_standard_deviation_and_comes_again(share: float) -> None:
+    grey = Image.new("RGB", (64, 64), (128, 128, 128))
+    noisy = STILL._replace(noise=share, noise_seed=5)
+    first = pixels_of(apply_transform(grey, noisy))
+    assert first.std() == pytest.approx(share * 255, rel=0.05)
+    assert first.mean() == pytest.approx(128, abs=1)
+    assert np.array_equal(first, pixels_of(apply_transform(grey, noisy)))
+    other = apply_transform(grey, noisy._replace(noise_seed=6))
+    assert not np.array_equal(first, pixels_of(other))
+
+
+@pytest.mark.parametrize(
+    ("share", "x", "y", "covered"), [(0.5, 0.5, 0.5, 256), (1, 0.5, 0.5, 1024), (0.5, 0, 1, 64)]
+)
+def test_a_cutout_covers_a_square_that_may_reach_over_the_edge(
+    share: float, x: float, y: float, covered: int
+) -> None:
+    white = Image.new("RGB", (32, 32), "white")
+    cut = apply_transform(white, STILL._replace(cutout=share, cutout_x=x, cutout_y=y))
+    assert (pixels_of(cut)[:, :, 0] == 128).sum() == covered
+
+
+def test_the_quality_is_drawn_down_to_its_lowest() -> None:
+    bounds = OFF.model_copy(update={"quality_drop": 3})
+    drawn = {draw_transform(1, SHA, round_, bounds).quality for round_ in range(1, 100)}
+    assert drawn == {87, 88, 89, 90}
+
+
+def test_switched_off_the_new_transforms_leave_the_draws_of_the_others() -> None:
+    on = OFF.model_copy(
+        update={"rotate": 20.0, "hue": 30.0, "shear": 10.0, "noise": 0.1, "cutout": 0.5}
+    )
+    off = on.model_copy(update={"shear": 0.0, "noise": 0.0, "cutout": 0.0})
+    drawn, without = draw_transform(1, SHA, 1, on), draw_transform(1, SHA, 1, off)
+    assert drawn._replace(shear=0, noise=0, cutout=0) == without

@@ -56,6 +56,9 @@ def test_a_weight_power_left_out_is_1() -> None:
     ("text", "words"),
     [
         (changed("augment.factr", 3), ["augment.factr", "no such key", "did you mean factor?"]),
+        (changed("augment.quality_drop", 90), ["augment.quality_drop", "90", "below", "quality"]),
+        (changed("split.group", "(a"), ["split.group", "(a", "no regular expression"]),
+        (changed("split.leakage", "no"), ["split.leakage", "'keep', 'drop' or 'fatal'", "no"]),
         (changed("sede", 1), ["sede", "no such key", "did you mean seed?"]),
         (changed("strategies.baseline.power", 1), ["strategies.baseline.power", "weight_power"]),
         (without("train.epochs"), ["train.epochs", "missing"]),
