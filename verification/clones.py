@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,8 +85,11 @@ def copy_photos(raw: Path, target: Path, *, reverse: bool) -> None:
     fresh.rename(target)
 
 
-def run(clone: Clone, *command: str, cwd: Path | None = None) -> None:
+def run(clone: Clone, *command: str, cwd: Path | None = None) -> str:
     """Run a program in a clone, under its difference.
+
+    Returns:
+        What it printed.
 
     Raises:
         RunError: where it fails.
@@ -104,6 +108,7 @@ def run(clone: Clone, *command: str, cwd: Path | None = None) -> None:
     )
     if done.returncode:
         raise RunError(f"{' '.join(command)}: {done.stdout}{done.stderr}"[-2000:])
+    return done.stdout
 
 
 def head_file(source: Path, path: str) -> str:
@@ -120,10 +125,10 @@ def head_file(source: Path, path: str) -> str:
     return done.stdout
 
 
-def start(clone: Clone, targets: Sequence[str]) -> subprocess.Popen[str]:
+def start(clone: Clone, arguments: Sequence[str]) -> subprocess.Popen[str]:
     """Start dvc repro in a process group of its own, so that a signal reaches all of it."""
     return subprocess.Popen(
-        [*clone.difference.command, "dvc", "repro", *targets],
+        [*clone.difference.command, "dvc", "repro", *arguments],
         cwd=clone.folder,
         env=clone.environment,
         umask=clone.difference.umask,
@@ -166,8 +171,8 @@ def repro(clone: Clone, targets: Sequence[str] = ()) -> dict[str, float]:
             moments.append((stage, time.monotonic()))
     if process.returncode:
         raise RunError("".join(said)[-2000:])
-    ends = [moment for _, moment in moments[1:]] + [time.monotonic()]
-    return {stage: end - moment for (stage, moment), end in zip(moments, ends, strict=True)}
+    moments.append(("", time.monotonic()))
+    return {stage: end - moment for (stage, moment), (_, end) in pairwise(moments)}
 
 
 def interrupted_repro(
@@ -187,22 +192,30 @@ def interrupted_repro(
         share: of a stage's duration, when the signal is sent.
 
     Raises:
-        RunError: where the last run fails, or a stage was over before its signal came.
+        RunError: where the last run fails.
     """
     for stage, duration in durations.items():
-        said: list[str] = []
-        with start(clone, targets) as process:
-            for started in stages_started(process, said):
-                if started == stage:
-                    time.sleep(share * duration)
-                    os.killpg(process.pid, number)
-                    break
-            process.communicate()
-        if process.returncode == 0:
-            raise RunError(f"{stage} was over before {number.name} came")
-        # As make does: DVC may have been killed while it wrote dvc.lock.
-        run(clone, "python", "-m", "stages.check")
+        delay = share * duration
+        _interrupt(clone, targets, stage, number, delay)
+        while stage not in run(clone, "dvc", "status", stage):
+            # It was over before the signal came: once more, and sooner.
+            delay /= 2
+            _interrupt(clone, ["--force", "--single-item", stage], stage, number, delay)
     repro(clone, targets)
+
+
+def _interrupt(
+    clone: Clone, arguments: Sequence[str], stage: str, number: signal.Signals, delay: float
+) -> None:
+    with start(clone, arguments) as process:
+        for started in stages_started(process, []):
+            if started == stage:
+                time.sleep(delay)
+                os.killpg(process.pid, number)
+                break
+        process.communicate()
+    # As make does: DVC may have been killed while it wrote dvc.lock.
+    run(clone, "python", "-m", "stages.check")
 
 
 def pull(
