@@ -37,7 +37,7 @@ def thin_classes(counts: Counts) -> list[str]:
         if subsets["train"] == 1:
             warnings.append(f"class {name} has a single photograph to train on")
         warnings += [
-            f"class {name} is too small for {subset}: it has none there"
+            f"class {name} has no photograph in {subset}: it has too few, or this fold has none"
             for subset in used
             if not subsets[subset]
         ]

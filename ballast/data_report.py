@@ -74,6 +74,11 @@ def report_warnings(report: dict[str, Any]) -> list[str]:
         for kind, words in kinds.items()
         if report[kind]
     ]
+    warnings += [
+        f"class {name}: every photograph of it was dropped, and so it is no class any more"
+        for name, sizes in report["groups"].items()
+        if not sizes["photographs"]
+    ]
     for name, sizes in report["groups"].items():
         if sizes["groups"] < 3 <= sizes["photographs"]:
             warnings.append(
@@ -106,13 +111,14 @@ def refuse_fatal(report: dict[str, Any], for_conflicts: Policy, for_leaks: Polic
 def _group_sizes(members: Sequence[Member], dropped: set[str]) -> dict[str, dict[str, int]]:
     groups: dict[str, Counter[int]] = {}
     for photo, _, _, group in members:
+        of_class = groups.setdefault(photo.class_, Counter())
         if photo.path not in dropped:
-            groups.setdefault(photo.class_, Counter())[group] += 1
+            of_class[group] += 1
     return {
         name: {
             "photographs": sizes.total(),
             "groups": len(sizes),
-            "largest": max(sizes.values()),
+            "largest": max(sizes.values(), default=0),
         }
         for name, sizes in sorted(groups.items())
     }

@@ -26,7 +26,8 @@ def with_ignored(text: str, paths: Iterable[str]) -> str:
 
 
 def _pattern(path: str) -> str:
-    # What a line of UTF-8 cannot hold is matched as any character, and so is a space: DVC strips
-    # the ends of a line, and would leave an escaped one without its space.
     special = re.sub(r"([\\*?\[\]!#])", r"\\\1", path)
-    return "/" + re.sub(r"[\x00-\x20\x7f\ud800-\udfff]", "?", special)
+    # DVC strips the ends of a line, and would leave an escaped space without its space.
+    spaced = special.replace(" ", "[ ]")
+    # What a line of UTF-8 cannot hold is matched as any character but those of ASCII.
+    return "/" + re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "[! -~]", spaced)

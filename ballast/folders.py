@@ -24,16 +24,17 @@ def list_files(raw: Path) -> list[str]:
         raise UserError(
             f"params.yaml: data.raw: no such folder: {raw}; name one that holds a folder a class"
         ) from None
-    except OSError as error:
-        raise UserError(f"params.yaml: data.raw: {raw}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:  # a ValueError where there is a NUL in the name
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"params.yaml: data.raw: {raw}: cannot be read: {reason}") from None
     paths: list[Path] = []
 
     def note_unreadable(error: OSError) -> None:
         paths.append(Path(error.filename))
 
     for folder, folders, names in os.walk(raw, onerror=note_unreadable, followlinks=False):
-        links = [name for name in folders if (Path(folder) / name).is_symlink()]
-        paths += [Path(folder) / name for name in (*names, *links)]
+        paths += [Path(folder) / name for name in names]
+        paths += [path for name in folders if is_link(path := Path(folder) / name)]
     return sorted(path.relative_to(raw).as_posix() for path in paths)
 
 
@@ -62,6 +63,22 @@ def refuse_changes(raw: Path, before: dict[str, tuple[int, int] | None]) -> None
             f"{raw / printable(changed[0])}: changed while the folder was read;"
             " run dvc repro again when nothing writes there"
         )
+
+
+def is_link(path: Path) -> bool:
+    """Whether a path is a link; False where it is too long to tell."""
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder, or a link to one; False where it is too long to tell."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def unreadable(path: Path) -> str | None:

@@ -125,7 +125,7 @@ def _share(groups: Sequence[_Group], share: float) -> list[_Group]:
             served |= group.counts.keys()
             wanted.append(group)
     for group in sorted(spare, key=lambda group: len(group.members)):
-        if not group.counts.keys() & served:
+        if group.counts.keys() - served:
             served |= group.counts.keys()
             wanted.append(group)
     return wanted

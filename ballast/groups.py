@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,25 @@ def join_keys(sets: NDArray[np.int64], keys: Sequence[str | None]) -> NDArray[np
     return merge(sets, joined[:, 0], joined[:, 1])
 
 
+def with_twins(
+    sets: NDArray[np.int64], photos: Sequence[Photo], twins: Sequence[tuple[Photo, Photo]]
+) -> NDArray[np.int64]:
+    """Append the photographs that were left out for the same bytes, each in the set of its like.
+
+    Args:
+        sets: the number of each photograph's set, shape (n,).
+        photos: n of them.
+        twins: m photographs left out, each with the one that was kept.
+
+    Returns:
+        The number of the set of each photograph, then of each twin, shape (n + m,).
+    """
+    places = {photo.path: place for place, photo in enumerate(photos)}
+    alone = np.arange(len(photos), len(photos) + len(twins), dtype=np.int64)
+    kept = np.array([places[original.path] for _, original in twins], dtype=np.int64)
+    return merge(np.concatenate([sets, alone]), alone, kept)
+
+
 def keys_by_pattern(pattern: str, paths: Iterable[str]) -> list[str | None]:
     """What a regular expression finds in each path: its groups, or all of its match without any.
 
@@ -78,32 +97,42 @@ def keys_by_pattern(pattern: str, paths: Iterable[str]) -> list[str | None]:
     return [match and "\n".join(match.groups("") or [match[0]]) for match in found]
 
 
-def keys_by_table(name: str, text: str, paths: Iterable[str]) -> list[str | None]:
+def keys_by_table(
+    name: str, text: str, paths: Sequence[str], files: Collection[str]
+) -> list[str | None]:
     """The group of each path, as a table has it.
 
     Args:
         name: of the table, for errors.
-        text: CSV with the columns path and group.
+        text: CSV with the columns path and group; an empty group is none.
         paths: as the manifest has them.
+        files: all that the table may name.
 
     Returns:
         Keys; None for a path that is not in the table.
 
     Raises:
-        UserError: where it is no such table, has a path twice or none of the paths.
+        UserError: where it is no such table, has a path twice or names one that is no file.
     """
-    rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    try:
+        rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
+    except csv.Error as error:
+        raise UserError(f"{name}: no CSV: {error}") from None
     if not rows or rows[0] != ["path", "group"]:
         raise UserError(f"{name}: the first line must be path,group")
+    known = set(files)
     table: dict[str, str] = {}
     for number, row in enumerate(rows[1:], start=2):
+        if not row:
+            continue
         if len(row) != 2:
             raise UserError(f"{name}: line {number}: must be a path and a group")
-        if table.setdefault(row[0], row[1]) != row[1]:
-            raise UserError(f"{name}: line {number}: {row[0]} has two groups")
-    keys = [table.get(path) for path in paths]
-    if all(key is None for key in keys):
-        raise UserError(
-            f"{name}: names no photograph; paths are relative to data.raw, as in data/manifest.csv"
-        )
-    return keys
+        path, group = row
+        if path not in known:
+            raise UserError(
+                f"{name}: line {number}: {path} is no file; paths are relative to data.raw, as in"
+                " data/manifest.csv"
+            )
+        if table.setdefault(path, group) != group:
+            raise UserError(f"{name}: line {number}: {path} has two groups")
+    return [table.get(path) or None for path in paths]

@@ -7,15 +7,24 @@ from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from ballast.decoding_cost import header_problem, unread_problem
 from ballast.errors import UserError
 
 # Pillow's names. JPEG covers the multi-picture files (MPO) of phones: the first picture counts.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-# A progressive JPEG goes over all its pixels in every scan. Encoders make 10 scans or so; a file
-# that asks for thousands takes minutes.
-USUAL_SCANS = 10
+# By EXIF (CIPA DC-008). Pillow's exif_transpose writes all metadata anew, and fails where some of
+# it, of no matter here, is broken.
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Rows of grey converted at a time: floats of a whole image would need 8 times its memory.
 ROWS = 256
 
@@ -50,23 +59,42 @@ def decode_image(data: bytes, max_megapixels: float | None = None) -> Image.Imag
     """
     if not data:
         raise ImageError("empty file")
+    problem = unread_problem(data, max_megapixels) if max_megapixels else None
+    if problem:
+        raise ImageError(problem)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if max_megapixels:
-                _check_cost(image, data, max_megapixels)
+            problem = header_problem(image, data, max_megapixels) if max_megapixels else None
+            if problem:
+                raise ImageError(problem)
             if image.format == "PNG":
                 # Decoding looks at no checksum: what was damaged would be another picture.
                 with Image.open(io.BytesIO(data), formats=("PNG",)) as unread:
                     unread.verify()
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
+            return _upright(_to_rgb(image), _orientation(image))
+    except (ImageError, MemoryError):
+        raise
     except UnidentifiedImageError:
         raise ImageError("not a JPEG, PNG, WebP, BMP, GIF or TIFF image") from None
     except Image.DecompressionBombError:
         raise ImageError("more megapixels than data.max_megapixels in params.yaml") from None
-    # Pillow's decoders raise all of these on broken files; its fuzzers' issues list them.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError) as error:
+    # Pillow's decoders raise exceptions of a dozen kinds on broken files.
+    except Exception as error:
         raise ImageError(f"broken image: {' '.join(str(error).split())}") from None
+
+
+def _orientation(image: Image.Image) -> object:
+    """EXIF's orientation, 1 to 8; something else where there is none that can be read."""
+    try:
+        return image.getexif().get(0x0112)
+    except Exception:  # of a dozen kinds, on broken metadata; the pixels are there
+        return None
+
+
+def _upright(image: Image.Image, orientation: object) -> Image.Image:
+    way = UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if way is None else image.transpose(way)
 
 
 def resize_image(image: Image.Image, size: int) -> Image.Image:
@@ -87,17 +115,6 @@ def image_array(data: bytes, size: int) -> NDArray[np.uint8]:
         ImageError: as decode_image does.
     """
     return np.asarray(resize_image(decode_image(data), size), dtype=np.uint8)
-
-
-def _check_cost(image: ImageFile.ImageFile, data: bytes, max_megapixels: float) -> None:
-    megapixels = image.width * image.height / 1e6
-    if megapixels > max_megapixels:
-        raise ImageError(
-            f"{megapixels:.3g} megapixels, more than data.max_megapixels in params.yaml"
-        )
-    scans = data.count(b"\xff\xda") if image.format in ("JPEG", "MPO") else 1
-    if megapixels * scans > max_megapixels * USUAL_SCANS:
-        raise ImageError(f"JPEG of {scans} scans, which would take too long to decode")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

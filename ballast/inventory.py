@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ballast.copies import perceptual_hashes
+from ballast.decoding_cost import most_bytes
 from ballast.errors import UserError
 from ballast.folders import printable, unreadable
 from ballast.images import ImageError, decode_image, without_warnings
@@ -66,7 +67,7 @@ def inspect_files(
     Raises:
         UserError: naming a file that ends the process or is more than the memory can hold.
     """
-    depth = 1 if _has_subset_folders(paths) else 0
+    depth = 1 if _has_subset_folders(raw, paths) else 0
     inspect = partial(inspect_file, raw, depth, max_megapixels, hashes)
     yield from each(inspect, paths, workers, lambda path: str(raw / path))
 
@@ -83,9 +84,13 @@ def inspect_file(
         return Rejection(path, problem)
     if any(part.startswith(".") for part in (*folders, name)):
         return Rejection(path, "hidden file")
+    if depth and folders and subset_of(folders[0]) is None:
+        return Rejection(path, "not below train/, val/ or test/")
     if len(folders) <= depth:
         return Rejection(path, "not in a class folder")
     try:
+        if (raw / path).stat().st_size > most_bytes(max_megapixels):
+            return Rejection(path, "larger than any image of data.max_megapixels in params.yaml")
         data = (raw / path).read_bytes()
         with without_warnings():
             image = decode_image(data, max_megapixels)
@@ -101,7 +106,7 @@ def inspect_file(
     return Photo(
         path,
         folders[depth],
-        SUBSET_FOLDERS[folders[0]] if depth else None,
+        subset_of(folders[0]) if depth else None,
         hashlib.sha256(data).hexdigest(),
         *image.size,
         perceptual_hashes(image) if hashes else b"",
@@ -183,9 +188,23 @@ def empty_class_folders(raw: Path, photos: Sequence[Photo]) -> list[str]:
     return sorted(printable(name) for name in names - {photo.class_ for photo in photos})
 
 
-def _has_subset_folders(paths: Sequence[str]) -> bool:
+def subset_of(folder: str) -> Subset | None:
+    """The subset that a folder's name stands for, in any case; None for another name."""
+    return SUBSET_FOLDERS.get(folder.casefold())
+
+
+def _has_subset_folders(raw: Path, paths: Sequence[str]) -> bool:
+    """Whether train/, test/ and val/ stand for a split; if so, nothing else may lie beside them."""
     parts = [path.split("/") for path in paths]
     tops = {folders[0] for folders in parts if len(folders) > 1}
-    return tops <= set(SUBSET_FOLDERS) and any(
-        folders[0] == "train" and len(folders) > 2 for folders in parts
-    )
+    tops = {top for top in tops if not top.startswith(".") and top != "__MACOSX"}
+    subsets = {subset_of(top) for top in tops} - {None}
+    if not any(subset_of(folders[0]) == "train" and len(folders) > 2 for folders in parts):
+        return False
+    others = sorted(top for top in tops if subset_of(top) is None)
+    if others and len(subsets) > 1:
+        raise UserError(
+            f"{raw}: {others[0]}/ lies beside train/ and test/; move it away, or its classes into"
+            " them"
+        )
+    return not others

@@ -1,6 +1,7 @@
 """The schema of params.yaml: every knob, its type and its range."""
 
 import re
+import warnings
 from difflib import get_close_matches
 from typing import Annotated, Literal
 
@@ -126,6 +127,9 @@ def parse_params(text: str) -> Params:
         where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "no YAML"
         raise UserError(f"params.yaml{where}: {problem}") from None
+    # PyYAML's own readers of dates and numbers raise what they like.
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise UserError(f"params.yaml: cannot be read: {_short(str(error))}") from None
     if not isinstance(values, dict):
         raise UserError("params.yaml: must be a mapping of keys to values")
     try:
@@ -152,11 +156,16 @@ def parse_params(text: str) -> Params:
 
 
 def _check_pattern(group: str) -> None:
+    if group.endswith(".csv"):
+        return
     try:
-        re.compile(group)
-    except re.error as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a later Python may read otherwise
+            re.compile(group)
+    except (re.error, OverflowError, RecursionError) as error:
         raise UserError(
-            f"params.yaml: split.group: {group!r} is no regular expression: {error}"
+            f"params.yaml: split.group: {_short(repr(group))} is no regular expression:"
+            f" {_short(str(error))}"
         ) from None
 
 
@@ -170,7 +179,7 @@ def _first_problem(error: ValidationError) -> str:
         return f"params.yaml: {key}: no such key{_known_keys(problem['loc'])}"
     if problem["type"] == "missing":
         return f"params.yaml: {key}: this key is missing"
-    return f"params.yaml: {key}: {_wanted(problem)}, not {problem['input']!r}"
+    return f"params.yaml: {key}: {_wanted(problem)}, not {_short(repr(problem['input']))}"
 
 
 def _known_keys(location: tuple[int | str, ...]) -> str:
@@ -191,4 +200,9 @@ def _known_keys(location: tuple[int | str, ...]) -> str:
 
 def _wanted(problem: ErrorDetails) -> str:
     """What pydantic wanted, in a user's words: 'must be greater than or equal to 1'."""
-    return problem["msg"].replace("Input should", "must").replace("valid ", "")
+    words = problem["msg"].replace("a valid integer", "an integer").replace("valid ", "")
+    return re.sub(r"^\w+ should", "must", words)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

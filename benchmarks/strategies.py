@@ -163,7 +163,8 @@ def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     if folds and any(photo.given == "test" for photo in photos):
         # The test folder stays shut: its share of the folds comes out of the rest.
         photos = [p._replace(given=None) for p in photos if p.given != "test"]
-    groups = [member.group for member in find_groups(raw, params, photos)]
+    paths = [photo.path for photo in photos]
+    groups = [member.group for member in find_groups(raw, params, photos, [], paths)]
     count, val = folds or params.split.folds, params.split.val
     return split_photos(photos, groups, count, run.fold, val, run.seed)
 

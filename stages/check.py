@@ -17,7 +17,7 @@ from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 
 from ballast.dvc_cache import damaged_objects, files_holding, object_path
 from ballast.dvc_ignore import with_ignored
-from ballast.errors import one_line_errors
+from ballast.errors import one_line_errors, warn
 from ballast.files import is_json, read_text, write_bytes
 from ballast.folders import list_files, printable, unreadable
 from ballast.params import parse_params
@@ -44,20 +44,20 @@ def clear_half_written(repo: Repo) -> None:
     with make_lock(str(running.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir):
         if running.exists() and not is_json(running.read_bytes()):
             running.unlink()
-            print(f"WARNING: {running}: half written; removed", file=sys.stderr)
+            warn(f"{running}: half written; removed")
     lock = Path("dvc.lock")
     try:
         Lockfile(repo, str(lock)).load()
     except DvcException:
         lock.unlink()
-        print(f"WARNING: {lock}: half written; removed, dvc repro makes it again", file=sys.stderr)
+        warn(f"{lock}: half written; removed, dvc repro makes it again")
 
 
 def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:
     """Keep DVC away from what is no readable file with a name in UTF-8; split rejects it."""
     odd = [path for path in files if printable(path) != path or unreadable(raw / path)]
     path = Path(".dvcignore")
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    before = read_text(path) if path.exists() else ""
     after = with_ignored(before, [(raw / name).as_posix() for name in odd])
     if after != before:
         write_bytes(path, after.encode())
@@ -76,14 +76,14 @@ def clear_damage(repo: Repo) -> None:
     damaged = damaged_objects(objects, stamp.stat().st_mtime - 2 if stamp.exists() else 0)
     for path in damaged:
         path.unlink()
-        print(f"WARNING: {path}: damaged since DVC wrote it; removed", file=sys.stderr)
+        warn(f"{path}: damaged since DVC wrote it; removed")
     if damaged:
         stages = [stage for stage in repo.index.stages if not stage.is_data_source]
         outputs = [Path(out.fs_path) for stage in stages for out in stage.outs]
         for file, digest in files_holding(outputs, set(damaged.values())).items():
             file.unlink()
             object_path(objects, digest).unlink(missing_ok=True)
-            print(f"WARNING: {file}: came of the damage; removed", file=sys.stderr)
+            warn(f"{file}: came of the damage; removed")
         print("dvc repro makes them again", file=sys.stderr)
     stamp.touch()
     os.utime(stamp, (started, started))

@@ -10,9 +10,10 @@ from joblib import cpu_count
 from tabulate import tabulate
 
 from ballast.backend import make_deterministic
-from ballast.errors import UserError, one_line_errors
+from ballast.decoding_cost import most_bytes
+from ballast.errors import UserError, one_line_errors, warn
 from ballast.files import read_json, read_text
-from ballast.folders import list_files
+from ballast.folders import is_folder, list_files, unreadable
 from ballast.image_sets import load_images
 from ballast.images import ImageError, decode_image, resize_image, without_warnings
 from ballast.inference import input_size, load_model, predict
@@ -24,10 +25,8 @@ from ballast.predictions import Predictions, write_predictions
 def main(arguments: Sequence[str]) -> None:
     """Write outputs/predictions.csv, or print a table for the paths in `arguments`."""
     parser = argparse.ArgumentParser(prog="python -m stages.predict", description=__doc__)
-    parser.add_argument(
-        "paths", nargs="*", type=Path, metavar="PATH", help="an image, or a folder of images"
-    )
-    paths: list[Path] = parser.parse_args(arguments).paths
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="an image, or a folder of images")
+    paths: list[str] = parser.parse_args(arguments).paths
     params = parse_params(read_text(Path("params.yaml")))
     make_deterministic(params.seed, params.train.threads)
     if paths:
@@ -39,11 +38,11 @@ def main(arguments: Sequence[str]) -> None:
 
 def predict_test_set(params: Params) -> None:
     """Read the manifest, the model and the test photographs; write outputs/predictions.csv."""
-    rows = subset_rows(read_manifest(Path("data/manifest.csv")), "test")
+    manifest = Path("data/manifest.csv")
+    rows = subset_rows(read_manifest(manifest), "test")
     if not rows:
         raise UserError(
-            "data/manifest.csv: no test photographs: every class is too small or one group of"
-            " copies (outputs/data_report.json); add photographs"
+            f"{manifest}: not as a stage wrote it; run python -m stages.check, then dvc repro"
         )
     model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
     workers = params.runtime.workers or cpu_count()
@@ -56,7 +55,7 @@ def predict_test_set(params: Params) -> None:
     print(f"{len(rows)} test photographs predicted")
 
 
-def predict_paths(paths: Sequence[Path], max_megapixels: float) -> None:
+def predict_paths(paths: Sequence[str], max_megapixels: float) -> None:
     """Print a table of predictions; name the files that are no images on stderr.
 
     Raises:
@@ -66,27 +65,32 @@ def predict_paths(paths: Sequence[Path], max_megapixels: float) -> None:
     names, pixels = [], []
     for path in _files(paths):
         try:
+            problem = unreadable(path)
+            if problem or path.stat().st_size > most_bytes(max_megapixels):
+                raise ImageError(problem or "larger than any image of data.max_megapixels")
             image = decode_image(path.read_bytes(), max_megapixels)
+        except (ImageError, OSError) as error:
+            warn(f"{path}: {error}")
+        else:
             pixels.append(np.asarray(resize_image(image, input_size(model))))
             names.append(str(path))
-        except ImageError as error:
-            print(f"WARNING: {path}: {error}", file=sys.stderr)
     if not names:
-        raise UserError(f"{', '.join(map(str, paths))}: no image that can be read")
+        raise UserError(f"{', '.join(paths)}: no image that can be read")
     probabilities = predict(model, np.stack(pixels))
     table = Predictions(classes, names, [""] * len(names), probabilities)
     rows = zip(names, table.predicted, *probabilities.T, strict=True)
     print(tabulate(rows, headers=["path", "predicted", *classes], floatfmt=".3f"))
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from (path / name for name in list_files(path))
-        elif path.is_file():
-            yield path
+def _files(names: Sequence[str]) -> Iterator[Path]:
+    for name in names:
+        path = Path(name)
+        if not name or unreadable(path) == "gone":
+            raise UserError(f"{name}: no such file or folder")
+        if is_folder(path):
+            yield from (path / below for below in list_files(path))
         else:
-            raise UserError(f"{path}: no such file or folder")
+            yield path
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Find the photographs, reject what is none, and split them into train, val and test."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ from tqdm import tqdm
 
 from ballast.counts import count_classes, thin_classes
 from ballast.data_report import data_report, refuse_fatal, report_warnings
-from ballast.errors import one_line_errors
+from ballast.errors import UserError, one_line_errors, warn
 from ballast.files import read_text, write_csv, write_json
-from ballast.folders import file_states, list_files, refuse_changes
+from ballast.folders import file_states, list_files, refuse_changes, unreadable
 from ballast.folds import split_photos
-from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table
+from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table, with_twins
 from ballast.inventory import (
     Photo,
     Rejection,
@@ -34,12 +33,17 @@ def main() -> None:
     rows, rejected, report = split_folder(Path(params.data.raw), params)
     write_json(Path("outputs/data_report.json"), report)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
+    if not any(row.split == "test" for row in rows):
+        raise UserError(
+            f"{params.data.raw}: no photograph to test on: every class is too small or one group"
+            " of copies (outputs/data_report.json), or split.fold is above what there is"
+        )
     write_manifest(Path("data/manifest.csv"), rows)
     write_csv(Path("outputs/rejected.csv"), ("path", "reason"), rejected)
 
     print(f"{len(rows)} photographs, {len(rejected)} files rejected (outputs/rejected.csv)")
     for warning in [*report_warnings(report), *thin_classes(count_classes(rows))]:
-        print(f"WARNING: {warning}", file=sys.stderr)
+        warn(warning)
 
 
 def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
@@ -47,7 +51,9 @@ def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection],
     split = params.split
     photos, twins, rejections = sort_out(inspect_all(raw, params))
     check_classes(raw, photos)
-    members = find_groups(raw, params, photos)
+    files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
+    files += [rejection.path for rejection in rejections]
+    members = find_groups(raw, params, photos, twins, files)
     dropped = to_drop(members, split.label_conflicts, split.leakage)
     empty = empty_class_folders(raw, photos)
     report = data_report(members, twins, rejections, dropped, empty)
@@ -80,17 +86,30 @@ def inspect_all(raw: Path, params: Params) -> list[Photo | Rejection]:
     return found
 
 
-def find_groups(raw: Path, params: Params, photos: Sequence[Photo]) -> list[Member]:
+def find_groups(
+    raw: Path,
+    params: Params,
+    photos: Sequence[Photo],
+    twins: Sequence[tuple[Photo, Photo]],
+    files: Collection[str],
+) -> list[Member]:
     """Find what belongs together: near duplicates, and what split.group puts together."""
     copies, bits = copy_sets(photos, params.split.near_duplicates)
-    paths, group = [photo.path for photo in photos], params.split.group
-    keys: Sequence[str | None] = [None] * len(photos)
-    if group and group.endswith(".csv"):
-        keys = keys_by_table(str(raw / group), read_text(raw / group), paths)
+    # A photograph belongs to the groups of those that were left out for its bytes, too.
+    paths = [*(photo.path for photo in photos), *(photo.path for photo, _ in twins)]
+    sets, group = with_twins(copies, photos, twins), params.split.group
+    if group.endswith(".csv"):
+        problem = unreadable(raw / group)
+        if problem:
+            raise UserError(
+                f"params.yaml: split.group: {group}: no file in {raw} to read: {problem}"
+            )
+        sets = join_keys(
+            sets, keys_by_table(str(raw / group), read_text(raw / group), paths, files)
+        )
     elif group:
-        keys = keys_by_pattern(group, paths)
-    groups = join_keys(copies, keys)
-    columns = (photos, copies.tolist(), bits.tolist(), groups.tolist())
+        sets = join_keys(sets, keys_by_pattern(group, paths))
+    columns = (photos, copies.tolist(), bits.tolist(), sets[: len(photos)].tolist())
     return [Member(*values) for values in zip(*columns, strict=True)]
 
 

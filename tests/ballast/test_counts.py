@@ -28,10 +28,10 @@ def test_thin_classes_are_named() -> None:
         }
     ) == [
         "class dog has a single photograph to train on",
-        "class dog is too small for test: it has none there",
-        "class dog is too small for val: it has none there",
+        "class dog has no photograph in test: it has too few, or this fold has none",
+        "class dog has no photograph in val: it has too few, or this fold has none",
         "class cat has a single photograph to train on",
-        "class cat is too small for val: it has none there",
+        "class cat has no photograph in val: it has too few, or this fold has none",
     ]
 
 

@@ -35,6 +35,19 @@ def test_a_name_of_any_kind_is_ignored_and_its_neighbour_is_not(tmp_path: Path, 
         assert not patterns.is_ignored_file(str(tmp_path / "raw" / "cat" / name))
 
 
+@pytest.mark.parametrize(
+    ("name", "neighbour"),
+    [("a b.jpg", "axb.jpg"), ("a\nb.jpg", "axb.jpg"), ("\udcff.jpg", "x.jpg")],
+)
+def test_what_a_line_cannot_hold_stands_for_no_plain_letter(
+    tmp_path: Path, name: str, neighbour: str
+) -> None:
+    (tmp_path / ".dvcignore").write_text(with_ignored("", [f"raw/{name}"]), encoding="utf-8")
+    with Repo.init(str(tmp_path), no_scm=True) as repo:
+        assert repo.dvcignore.is_ignored_file(str(tmp_path / "raw" / name))
+        assert not repo.dvcignore.is_ignored_file(str(tmp_path / "raw" / neighbour))
+
+
 def test_what_the_user_wrote_stays() -> None:
     once = with_ignored(OWN, ["raw/b", "raw/a"])
     assert once.startswith(f"{OWN}\n{BEGIN}\n/raw/a\n/raw/b\n")

@@ -56,7 +56,9 @@ def test_no_temporary_file_stays(tmp_path: Path) -> None:
 
 
 def test_text_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"params\.yaml: No such file.*top of the project"):
+    with pytest.raises(
+        UserError, match=r"params\.yaml: no such file; run from the top of the project"
+    ):
         read_text(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match=r"params\.yaml: not UTF-8"):

@@ -165,6 +165,14 @@ def test_a_class_of_one_group_trains_and_is_not_tested() -> None:
         assert found["human"] == {"train": 6}
 
 
+def test_a_class_whose_groups_all_hold_other_classes_gives_one_to_val() -> None:
+    photos = photos_of(a=15, b=6)
+    groups = [*range(10, 22), 0, 1, 2, 0, 0, 1, 1, 2, 2]
+    for seed in range(5):
+        found = sizes(split_photos(photos, 5, 4, 0.15, seed, groups))
+        assert found["b"]["val"] == 2
+
+
 def test_a_group_is_named_by_its_content() -> None:
     photos = photos_of(human=4, snake=4)
     names = [row.group for row in split_photos(photos, 2, 0, 0.0, 42, [0, 0, 1, 2, 3, 3, 4, 0])]

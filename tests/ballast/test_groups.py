@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ballast.errors import UserError
-from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table
+from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table, with_twins
 from ballast.inventory import Photo
 
 
@@ -53,8 +53,16 @@ def test_a_pattern_that_finds_nothing_is_a_mistake() -> None:
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_a_table_gives_a_group_a_path(line_end: str) -> None:
-    lines = ["\ufeffpath,group", '"cat/tom-1.jpg",tom', "dog/rex-1.jpg,rex", "gone.jpg,rex", ""]
-    keys = keys_by_table("groups.csv", line_end.join(lines), PATHS)
+    lines = [
+        "\ufeffpath,group",
+        '"cat/tom-1.jpg",tom',
+        "dog/rex-1.jpg,rex",
+        "broken.jpg,rex",
+        "",
+        "",
+    ]
+    lines.insert(2, "dog/stray.jpg,")  # no group
+    keys = keys_by_table("groups.csv", line_end.join(lines), PATHS, [*PATHS, "broken.jpg"])
     assert keys == ["tom", None, "rex", None]
 
 
@@ -64,10 +72,23 @@ def test_a_table_gives_a_group_a_path(line_end: str) -> None:
         ("", "first line must be path,group"),
         ("file,subject\na,b\n", "first line must be path,group"),
         ("path,group\ncat/tom-1.jpg\n", "line 2: must be a path and a group"),
-        ("path,group\na,1\na,2\n", "line 3: a has two groups"),
-        ("path,group\nphotos/cat/tom-1.jpg,tom\n", "names no photograph; paths are relative"),
+        ("path,group\ncat/tom-1.jpg,1\ncat/tom-1.jpg,2\n", "line 3: cat/tom-1.jpg has two groups"),
+        (
+            "path,group\nphotos/cat/tom-1.jpg,tom\n",
+            "line 2: photos/cat/tom-1.jpg is no file; paths",
+        ),
+        (f'path,group\n"{"a" * 200_000}', "no CSV: field larger than"),
     ],
 )
 def test_what_is_no_such_table_is_refused(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        keys_by_table("groups.csv", text, PATHS)
+        keys_by_table("groups.csv", text, PATHS, PATHS)
+
+
+def test_a_photograph_belongs_to_the_groups_of_those_left_out_for_its_bytes() -> None:
+    photos = [photo("cat/1", "a"), photo("cat/2", "b"), photo("cat/3", "c")]
+    twins = [(photo("cat/copy", "a"), photos[0])]
+    sets = with_twins(np.array([0, 1, 2]), photos, twins)
+    assert sets[3] == sets[0]
+    joined = join_keys(sets, [None, "rex", None, "rex"])
+    assert joined[0] == joined[1] != joined[2]

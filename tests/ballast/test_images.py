@@ -231,6 +231,25 @@ def test_metadata_of_all_sorts_does_not_matter() -> None:
             assert np.array_equal(found, plain), (format_, options)
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [(0x0112, 3, 1, 6), (0x0131, 5, 1, 40)],  # a program's name that is a fraction
+        [(0x0100, 2, 4, 0x313131), (0x0112, 3, 1, 6)],  # a width that is text
+    ],
+)
+def test_an_image_is_turned_whatever_the_rest_of_its_exif_says(
+    entries: list[tuple[int, int, int, int]],
+) -> None:
+    directory = struct.pack("<H", len(entries))
+    directory += b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + directory + b"\0" * 20
+    stored = corners().transpose(Image.Transpose.ROTATE_90)
+    image = decode_image(saved(stored, "JPEG", exif=exif, quality=95))
+    assert image.size == (40, 20)
+    assert near(image.getpixel((5, 5)), RED, 30)
+
+
 @pytest.mark.parametrize("chunk", [b"IHDR", b"IDAT"])
 def test_a_png_with_a_bad_checksum_is_refused(chunk: bytes) -> None:
     with pytest.raises(ImageError):

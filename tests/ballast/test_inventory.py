@@ -87,6 +87,38 @@ def test_of_copies_in_test_and_train_the_one_in_test_is_kept(
     assert [photo.path for photo in inventory(tmp_path)[0]] == ["val/zero/000.png"]
 
 
+@pytest.mark.parametrize("junk", [".ipynb_checkpoints", "__MACOSX"])
+def test_a_split_is_known_whatever_the_case_and_with_a_system_s_folder_beside_it(
+    tmp_path: Path, write_digits: Callable[..., None], junk: str
+) -> None:
+    write_digits(tmp_path / "Train", zero=3)
+    write_digits(tmp_path / "TEST", zero=1)
+    (tmp_path / junk).mkdir()
+    (tmp_path / junk / "x.png").write_bytes(b"x")
+    results = list(inspect_files(tmp_path, list_files(tmp_path), 25, workers=1))
+    assert {result.given for result in results if isinstance(result, Photo)} == {"train", "test"}
+    reasons = [result.reason for result in results if isinstance(result, Rejection)]
+    assert reasons in (["hidden file"], ["not below train/, val/ or test/"])
+
+
+def test_a_folder_beside_train_and_test_is_refused(
+    tmp_path: Path, write_digits: Callable[..., None]
+) -> None:
+    for folder in ("train", "test", "extra"):
+        write_digits(tmp_path / folder, zero=1)
+    with pytest.raises(UserError, match=r"extra/ lies beside train/ and test/; move it away"):
+        list(inspect_files(tmp_path, list_files(tmp_path), 25, workers=1))
+
+
+def test_a_video_is_rejected_by_its_size_unread(raw: Path) -> None:
+    with (raw / "zero" / "film.mp4").open("wb") as file:
+        file.truncate(10**12)  # takes no room
+    photos, rejections = inventory(raw)
+    assert len(photos) == 5
+    reason = "larger than any image of data.max_megapixels in params.yaml"
+    assert rejections == [Rejection("zero/film.mp4", reason)]
+
+
 def test_nested_folders_belong_to_their_class(raw: Path) -> None:
     (raw / "one" / "more").mkdir()
     (raw / "one" / "001.png").rename(raw / "one" / "more" / "001.png")

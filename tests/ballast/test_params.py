@@ -56,6 +56,12 @@ def test_a_weight_power_left_out_is_1() -> None:
     ("text", "words"),
     [
         (changed("augment.factr", 3), ["augment.factr", "no such key", "did you mean factor?"]),
+        (TEXT.replace("seed: 42", "seed: 2020-13-45"), ["params.yaml: cannot be read"]),
+        (TEXT.replace("seed: 42", "seed: !!int abc"), ["params.yaml: cannot be read"]),
+        ("[" * 5000, ["params.yaml: cannot be read"]),
+        (changed("seed", "x" * 20_000), ["params.yaml: seed: must be an integer, not 'xxx", "..."]),
+        (changed("split.group", "a{99999999999999}"), ["split.group", "no regular expression"]),
+        (changed("data.raw", ""), ["data.raw: must have at least 1 character"]),
         (changed("augment.quality_drop", 90), ["augment.quality_drop", "90", "below", "quality"]),
         (changed("split.group", "(a"), ["split.group", "(a", "no regular expression"]),
         (changed("split.leakage", "no"), ["split.leakage", "'keep', 'drop' or 'fatal'", "no"]),

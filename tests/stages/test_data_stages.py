@@ -298,7 +298,9 @@ def test_groups_by_a_pattern_and_by_a_table(project: Project) -> None:
     project.set_params({"split.group": "nowhere.csv"})
     done = project.stage("split")
     assert done.returncode == 1
-    assert done.stderr.startswith("ERROR: data/raw/nowhere.csv: No such file")
+    assert done.stderr.startswith(
+        "ERROR: params.yaml: split.group: nowhere.csv: no file in data/raw"
+    )
 
 
 @settings(max_examples=25)
@@ -357,14 +359,35 @@ def test_pictures_that_are_all_alike_are_one_group_and_nothing_is_tested(project
         path.unlink()
         image.resize((40 + number, 40)).save(path)
     done = project.stage("split")
-    assert done.returncode == 0
-    assert "WARNING: class two: its 10 photographs are 1 groups" in done.stderr
-    assert {row.split for row in manifest(project).values()} == {"train"}
-    done = project.stage("predict")
     assert done.returncode == 1
-    assert "ERROR: data/manifest.csv: no test photographs: every class is too small or one" in (
-        done.stderr
+    assert done.stderr.startswith(
+        "ERROR: data/raw: no photograph to test on: every class is too small or one group of copies"
     )
+    assert report(project)["groups"]["two"] == {"photographs": 10, "groups": 1, "largest": 10}
+
+
+def test_a_group_holds_through_a_photograph_that_was_left_out(project: Project) -> None:
+    raw = project.folder / "data/raw"
+    # The same bytes under two names, of which the one without the subject's name is kept.
+    shutil.copy(raw / "two/000.png", raw / "two/rex-1.png")
+    (raw / "two/005.png").rename(raw / "two/rex-2.png")
+    project.set_params({"split.group": r"/(rex)-\d", "split.near_duplicates": None})
+    assert project.stage("split").returncode == 0
+    rows = manifest(project)
+    assert "two/rex-1.png" not in rows
+    assert rows["two/000.png"].group == rows["two/rex-2.png"].group
+
+
+def test_a_class_that_was_dropped_whole_is_told(project: Project) -> None:
+    raw = project.folder / "data/raw"
+    shutil.rmtree(raw / "one")
+    (raw / "one").mkdir()
+    for number in range(3):
+        shutil.copy(raw / f"two/{number:03d}.png", raw / "one")
+    project.set_params({"split.label_conflicts": "drop"})
+    done = project.stage("split")
+    assert done.returncode == 0
+    assert "WARNING: class one: every photograph of it was dropped" in done.stderr
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,30 @@ def test_train_reads_listed_images_alone_and_refuses_changed_ones(reproduced: Pr
     assert reproduced.stage("train").returncode == 0
     assert (reproduced.folder / "models/model.keras").read_bytes() == model
     (image.parent / "stale.jpg").unlink()
+
+
+def test_predict_on_a_folder_passes_over_what_is_no_photograph(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    good = (reproduced.folder / "data/raw/one/000.png").read_bytes()
+    (tmp_path / "good.png").write_bytes(good)
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "nowhere.png").symlink_to("gone")
+    (tmp_path / "folder.png").symlink_to(".")
+    (tmp_path / "a\nb.png").write_bytes(b"text")
+    with (tmp_path / "film.mp4").open("wb") as file:
+        file.truncate(10**12)
+    done = reproduced.stage("predict", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "good.png" in done.stdout
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("WARNING: ")]
+    assert len(warnings) == 5
+    assert len(done.stderr.splitlines()) == 5
+
+
+@pytest.mark.parametrize("name", ["", "a" * 5000])
+def test_predict_on_a_name_that_is_none_says_so(reproduced: Project, name: str) -> None:
+    done = reproduced.stage("predict", name)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("ERROR: ")
