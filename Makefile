@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 600
 # The first is what the others are compared with.
 STRATEGIES ?= baseline balanced
 
-.PHONY: run setup compare verify verify-processors test test-long fuzz audit lint check
+.PHONY: run setup setup-dev compare verify verify-processors test test-long fuzz audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -22,6 +22,12 @@ setup: .venv/.ready  ## install everything into .venv/
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen
 	@touch $@
+
+setup-dev: .venv/.ready-dev  ## install what tests, lint and exports need besides
+
+.venv/.ready-dev: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --group dev
+	@touch .venv/.ready $@
 
 .uv/bin/uv:
 	$(PYTHON) -m pip install --quiet --target .uv uv==$(UV_VERSION) \
@@ -49,10 +55,10 @@ verify: setup  ## run HEAD under everything that must not change a byte, and com
 verify-processors: setup  ## run HEAD's data stages on other processors, by qemu-user
 	$(RUN) python -m verification --processors
 
-test: setup  ## run the tests
+test: setup-dev  ## run the tests
 	$(RUN) pytest -m "not long" --numprocesses 2 --dist loadfile
 
-test-long: setup  ## run the tests that train for minutes
+test-long: setup-dev  ## run the tests that train for minutes
 	$(RUN) pytest -m long
 
 fuzz: | $(UV)  ## feed broken images to the decoder until one breaks it; needs a Python 3.12 to 3.14
@@ -63,7 +69,7 @@ fuzz: | $(UV)  ## feed broken images to the decoder until one breaks it; needs a
 audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
 	$(UV) audit --frozen
 
-lint: setup  ## check style and types
+lint: setup-dev  ## check style and types
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
