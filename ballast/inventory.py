@@ -13,7 +13,7 @@ from ballast.errors import UserError
 from ballast.folders import printable, unreadable
 from ballast.images import ImageError, decode_image, without_warnings
 from ballast.manifest import Subset
-from ballast.parallel import each
+from ballast.parallel import Engine, each
 
 # Names that people give the folders of a ready-made split.
 SUBSET_FOLDERS: dict[str, Subset] = {
@@ -47,7 +47,7 @@ class Rejection(NamedTuple):
 
 
 def inspect_files(
-    raw: Path, paths: Sequence[str], max_megapixels: float, workers: int, *, hashes: bool = True
+    raw: Path, paths: Sequence[str], max_megapixels: float, engine: Engine, *, hashes: bool = True
 ) -> Iterator[Photo | Rejection]:
     """Read and decode every file, several at a time.
 
@@ -58,7 +58,7 @@ def inspect_files(
         raw: the folder that the paths are relative to.
         paths: as list_files gives them.
         max_megapixels: larger images are rejected.
-        workers: files at a time.
+        engine: what reads them.
         hashes: whether perceptual hashes are wanted.
 
     Yields:
@@ -69,7 +69,7 @@ def inspect_files(
     """
     depth = 1 if _has_subset_folders(raw, paths) else 0
     inspect = partial(inspect_file, raw, depth, max_megapixels, hashes)
-    yield from each(inspect, paths, workers, lambda path: str(raw / path))
+    yield from each(inspect, paths, engine, lambda path: str(raw / path))
 
 
 def inspect_file(

@@ -24,6 +24,7 @@ from ballast.inventory import (
 )
 from ballast.leakage import Member, to_drop
 from ballast.manifest import Row, write_manifest
+from ballast.parallel import Engine
 from ballast.params import Params, parse_params
 
 
@@ -71,9 +72,9 @@ def inspect_all(raw: Path, params: Params) -> list[Photo | Rejection]:
     """Inspect every file, and show how far it is; refuse a folder that changes meanwhile."""
     files = list_files(raw)
     before = file_states(raw, files)
-    workers = params.runtime.workers or cpu_count()
+    engine = Engine(params.runtime.workers or cpu_count())
     hashes = params.split.near_duplicates is not None
-    results = inspect_files(raw, files, params.data.max_megapixels, workers, hashes=hashes)
+    results = inspect_files(raw, files, params.data.max_megapixels, engine, hashes=hashes)
     progress = tqdm(results, total=len(files), desc="photographs", disable=None)
     table = params.split.group
     found = [
