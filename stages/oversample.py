@@ -34,7 +34,8 @@ def main() -> None:
 
     raw, listed = Path(params.data.raw), []
     make = partial(read_and_augment, raw, params)
-    engine = Engine(params.runtime.workers or cpu_count())
+    runtime = params.runtime
+    engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
     with whole_folder(Path("data/augmented")) as folder:
         for name in targets:
             make_folder(folder / name)
