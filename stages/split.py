@@ -37,7 +37,7 @@ INSPECTIONS = Path(".dvc/tmp/inspections.jsonl")
 def main() -> None:
     """Read data.raw; write data/manifest.csv, outputs/rejected.csv and outputs/data_report.json."""
     params = parse_params(read_text(Path("params.yaml")))
-    rows, rejected, report = split_folder(Path(params.data.raw), params)
+    rows, rejected, report = split_folder(Path(params.data.raw), params, INSPECTIONS)
     write_json(Path("outputs/data_report.json"), report)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
     if not any(row.split == "test" for row in rows):
@@ -53,10 +53,12 @@ def main() -> None:
         warn(warning)
 
 
-def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
+def split_folder(
+    raw: Path, params: Params, inspections: Path
+) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
     """Read all of a folder; return the manifest's rows, what is rejected, and the data report."""
     split = params.split
-    photos, twins, rejections = sort_out(inspect_all(raw, params))
+    photos, twins, rejections = sort_out(inspect_all(raw, params, inspections))
     check_classes(raw, photos)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
@@ -74,15 +76,15 @@ def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection],
     return rows, sorted([*rejections, *same, *dropped]), report
 
 
-def inspect_all(raw: Path, params: Params) -> list[Photo | Rejection]:
-    """Inspect every file, and show how far it is; refuse a folder that changes meanwhile."""
+def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Rejection]:
+    """Inspect every file that changed since, show how far it is; refuse changes meanwhile."""
     files = list_files(raw)
     before = file_states(raw, files)
     runtime, hashes = params.runtime, params.split.near_duplicates is not None
     engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
     megapixels = params.data.max_megapixels
     origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashes, **code_versions()}
-    kept = read_inspections(INSPECTIONS, origin)
+    kept = read_inspections(inspections, origin)
     inspected = inspect_files(
         raw, files, megapixels, engine, hashes=hashes, known=unchanged(kept, before)
     )
@@ -91,7 +93,7 @@ def inspect_all(raw: Path, params: Params) -> list[Photo | Rejection]:
     refuse_changes(raw, before)
     fresh = trusted(before, results, moment)
     if fresh != kept:
-        write_inspections(INSPECTIONS, origin, fresh)
+        write_inspections(inspections, origin, fresh)
     table = params.split.group
     return [
         Rejection(result.path, "holds the groups of split.group")
