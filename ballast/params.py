@@ -90,6 +90,8 @@ class Runtime(Section):
     """How fast, not what: never tracked by DVC."""
 
     workers: int = Field(ge=0, le=1024, description="files at a time; 0 for one a core")
+    engine: Name
+    scheduler: str = Field(pattern=r"^((tcp|tls)://\S+:\d+)?$", description="tcp://host:port")
 
 
 class Params(Section):

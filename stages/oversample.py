@@ -20,7 +20,7 @@ from ballast.manifest import (
     write_augmented,
 )
 from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
-from ballast.parallel import each
+from ballast.parallel import Engine, each
 from ballast.params import Params, parse_params
 
 
@@ -34,11 +34,12 @@ def main() -> None:
 
     raw, listed = Path(params.data.raw), []
     make = partial(read_and_augment, raw, params)
-    workers = params.runtime.workers or cpu_count()
+    runtime = params.runtime
+    engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
     with whole_folder(Path("data/augmented")) as folder:
         for name in targets:
             make_folder(folder / name)
-        done = each(make, plan, workers, lambda planned: str(raw / planned[0].path))
+        done = each(make, plan, engine, lambda planned: str(raw / planned[0].path))
         progress = tqdm(done, total=len(plan), desc="photographs", disable=None)
         for (row, _), images in zip(plan, progress, strict=True):
             for round_, image in enumerate(images):
