@@ -16,6 +16,7 @@ from ballast.manifest import class_names, read_augmented, read_image, read_manif
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
 from ballast.params import parse_params
+from ballast.shards import image_reader
 from ballast.training import fit
 
 
@@ -26,17 +27,15 @@ def main() -> None:
     rows = read_manifest(Path("data/manifest.csv"))
     classes = class_names(rows)
     weights = read_json(Path("outputs/class_weights.json"))
-    images = read_augmented(Path("data/augmented.csv"))
+    images, val_images = read_augmented(Path("data/augmented.csv")), subset_rows(rows, "val")
+    read, read_val = (
+        image_reader(Path("data/augmented")),
+        partial(read_image, Path(params.data.raw)),
+    )
     train, val = load_within(
         params.runtime.image_memory * 2**20,
-        image_files(partial(read_image, Path("data/augmented")), images, classes, size, workers),
-        image_files(
-            partial(read_image, Path(params.data.raw)),
-            subset_rows(rows, "val"),
-            classes,
-            size,
-            workers,
-        ),
+        image_files(read, images, classes, size, workers),
+        image_files(read_val, val_images, classes, size, workers),
     )
 
     make_deterministic(params.seed, params.train.threads)
