@@ -15,7 +15,7 @@ from ballast.errors import UserError
 from ballast.files import intact
 from ballast.manifest import AugmentedRow, Row, checked_image, read_image
 
-# At most, in the images of a shard: about 8 MB of JPEG. docs/packing.md has what other sizes cost.
+# About 12 MB of JPEG at quality 95. docs/packing.md has what other sizes cost.
 SHARD_PIXELS = 2**24
 ROUND_BITS, HASH_BITS = 32, 64
 KEY_BITS = ROUND_BITS + HASH_BITS
@@ -29,7 +29,9 @@ class Stretch(NamedTuple):
     size: int  # bytes
 
 
-def shard_names(plan: Iterable[tuple[Row, int]], size: int) -> dict[tuple[str, int], str]:
+def shard_names(
+    plan: Iterable[tuple[Row, int]], size: int, shard_pixels: int = SHARD_PIXELS
+) -> dict[tuple[str, int], str]:
     """Share images out over shards so that an image more or less changes one shard.
 
     Extendible hashing (Fagin et al. 1979, ACM TODS 4(3)): an image's key is its round, then its
@@ -41,6 +43,7 @@ def shard_names(plan: Iterable[tuple[Row, int]], size: int) -> dict[tuple[str, i
     Args:
         plan: photographs with their numbers of rounds.
         size: side of the images in pixels.
+        shard_pixels: the most that the images of a shard have, together.
 
     Returns:
         By sha256 of the photograph and round, the shard's file name: the first round in it and,
@@ -52,7 +55,7 @@ def shard_names(plan: Iterable[tuple[Row, int]], size: int) -> dict[tuple[str, i
         for round_ in range(rounds)
     }
     ordered, names = sorted(keys.values()), dict[int, str]()
-    most = max(1, SHARD_PIXELS // size**2)
+    most = max(1, shard_pixels // size**2)
     for start, stop, name in _leaves(ordered, 0, len(ordered), 0, 0, most):
         names |= dict.fromkeys(ordered[start:stop], name)
     return {image: names[key] for image, key in keys.items()}
