@@ -1,20 +1,25 @@
-"""Judge the predictions: figures for dvc metrics, and the confusion matrix as a picture."""
+"""Judge the predictions: figures for dvc metrics, and a page for people."""
 
 from pathlib import Path
 
 from tabulate import tabulate
 
 from ballast.errors import one_line_errors
-from ballast.files import read_json, write_bytes, write_csv, write_json
+from ballast.files import read_text, write_bytes, write_csv, write_json
+from ballast.intervals import metric_intervals
 from ballast.metrics import compute_metrics
+from ballast.pages import report_page
+from ballast.params import parse_params
 from ballast.plots import confusion_plot
 from ballast.predictions import read_predictions
+from ballast.runs import read_run
+from ballast.verdict import verdict
 
 
 def main() -> None:
-    """Read outputs/predictions.csv and the counts; write outputs/metrics.json and confusion.*."""
+    """Read what the stages wrote; write outputs/metrics.json, confusion.* and report.html."""
+    params = parse_params(read_text(Path("params.yaml")))
     predictions = read_predictions(Path("outputs/predictions.csv"))
-    counts = read_json(Path("outputs/class_counts.json"))
     metrics = compute_metrics(predictions)
     write_json(Path("outputs/metrics.json"), metrics)
     # Apart from the predictions, because DVC writes all of a row into its page of plots as it is:
@@ -26,12 +31,17 @@ def main() -> None:
         confusion_plot(predictions.classes, predictions.true, predictions.predicted),
     )
 
+    intervals = metric_intervals(predictions, params.seed)
+    run = read_run(params.strategy, Path(), Path(params.data.raw), params, intervals)
+    sentence = verdict(predictions, run.counts, intervals)
+    write_bytes(Path("outputs/report.html"), report_page(run, sentence, []).encode())
+
     by_class = ("recall", "precision", "f1")
     rows = [
         [
             name,
-            counts[name]["train"],
-            counts[name]["test"],
+            run.counts[name]["train"],
+            run.counts[name]["test"],
             *(metrics[key][name] for key in by_class),
         ]
         for name in predictions.classes
@@ -39,6 +49,7 @@ def main() -> None:
     print(tabulate(rows, headers=["class", "train", "test", *by_class], floatfmt=".3f"))
     for key in ("accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"):
         print(f"{key}: {metrics[key]:.3f}")
+    print(sentence)
 
 
 if __name__ == "__main__":
