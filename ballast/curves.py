@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from ballast.intervals import Interval, proportion
 from ballast.predictions import Predictions
 from ballast.style import STYLE
 
@@ -57,7 +58,7 @@ class Bin(NamedTuple):
 
     photographs: int
     confidence: float  # mean probability of the likeliest class
-    accuracy: float  # share that was right
+    accuracy: Interval  # share that was right
 
 
 def chosen_epoch(history: History, min_epochs: int) -> int:
@@ -89,10 +90,23 @@ def reliability_bins(predictions: Predictions, bins: int = 10) -> list[Bin]:
     right = np.array(predictions.true) == np.array(predictions.predicted)
     places = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     return [
-        Bin(int(inside.sum()), float(confidence[inside].mean()), float(right[inside].mean()))
+        Bin(
+            int(inside.sum()),
+            float(confidence[inside].mean()),
+            proportion(int(right[inside].sum()), int(inside.sum())),
+        )
         for inside in (places == place for place in range(bins))
         if inside.any()
     ]
+
+
+def calibration_error(bins: Sequence[Bin]) -> float:
+    """Expected calibration error: how far confidence and accuracy lie apart, on average.
+
+    Guo et al. 2017, equation 3.
+    """
+    gaps = [bin_.photographs * abs((bin_.accuracy.value or 0) - bin_.confidence) for bin_ in bins]
+    return sum(gaps) / sum(bin_.photographs for bin_ in bins)
 
 
 def history_curves(
@@ -168,12 +182,13 @@ def reliability_plot(name: str, bins: Sequence[Bin]) -> str:
 
 
 def _dots(axes: Axes, bins: Sequence[Bin]) -> None:
-    """One a bin, its area by its photographs, joined by a line."""
+    """One a bin with its interval, its area by its photographs."""
     most = max(bin_.photographs for bin_ in bins)
     x = [bin_.confidence for bin_ in bins]
-    y = [bin_.accuracy for bin_ in bins]
-    axes.plot(x, y, color=ACCENT, linewidth=1)
-    areas = [20 + 200 * bin_.photographs / most for bin_ in bins]
+    y = [bin_.accuracy.value for bin_ in bins]
+    low, high = ([getattr(bin_.accuracy, side) for bin_ in bins] for side in ("low", "high"))
+    axes.vlines(x, low, high, color=INK, linewidth=1)
+    areas = [20 + 180 * bin_.photographs / most for bin_ in bins]
     axes.scatter(x, y, areas, color=ACCENT, edgecolor=PAPER, linewidth=0.8, zorder=3, clip_on=False)
 
 

@@ -14,7 +14,13 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn.metrics import confusion_matrix
 
-from ballast.curves import chosen_epoch, history_curves, reliability_bins, reliability_plot
+from ballast.curves import (
+    calibration_error,
+    chosen_epoch,
+    history_curves,
+    reliability_bins,
+    reliability_plot,
+)
 from ballast.predictions import Predictions
 from ballast.runs import Run
 from ballast.style import CLASS_COLOURS, class_colour
@@ -93,7 +99,7 @@ def _render(template: str, runs: Sequence[Run], **values: Any) -> str:  # noqa: 
         else [],
         confusions=[frequent_confusions(run.predictions) for run in runs],
         curves=training_curves(runs),
-        reliability=[reliability(run) for run in runs],
+        reliability=[reliability(f"reliability {place}", run) for place, run in enumerate(runs)],
         sheets=contact_sheets(runs),
         params=param_rows(runs),
         sheet_classes=SHEET_CLASSES,
@@ -178,13 +184,11 @@ def training_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return curves
 
 
-def reliability(run: Run) -> dict[str, Any]:
+def reliability(name: str, run: Run) -> dict[str, Any]:
     """A run's reliability diagram and the values that it draws."""
     bins = reliability_bins(run.predictions)
-    photos = sum(bin_.photographs for bin_ in bins)
-    gaps = sum(bin_.photographs * abs(bin_.accuracy - bin_.confidence) for bin_ in bins)
-    picture = reliability_plot(f"reliability {run.name}", bins)
-    return {"bins": bins, "error": gaps / photos, "picture": picture}
+    error = calibration_error(bins)
+    return {"bins": bins, "error": error, "picture": reliability_plot(name, bins)}
 
 
 def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ class Run(NamedTuple):
     """What a page shows of one run."""
 
     name: str
-    metrics: Mapping[str, Any]  # as metric_intervals returns them
+    metrics: Mapping[str, Any]  # of metric_intervals, each {"value", "low", "high"}
     predictions: Predictions
     counts: Counts
     made: Mapping[str, int]  # training images by class name
@@ -50,7 +50,7 @@ def read_run(name: str, folder: Path, raw: Path, params: Params, metrics: Mappin
         folder: that has the stages' data/ and outputs/.
         raw: folder of photographs.
         params: that the stages ran with.
-        metrics: as metric_intervals returns them.
+        metrics: of metric_intervals, each {"value", "low", "high"}.
 
     Raises:
         UserError: where one of the files is missing or not as a stage wrote it.

@@ -20,7 +20,7 @@ def verdict(predictions: Predictions, counts: Counts, metrics: Mapping[str, Any]
     Args:
         predictions: of the test photographs, one or more.
         counts: of the photographs.
-        metrics: as metric_intervals returns them.
+        metrics: of metric_intervals, each {"value", "low", "high"}.
 
     Returns:
         One sentence; what stands in brackets are 95 % intervals.

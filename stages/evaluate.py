@@ -6,7 +6,7 @@ from tabulate import tabulate
 
 from ballast.errors import one_line_errors
 from ballast.files import read_text, write_bytes, write_csv, write_json
-from ballast.intervals import metric_intervals
+from ballast.intervals import as_json, metric_intervals
 from ballast.metrics import compute_metrics
 from ballast.pages import report_page
 from ballast.params import parse_params
@@ -31,7 +31,7 @@ def main() -> None:
         confusion_plot(predictions.classes, predictions.true, predictions.predicted),
     )
 
-    intervals = metric_intervals(predictions, params.seed)
+    intervals = as_json(metric_intervals(predictions, params.seed))
     run = read_run(params.strategy, Path(), Path(params.data.raw), params, intervals)
     sentence = verdict(predictions, run.counts, intervals)
     write_bytes(Path("outputs/report.html"), report_page(run, sentence, []).encode())

@@ -12,7 +12,7 @@ from PIL import Image
 from projects import Project
 from sklearn.datasets import load_digits
 
-from ballast.intervals import metric_intervals
+from ballast.intervals import as_json, metric_intervals
 from ballast.params import Params, parse_params
 from ballast.predictions import Predictions
 from ballast.runs import Run
@@ -88,7 +88,7 @@ def make_run(digits: dict[str, list[bytes]]) -> Callable[..., Run]:
         mistakes = confident_mistakes(predictions, 12)
         return Run(
             name=name,
-            metrics=metric_intervals(predictions, seed=1),
+            metrics=as_json(metric_intervals(predictions, seed=1, draws=100)),
             predictions=predictions,
             counts={
                 class_: {"train": 1 + place, "val": 1, "test": 4 * (place < tested)}

@@ -129,9 +129,9 @@ def show(browser: Chrome, address: str, width: int = 1280, scheme: str = "light"
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_is_whole_and_quiet(browser: Chrome, pages: dict[str, str], page: str) -> None:
     """Every picture is drawn, nothing is fetched or run, nothing is said on the console."""
-    browser.get_log("browser")  # of the page before
+    browser.get_log("browser")  # type: ignore[no-untyped-call]  # of the page before
     show(browser, pages[page])
-    assert browser.get_log("browser") == []
+    assert browser.get_log("browser") == []  # type: ignore[no-untyped-call]
     assert browser.execute_script("return document.scripts.length") == 0
     assert (
         browser.execute_script(

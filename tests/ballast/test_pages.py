@@ -201,7 +201,7 @@ def test_contact_sheets_of_equal_beginnings_are_shown_once(make_run: MakeRun) ->
 
 def test_params_that_differ_are_told_from_those_that_do_not(make_run: MakeRun) -> None:
     one, two = make_run("one", NAMES), make_run("two", NAMES)
-    two.params.update({"strategies.two.oversample": False, "strategies.one.oversample": True})
+    two = two._replace(params={**two.params, "strategies.two.oversample": False})
     assert param_rows([one, two]) == {
         "seed": [42, 42],
         "strategy": ["one", "two"],
