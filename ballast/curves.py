@@ -3,7 +3,6 @@
 import io
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib import rc_context, rcParamsDefault
@@ -11,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ballast.intervals import Interval, proportion
-from ballast.predictions import Predictions
+from ballast.intervals import proportion
+from ballast.metrics import ReliabilityBin
 from ballast.style import STYLE
 
 History = Mapping[str, Sequence[float]]
@@ -53,14 +52,6 @@ STEPS = [1, 2, 2.5, 5, 10]  # between ticks, times a power of ten
 SVG = "http://www.w3.org/2000/svg"
 
 
-class Bin(NamedTuple):
-    """Photographs whose likeliest class has a probability within a tenth."""
-
-    photographs: int
-    confidence: float  # mean probability of the likeliest class
-    accuracy: Interval  # share that was right
-
-
 def chosen_epoch(history: History, min_epochs: int) -> int:
     """The epoch whose weights were kept: that of the lowest val_loss, from min_epochs on.
 
@@ -74,39 +65,6 @@ def chosen_epoch(history: History, min_epochs: int) -> int:
     values = history["val_loss"] if "val_loss" in history else history["loss"]
     first = min(min_epochs, len(values)) - 1
     return first + int(np.argmin(values[first:])) + 1
-
-
-def reliability_bins(predictions: Predictions, bins: int = 10) -> list[Bin]:
-    """How often the model is right, by how sure it is (DeGroot & Fienberg 1983).
-
-    Args:
-        predictions: one photograph or more.
-        bins: of equal width between 0 and 1.
-
-    Returns:
-        Those bins that have photographs, by rising confidence.
-    """
-    confidence = predictions.probabilities.max(axis=1)
-    right = np.array(predictions.true) == np.array(predictions.predicted)
-    places = np.minimum((confidence * bins).astype(np.int64), bins - 1)
-    return [
-        Bin(
-            int(inside.sum()),
-            float(confidence[inside].mean()),
-            proportion(int(right[inside].sum()), int(inside.sum())),
-        )
-        for inside in (places == place for place in range(bins))
-        if inside.any()
-    ]
-
-
-def calibration_error(bins: Sequence[Bin]) -> float:
-    """Expected calibration error: how far confidence and accuracy lie apart, on average.
-
-    Guo et al. 2017, equation 3.
-    """
-    gaps = [bin_.photographs * abs((bin_.accuracy.value or 0) - bin_.confidence) for bin_ in bins]
-    return sum(gaps) / sum(bin_.photographs for bin_ in bins)
 
 
 def history_curves(
@@ -155,12 +113,12 @@ def history_curves(
         return _svg(figure, name)
 
 
-def reliability_plot(name: str, bins: Sequence[Bin]) -> str:
+def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> str:
     """Draw how often the model is right against how sure it is.
 
     Args:
         name: of the picture; no other on its page has it.
-        bins: as reliability_bins returns them.
+        bins: as reliability returns them.
 
     Returns:
         An SVG element.
@@ -181,15 +139,15 @@ def reliability_plot(name: str, bins: Sequence[Bin]) -> str:
         return _svg(figure, name)
 
 
-def _dots(axes: Axes, bins: Sequence[Bin]) -> None:
+def _dots(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     """One a bin with its interval, its area by its photographs."""
     most = max(bin_.photographs for bin_ in bins)
-    x = [bin_.confidence for bin_ in bins]
-    y = [bin_.accuracy.value for bin_ in bins]
-    low, high = ([getattr(bin_.accuracy, side) for bin_ in bins] for side in ("low", "high"))
-    axes.vlines(x, low, high, color=INK, linewidth=1)
-    areas = [20 + 180 * bin_.photographs / most for bin_ in bins]
-    axes.scatter(x, y, areas, color=ACCENT, edgecolor=PAPER, linewidth=0.8, zorder=3, clip_on=False)
+    for bin_ in bins:
+        x, y, photos = bin_.confidence, bin_.accuracy, bin_.photographs
+        _, low, high = np.array(proportion(round(y * photos), photos), dtype=np.float64)
+        axes.plot((x, x), (low, high), color=INK, linewidth=1, clip_on=False)
+        size = (20 + 180 * photos / most) ** 0.5
+        axes.plot(x, y, "o", color=ACCENT, markersize=size, markeredgecolor=PAPER, clip_on=False)
 
 
 def _svg(figure: Figure, name: str) -> str:

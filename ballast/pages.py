@@ -14,13 +14,9 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn.metrics import confusion_matrix
 
-from ballast.curves import (
-    calibration_error,
-    chosen_epoch,
-    history_curves,
-    reliability_bins,
-    reliability_plot,
-)
+from ballast.curves import chosen_epoch, history_curves, reliability_plot
+from ballast.intervals import proportion
+from ballast.metrics import calibration_error, reliability
 from ballast.predictions import Predictions
 from ballast.runs import Run
 from ballast.style import CLASS_COLOURS, class_colour
@@ -99,7 +95,9 @@ def _render(template: str, runs: Sequence[Run], **values: Any) -> str:  # noqa: 
         else [],
         confusions=[frequent_confusions(run.predictions) for run in runs],
         curves=training_curves(runs),
-        reliability=[reliability(f"reliability {place}", run) for place, run in enumerate(runs)],
+        reliability=[
+            reliability_diagram(f"reliability {place}", run) for place, run in enumerate(runs)
+        ],
         sheets=contact_sheets(runs),
         params=param_rows(runs),
         sheet_classes=SHEET_CLASSES,
@@ -184,11 +182,18 @@ def training_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return curves
 
 
-def reliability(name: str, run: Run) -> dict[str, Any]:
-    """A run's reliability diagram and the values that it draws."""
-    bins = reliability_bins(run.predictions)
-    error = calibration_error(bins)
-    return {"bins": bins, "error": error, "picture": reliability_plot(name, bins)}
+def reliability_diagram(name: str, run: Run) -> dict[str, Any]:
+    """A run's reliability diagram, the values that it draws, and their error."""
+    bins = reliability(run.predictions)
+    rows = [
+        {
+            "photographs": bin_.photographs,
+            "confidence": bin_.confidence,
+            "accuracy": proportion(round(bin_.accuracy * bin_.photographs), bin_.photographs),
+        }
+        for bin_ in bins
+    ]
+    return {"bins": rows, "error": calibration_error(bins), "picture": reliability_plot(name, bins)}
 
 
 def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -64,12 +64,14 @@ class Augment(Section):
 
 
 class Strategy(Section):
-    """Which of the three prongs a strategy uses, and whether val_loss counts classes alike."""
+    """Which of the prongs a strategy uses, and whether val_loss counts classes alike."""
 
     oversample: bool
-    class_weights: Literal["none", "balanced"]
+    class_weights: Literal["none", "balanced", "effective"]
     balanced_batches: bool
     weight_power: float = Field(default=1.0, ge=0, le=1)
+    beta: float = Field(default=0.99, ge=0, lt=1, description="of effective class_weights")
+    logit_adjustment: float = Field(default=0.0, ge=0, le=4, description="tau; 0 for none")
     balanced_val: bool = True
 
 

@@ -1,5 +1,6 @@
 """Judge the predictions: figures for dvc metrics, and a page for people."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
@@ -7,7 +8,7 @@ from tabulate import tabulate
 from ballast.errors import one_line_errors
 from ballast.files import read_text, write_bytes, write_csv, write_json
 from ballast.intervals import as_json, metric_intervals
-from ballast.metrics import compute_metrics
+from ballast.metrics import ReliabilityBin, compute_metrics, reliability
 from ballast.pages import report_page
 from ballast.params import parse_params
 from ballast.plots import confusion_plot
@@ -15,17 +16,31 @@ from ballast.predictions import read_predictions
 from ballast.runs import read_run
 from ballast.verdict import verdict
 
+# Not in metrics.json: with them, dvc exp show and dvc metrics diff would have five columns or rows
+# a class.
+CLASS_METRICS = ("precision", "f1", "roc_auc", "average_precision")
+
 
 def main() -> None:
-    """Read what the stages wrote; write outputs/metrics.json, confusion.* and report.html."""
+    """Read what the stages wrote; write the metrics, tables for plots, and outputs/report.html."""
     params = parse_params(read_text(Path("params.yaml")))
     predictions = read_predictions(Path("outputs/predictions.csv"))
     metrics = compute_metrics(predictions)
-    write_json(Path("outputs/metrics.json"), metrics)
+    write_json(
+        Path("outputs/metrics.json"),
+        {name: value for name, value in metrics.items() if name not in CLASS_METRICS},
+    )
+    write_json(Path("outputs/class_metrics.json"), {name: metrics[name] for name in CLASS_METRICS})
     # Apart from the predictions, because DVC writes all of a row into its page of plots as it is:
     # a path with </script> in it would be run.
     pairs = zip(predictions.true, predictions.predicted, strict=True)
     write_csv(Path("outputs/confusion.csv"), ("true", "predicted"), pairs)
+    # Without the classes that no test photograph has: a plot would show them at 0.
+    recalls = [(name, value) for name, value in metrics["recall"].items() if value is not None]
+    write_csv(Path("outputs/class_recall.csv"), ("class", "recall"), rounded(recalls))
+    write_csv(
+        Path("outputs/reliability.csv"), ReliabilityBin._fields, rounded(reliability(predictions))
+    )
     write_bytes(
         Path("outputs/confusion.png"),
         confusion_plot(predictions.classes, predictions.true, predictions.predicted),
@@ -50,6 +65,11 @@ def main() -> None:
     for key in ("accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"):
         print(f"{key}: {metrics[key]:.3f}")
     print(sentence)
+
+
+def rounded(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    """Rows for a CSV file, floats with 12 significant digits, as write_json has them."""
+    return [[f"{c:.12g}" if isinstance(c, float) else c for c in row] for row in rows]
 
 
 if __name__ == "__main__":

@@ -21,10 +21,12 @@ from ballast.thumbnails import confident_mistakes, thumbnail
 ROOT = Path(__file__).parent.parent
 CODE = (
     ".dvc/config",
+    ".dvc/plots",
     ".dvcignore",
     ".gitignore",
     "ballast",
     "dvc.yaml",
+    "outputs/live",
     "params.yaml",
     "pyproject.toml",
     "stages",
