@@ -48,6 +48,7 @@ SVG_STYLE = {
     "ytick.labelsize": 10.5,
     "legend.frameon": False,
 }
+QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 STEPS = [1, 2, 2.5, 5, 10]  # between ticks, times a power of ten
 SVG = "http://www.w3.org/2000/svg"
 
@@ -105,10 +106,11 @@ def history_curves(
         axes.set_xlim(0.5, max(epochs, 2) + 0.5)
         axes.set_ylim(0, 1.03 * top)  # so that a line along the top is drawn whole
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
         axes.grid(visible=False, axis="x")
         axes.set_xlabel("epoch")
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
         if quantity == "accuracy":
+            axes.set_yticks(QUARTERS)
             axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         return _svg(figure, name)
 
@@ -132,7 +134,7 @@ def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> str:
         axes.set_xlim(0, 1)
         axes.set_ylim(-0.03, 1.03)
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(MaxNLocator(4, steps=STEPS))
+            axis.set_ticks(QUARTERS)
             axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
         axes.set_xlabel("how sure")
         axes.set_ylabel("how often right")
