@@ -64,6 +64,12 @@ def test_tensorflow_is_loaded_by_the_backend_alone() -> None:
         assert not loads or path.name == "backend.py", path
 
 
+def test_the_templates_are_code_of_the_stage_that_fills_them() -> None:
+    readers = [stage for stage in STAGES if "ballast/pages.py" in STAGES[stage]["deps"]]
+    assert readers == ["evaluate"]
+    assert "ballast/templates" in STAGES["evaluate"]["deps"]
+
+
 def test_every_stage_is_a_script_of_its_name() -> None:
     scripts = {path.stem.replace("_", "-") for path in (ROOT / "stages").glob("*.py")}
     assert set(STAGES) == scripts - {"check"}
