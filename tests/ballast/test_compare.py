@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from projects import Project
 
-from ballast.compare import main
+from ballast.compare import MANIFEST, PREDICTIONS, judged_rows, main
 from ballast.errors import UserError
 
 Compare = Callable[..., str]
@@ -21,9 +21,8 @@ Compare = Callable[..., str]
 def revisions(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with a commit `run`, an experiment, and commits made from other predictions.
 
-    The experiment `smaller` has another data.max_megapixels. The tags: `weights` has another
-    strategy and other predictions, `moved` other test photographs, `broken` and `others` broken
-    predictions and those of other photographs.
+    The experiment `smaller` has another data.max_megapixels. The tag `weights` has another
+    strategy and other predictions, `moved` other test photographs.
     """
     project = Project(tmp_path_factory.mktemp("revisions") / "project")
     shutil.copytree(reproduced.folder, project.folder)
@@ -45,8 +44,6 @@ def revisions(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> 
     header, *rows = right.splitlines()
     turned = [",".join([*row.split(",")[:3], *reversed(row.split(",")[3:])]) for row in rows]
     tag("weights", "outputs/predictions.csv", "\n".join([header, *turned, ""]), "weights")
-    tag("broken", "outputs/predictions.csv", right.replace("p_two", "two"))
-    tag("others", "outputs/predictions.csv", "\n".join([header, *rows[1:], ""]))
     manifest = project.read("data/manifest.csv").splitlines()
     place = next(i for i, line in enumerate(manifest) if ",test," in line)
     sha256 = manifest[place].split(",")[4]
@@ -170,8 +167,6 @@ def test_outputs_that_are_nowhere_are_named(revisions: Project, compare: Compare
                              " data.max_megapixels; set them alike"),
         (["run", "moved", "--allow-different-params"],
          r"moved: 1 of its test photographs are not those of run, .*\.png for one"),
-        (["broken", "run"], r"broken: outputs/predictions.csv: not "),
-        (["run", "others"], "others: outputs/predictions.csv: not of the test photographs"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_line(
@@ -179,6 +174,25 @@ def test_what_cannot_be_compared_is_one_line(
 ) -> None:
     with pytest.raises(UserError, match=message):
         compare(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("p_two", "two", "mine: outputs/predictions.csv: not of the test photographs and classes"),
+        ("path,", "file,", "mine: outputs/predictions.csv: not as a stage wrote it"),
+        ("zero/", "other/", "mine: outputs/predictions.csv: not of the test photographs"),
+    ],
+)
+def test_a_broken_predictions_file(
+    revisions: Project, tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    for path in (MANIFEST, PREDICTIONS):
+        text = revisions.read(path).replace(old, new) if path == PREDICTIONS else ""
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text or revisions.read(path), encoding="utf-8")
+    with pytest.raises(UserError, match=f"^{message}"):
+        judged_rows("mine", tmp_path)
 
 
 def test_params_that_the_outputs_were_not_made_with(revisions: Project, compare: Compare) -> None:
