@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging import CRITICAL
 from typing import Any
 from uuid import uuid4
 
@@ -79,7 +80,12 @@ def connected(scheduler: str, workers: int) -> Iterator[DaskBackend]:
     warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # images, on purpose
     if not scheduler:
         with (
-            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local,
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=CRITICAL,
+            ) as local,
             Client(local) as client,
         ):
             yield DaskBackend(client)
