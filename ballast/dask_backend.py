@@ -10,6 +10,7 @@ from uuid import uuid4
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
 from ballast.errors import UserError
+from ballast.versions import code_versions
 
 try:
     from distributed import Client, Future, KilledWorker, LocalCluster
@@ -75,7 +76,8 @@ def connected(scheduler: str, workers: int) -> Iterator[DaskBackend]:
         workers: processes of the one that is started.
 
     Raises:
-        UserError: where there is no scheduler at the address, or it has no workers.
+        UserError: where there is no scheduler at the address, or it has no workers, or one of these
+            cannot import Ballast.
     """
     warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # images, on purpose
     if not scheduler:
@@ -105,6 +107,13 @@ def connected(scheduler: str, workers: int) -> Iterator[DaskBackend]:
                 f"params.yaml: runtime.scheduler: {scheduler} has no workers; start some with"
                 f" dask worker {scheduler}"
             ) from None
+        # A worker that cannot import what it is sent would fall silent.
+        for address, answer in client.run(code_versions, on_error="return").items():
+            if isinstance(answer, Exception):
+                raise UserError(
+                    f"runtime.scheduler: worker {address}: {answer}; it needs Ballast's"
+                    " environment, and Ballast in its PYTHONPATH"
+                )
         yield DaskBackend(client)
 
 
