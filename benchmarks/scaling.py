@@ -5,8 +5,8 @@
 
 Draws that many small photographs, each from a part of one below --data (without it, of noise that
 is smooth), into a temporary copy of the project, and runs both stages there as whole processes,
-with the params as shipped but factor 1. Prints, by number of images, the median of the seconds of each,
-also of a split in which nothing has changed, and the most memory of any process of theirs in MiB.
+with the params as shipped but factor 1. Prints, by number of images, the median of the seconds of
+each, also of a split in which nothing has changed, and the most memory of its process in MiB.
 The last line holds the ratios of the seconds to those of half as many images.
 """
 

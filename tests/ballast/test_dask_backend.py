@@ -168,7 +168,7 @@ def test_workers_that_all_go_away_are_one_line(
 def test_a_worker_without_ballast_is_one_line(cluster: Cluster, tmp_path: Path) -> None:
     cluster.add_worker(tmp_path)
     with pytest.raises(
-        UserError, match=r"^runtime\.scheduler: worker \S+: No module named .ballast"
+        UserError, match=r"^runtime\.scheduler: worker \S+: .*No module named .*ballast"
     ):
         list(each(abs, [1], Engine(2, "dask", cluster.address), str))
 
