@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,23 @@ def test_train_reads_listed_images_alone_and_refuses_changed_ones(reproduced: Pr
     assert reproduced.stage("train").returncode == 0
     assert (reproduced.folder / "models/model.keras").read_bytes() == model
     (image.parent / "stale.jpg").unlink()
+
+
+def test_packed_and_streamed_images_give_the_same_model(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(reproduced.folder, tmp_path / "project"))
+    project.set_params({"augment.pack": True, "runtime.image_memory": 0})
+    assert project.stage("oversample").returncode == 0
+    augmented = project.folder / "data/augmented"
+    assert [path.name for path in augmented.iterdir()] == ["shard-r000.tar"]
+    assert project.read("data/augmented.csv") == reproduced.read("data/augmented.csv")
+
+    (project.folder / "models/model.keras").unlink()
+    done = project.stage("train")
+    assert done.returncode == 0, done.stderr
+    for name in ("models/model.keras", "outputs/history.csv"):
+        assert (project.folder / name).read_bytes() == (reproduced.folder / name).read_bytes()
 
 
 def test_predict_on_a_folder_passes_over_what_is_no_photograph(
