@@ -8,8 +8,11 @@ FUZZ_PYTHON ?= 3.12
 FUZZ_SECONDS ?= 600
 # The first is what the others are compared with.
 STRATEGIES ?= baseline balanced
+FOLDS ?= 5
+SEEDS ?= 1 2 3
+JOBS ?= 1
 
-.PHONY: run setup setup-dev compare verify verify-processors test test-long fuzz audit lint check
+.PHONY: run setup setup-dev compare cross-validate verify verify-processors test test-long fuzz audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -48,6 +51,10 @@ compare: check  ## run every strategy of STRATEGIES as an experiment, and compar
 	  $(RUN) dvc metrics diff --precision 3 $(firstword $(STRATEGIES)) $$strategy; \
 	done
 	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
+
+cross-validate: check  ## judge STRATEGIES on every photograph, by FOLDS folds and SEEDS, JOBS at a time
+	$(RUN) python -m ballast.cross_validate --strategies $(STRATEGIES) --folds $(FOLDS) \
+	--seeds $(SEEDS) --jobs $(JOBS)
 
 verify: setup  ## run HEAD under everything that must not change a byte, and compare
 	$(RUN) python -m verification
