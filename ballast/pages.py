@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn.metrics import confusion_matrix
 
+from ballast.counts import Counts
 from ballast.curves import chosen_epoch, history_curves, reliability_plot
 from ballast.intervals import proportion
 from ballast.metrics import calibration_error, reliability
@@ -202,10 +203,8 @@ def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:
     Strategies differ in how many images they make of a photograph, not in which: a sheet that is
     only the beginning of another is not shown again.
     """
-    first = runs[0]
-    rarest = sorted(first.counts, key=lambda name: (first.counts[name]["train"], name))
     sheets = []
-    for name in sorted(rarest[:SHEET_CLASSES]):
+    for name in sheet_classes(runs[0].counts):
         shown: list[tuple[list[str], list[bytes]]] = []
         for run in sorted(runs, key=lambda run: -len(run.sheets.get(name, ()))):
             images = list(run.sheets.get(name, ()))
@@ -220,6 +219,12 @@ def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:
         if shown:
             sheets.append({"name": name, "rows": shown})
     return sheets
+
+
+def sheet_classes(counts: Counts) -> list[str]:
+    """The classes whose contact sheets are shown: those with the fewest photographs to train on."""
+    rarest = sorted(counts, key=lambda name: (counts[name]["train"], name))
+    return sorted(rarest[:SHEET_CLASSES])
 
 
 def percent(share: float | None) -> str:

@@ -11,7 +11,6 @@ from ballast.curves import History
 from ballast.errors import UserError
 from ballast.files import intact, read_csv, read_json
 from ballast.manifest import AugmentedRow, Row, read_augmented, read_image, read_manifest
-from ballast.params import Params
 from ballast.predictions import Predictions, read_predictions
 from ballast.thumbnails import Mistake, confident_mistakes, contact_rows, thumbnail
 
@@ -42,14 +41,20 @@ class Run(NamedTuple):
     mistakes: Sequence[tuple[Mistake, bytes | None]]  # None where the photograph is not here
 
 
-def read_run(name: str, folder: Path, raw: Path, params: Params, metrics: Mapping[str, Any]) -> Run:
+def read_run(
+    name: str,
+    folder: Path,
+    raw: Path,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> Run:
     """Read what the stages wrote. Images that are gone or changed since are left out.
 
     Args:
         name: for the page.
         folder: that has the stages' data/ and outputs/.
         raw: folder of photographs.
-        params: that the stages ran with.
+        params: that the stages ran with; dotted keys.
         metrics: of metric_intervals, each {"value", "low", "high"}.
 
     Raises:
@@ -69,8 +74,8 @@ def read_run(name: str, folder: Path, raw: Path, params: Params, metrics: Mappin
         counts=read_json(folder / "outputs/class_counts.json"),
         made=Counter(row.class_ for row in images),
         history=read_history(folder / "outputs/history.csv"),
-        min_epochs=params.train.min_epochs,
-        params=dotted(params.model_dump(exclude={"runtime"})),
+        min_epochs=params["train.min_epochs"],
+        params=params,
         fingerprints={
             path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in FINGERPRINTED
         },

@@ -35,6 +35,7 @@ from ballast.inventory import check_classes, inspect_files, sort_out
 from ballast.manifest import Row, class_names, read_image, subset_rows
 from ballast.metrics import compute_metrics
 from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
+from ballast.parallel import Engine
 from ballast.params import Params, Strategy, parse_params
 from ballast.predictions import Predictions
 from stages.split import find_groups
@@ -189,7 +190,7 @@ def mean_over_classes(figures: dict[str, float | None]) -> float:
 
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     """The manifest's rows of one seed and fold."""
-    found = inspect_files(raw, list_files(raw), params.data.max_megapixels, workers=1)
+    found = inspect_files(raw, list_files(raw), params.data.max_megapixels, Engine(workers=1))
     photos, *_ = sort_out([*found])
     check_classes(raw, photos)
     if folds and any(photo.given == "test" for photo in photos):
