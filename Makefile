@@ -47,9 +47,7 @@ compare: check  ## run every strategy of STRATEGIES as an experiment, and compar
 	set -e; for strategy in $(STRATEGIES); do \
 	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy; \
 	done
-	set -e; for strategy in $(wordlist 2,99,$(STRATEGIES)); do \
-	  $(RUN) dvc metrics diff --precision 3 $(firstword $(STRATEGIES)) $$strategy; \
-	done
+	$(RUN) python -X utf8 -m ballast.compare $(STRATEGIES)
 	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
 
 cross-validate: check  ## judge STRATEGIES on every photograph, by FOLDS folds and SEEDS, JOBS at a time

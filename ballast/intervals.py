@@ -14,6 +14,7 @@ from scipy.stats import binomtest
 from ballast.predictions import Predictions
 
 CONFIDENCE = 0.95
+CLASS_METRICS = ("recall", "precision", "f1")
 DRAWS = 10_000
 LARGEST = 2e7  # cells in all draws together: more than 45 classes get fewer draws
 # Photographs added to the right and to the wrong ones of a class before each draw: the neutral
@@ -198,9 +199,9 @@ def figures(drawn: Drawn) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def central(value: float, draws: NDArray[np.float64]) -> Interval:
+def central(value: float, draws: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
     """The central 95 % of draws of a figure, widened to its value where that lies outside."""
-    tail = (1 - CONFIDENCE) / 2
+    tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Interval(value, float(min(low, value)), float(max(high, value)))
 

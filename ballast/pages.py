@@ -20,10 +20,10 @@ from ballast.metrics import calibration_error, reliability
 from ballast.predictions import Predictions
 from ballast.runs import Run
 from ballast.style import CLASS_COLOURS, class_colour
+from ballast.thumbnails import SHEET_CLASSES, sheet_classes
 
 # More classes than these make a matrix that nobody reads, or a page of many megabytes.
 MATRIX_CLASSES = 40
-SHEET_CLASSES = 12
 CONFUSIONS = 20  # listed in place of a matrix
 
 
@@ -202,10 +202,8 @@ def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:
     Strategies differ in how many images they make of a photograph, not in which: a sheet that is
     only the beginning of another is not shown again.
     """
-    first = runs[0]
-    rarest = sorted(first.counts, key=lambda name: (first.counts[name]["train"], name))
     sheets = []
-    for name in sorted(rarest[:SHEET_CLASSES]):
+    for name in sheet_classes(runs[0].counts):
         shown: list[tuple[list[str], list[bytes]]] = []
         for run in sorted(runs, key=lambda run: -len(run.sheets.get(name, ()))):
             images = list(run.sheets.get(name, ()))

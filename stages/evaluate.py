@@ -13,7 +13,8 @@ from ballast.pages import report_page
 from ballast.params import parse_params
 from ballast.plots import confusion_plot
 from ballast.predictions import read_predictions
-from ballast.runs import read_run
+from ballast.recommendations import recommendations
+from ballast.runs import dotted, read_run
 from ballast.verdict import verdict
 
 # Not in metrics.json: with them, dvc exp show and dvc metrics diff would have five columns or rows
@@ -47,9 +48,11 @@ def main() -> None:
     )
 
     intervals = as_json(metric_intervals(predictions, params.seed))
-    run = read_run(params.strategy, Path(), Path(params.data.raw), params, intervals)
+    tracked = dotted(params.model_dump(exclude={"runtime"}))
+    run = read_run(params.strategy, Path(), Path(params.data.raw), tracked, intervals)
     sentence = verdict(predictions, run.counts, intervals)
-    write_bytes(Path("outputs/report.html"), report_page(run, sentence, []).encode())
+    advice = [found.text for found in recommendations([run], {})]
+    write_bytes(Path("outputs/report.html"), report_page(run, sentence, advice).encode())
 
     by_class = ("recall", "precision", "f1")
     rows = [
