@@ -88,6 +88,7 @@ class Runtime(Section):
     """How fast, not what: never tracked by DVC."""
 
     workers: int = Field(ge=0, le=1024, description="files at a time; 0 for one a core")
+    image_store: int = Field(ge=0, le=1_048_576, description="MiB, at most; 0 for none")
 
 
 class Params(Section):
