@@ -31,6 +31,7 @@ from ballast.images import decode_image, resize_image
 from ballast.manifest import Row, read_image
 from ballast.parallel import Engine, each
 from ballast.params import Augment
+from ballast.versions import CODECS
 
 # Modules that shape the bytes of an image.
 SHAPING = ("augmentation", "images", "oversampling")
@@ -120,7 +121,7 @@ def oversampled_images(
     decoded = [row for row, absent in lacking if absent and not kept.has_samples(row)]
     results = (
         map(make, chunks)
-        if _is_little(decoded, total * size**2)
+        if engine.name == "local" and _is_little(decoded, total * size**2)
         else each(make, chunks, engine, lambda chunk: str(raw / chunk.row.path))
     )
     for (row, rounds), (_, absent) in zip(plan, lacking, strict=True):
@@ -220,7 +221,7 @@ def _keys(*shaped_by: object) -> Callable[[str], str]:
         shaped_by: what shapes it, besides the photograph, the code and the libraries.
     """
     code = [Path(__file__).with_name(f"{module}.py").read_bytes() for module in SHAPING]
-    codecs = [features.version(name) for name in ("jpg", "zlib", "libtiff", "webp")]
+    codecs = [features.version(name) for name in CODECS.values()]
     versions = [np.__version__, PIL.__version__, *codecs, platform.machine()]
     every = [*shaped_by, *versions, *(hashlib.sha256(text).hexdigest() for text in code)]
     start = hashlib.sha256(json.dumps(every, sort_keys=True).encode())

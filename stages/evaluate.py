@@ -1,26 +1,41 @@
 """Judge the predictions: figures for dvc metrics, and the confusion matrix as a picture."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
 from ballast.errors import one_line_errors
 from ballast.files import read_json, write_bytes, write_csv, write_json
-from ballast.metrics import compute_metrics
+from ballast.metrics import ReliabilityBin, compute_metrics, reliability
 from ballast.plots import confusion_plot
 from ballast.predictions import read_predictions
 
+# Not in metrics.json: with them, dvc exp show and dvc metrics diff would have five columns or rows
+# a class.
+CLASS_METRICS = ("precision", "f1", "roc_auc", "average_precision")
+
 
 def main() -> None:
-    """Read outputs/predictions.csv and the counts; write outputs/metrics.json and confusion.*."""
+    """Read outputs/predictions.csv and the counts; write the metrics, and tables for plots."""
     predictions = read_predictions(Path("outputs/predictions.csv"))
     counts = read_json(Path("outputs/class_counts.json"))
     metrics = compute_metrics(predictions)
-    write_json(Path("outputs/metrics.json"), metrics)
+    write_json(
+        Path("outputs/metrics.json"),
+        {name: value for name, value in metrics.items() if name not in CLASS_METRICS},
+    )
+    write_json(Path("outputs/class_metrics.json"), {name: metrics[name] for name in CLASS_METRICS})
     # Apart from the predictions, because DVC writes all of a row into its page of plots as it is:
     # a path with </script> in it would be run.
     pairs = zip(predictions.true, predictions.predicted, strict=True)
     write_csv(Path("outputs/confusion.csv"), ("true", "predicted"), pairs)
+    # Without the classes that no test photograph has: a plot would show them at 0.
+    recalls = [(name, value) for name, value in metrics["recall"].items() if value is not None]
+    write_csv(Path("outputs/class_recall.csv"), ("class", "recall"), rounded(recalls))
+    write_csv(
+        Path("outputs/reliability.csv"), ReliabilityBin._fields, rounded(reliability(predictions))
+    )
     write_bytes(
         Path("outputs/confusion.png"),
         confusion_plot(predictions.classes, predictions.true, predictions.predicted),
@@ -39,6 +54,11 @@ def main() -> None:
     print(tabulate(rows, headers=["class", "train", "test", *by_class], floatfmt=".3f"))
     for key in ("accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"):
         print(f"{key}: {metrics[key]:.3f}")
+
+
+def rounded(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    """Rows for a CSV file, floats with 12 significant digits, as write_json has them."""
+    return [[f"{c:.12g}" if isinstance(c, float) else c for c in row] for row in rows]
 
 
 if __name__ == "__main__":

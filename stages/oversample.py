@@ -24,15 +24,15 @@ def main() -> None:
     targets = target_counts(counts, params.augment.factor, params.active_strategy.oversample)
     plan = plan_rounds(rows, targets)
 
-    listed = []
+    listed, runtime = [], params.runtime
     images = oversampled_images(
         plan,
         Path(params.data.raw),
         params.seed,
         params.data.image_size,
         params.augment,
-        ImageStore(Path(".dvc/tmp/image_store"), params.runtime.image_store),
-        Engine(params.runtime.workers or cpu_count()),
+        ImageStore(Path(".dvc/tmp/image_store"), runtime.image_store),
+        Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler),
     )
     with whole_folder(Path("data/augmented")) as folder:
         for name in targets:

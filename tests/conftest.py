@@ -16,10 +16,12 @@ from ballast.params import Params, parse_params
 ROOT = Path(__file__).parent.parent
 CODE = (
     ".dvc/config",
+    ".dvc/plots",
     ".dvcignore",
     ".gitignore",
     "ballast",
     "dvc.yaml",
+    "outputs/live",
     "params.yaml",
     "pyproject.toml",
     "stages",
