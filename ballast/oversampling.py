@@ -105,7 +105,8 @@ def oversampled_images(
         UserError: as read_image and each do.
         ImageError: as decode_image does.
     """
-    kept = _Kept(store, raw, _keys(size), _keys(size, seed, augment.model_dump(exclude={"factor"})))
+    bounds = augment.model_dump(exclude={"factor", "pack"})
+    kept = _Kept(store, raw, _keys(size), _keys(size, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
     total = sum(len(absent) for _, absent in lacking)
     most = _most_rounds(total, engine.workers)

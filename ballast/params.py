@@ -61,6 +61,7 @@ class Augment(Section):
     cutout: float = Field(ge=0, le=1, description="share of the size, at most")
     quality: int = Field(ge=1, le=100, description="JPEG quality")
     quality_drop: int = Field(ge=0, le=99, description="by which the quality may be lower")
+    pack: bool = Field(description="a few tar files in place of a file an image")
 
 
 class Strategy(Section):
@@ -93,6 +94,7 @@ class Runtime(Section):
     engine: Name
     scheduler: str = Field(pattern=r"^((tcp|tls)://\S+:\d+)?$", description="tcp://host:port")
     image_store: int = Field(ge=0, le=1_048_576, description="MiB, at most; 0 for none")
+    image_memory: int = Field(ge=0, le=2**24, description="MiB")
 
 
 class Params(Section):

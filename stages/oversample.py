@@ -14,15 +14,17 @@ from ballast.manifest import AugmentedRow, read_manifest, subset_rows, write_aug
 from ballast.oversampling import augmented_path, oversampled_images, plan_rounds, target_counts
 from ballast.parallel import Engine
 from ballast.params import parse_params
+from ballast.shards import append_image, close_shard, shard_names
 
 
 def main() -> None:
-    """Read manifest, counts and photographs; write data/augmented/<class>/ and augmented.csv."""
+    """Read manifest, counts and photographs; write data/augmented/ and augmented.csv."""
     params = parse_params(read_text(Path("params.yaml")))
     rows = subset_rows(read_manifest(Path("data/manifest.csv")), "train")
     counts = train_counts(read_json(Path("outputs/class_counts.json")))
     targets = target_counts(counts, params.augment.factor, params.active_strategy.oversample)
     plan = plan_rounds(rows, targets)
+    shards = shard_names(plan, params.data.image_size) if params.augment.pack else {}
 
     listed, runtime = [], params.runtime
     images = oversampled_images(
@@ -35,14 +37,19 @@ def main() -> None:
         Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler),
     )
     with whole_folder(Path("data/augmented")) as folder:
-        for name in targets:
+        for name in targets if not shards else ():
             make_folder(folder / name)
         total = sum(targets.values())
         for row, round_, image, sha256 in tqdm(images, "images", total, disable=None):
             path = augmented_path(row, round_)
             with writing(folder / path):
-                (folder / path).write_bytes(image)
+                if shards:
+                    append_image(folder / shards[row.sha256, round_], path, image)
+                else:
+                    (folder / path).write_bytes(image)
             listed.append(AugmentedRow(path, row.class_, row.path, round_, sha256))
+        for name in sorted(set(shards.values())):
+            close_shard(folder / name)
     write_augmented(Path("data/augmented.csv"), listed)
 
     made = Counter(image.class_ for image in listed)

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from ballast.decoding_cost import most_bytes
 from ballast.errors import UserError, one_line_errors, warn
 from ballast.files import read_json, read_text
 from ballast.folders import is_folder, list_files, unreadable
-from ballast.image_sets import load_images
+from ballast.image_sets import image_files
 from ballast.images import ImageError, decode_image, resize_image, without_warnings
 from ballast.inference import input_size, load_model, predict
-from ballast.manifest import read_manifest, subset_rows
+from ballast.manifest import read_image, read_manifest, subset_rows
 from ballast.params import Params, parse_params
 from ballast.predictions import Predictions, write_predictions
 
@@ -46,8 +47,8 @@ def predict_test_set(params: Params) -> None:
         )
     model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
     workers = params.runtime.workers or cpu_count()
-    images = load_images(Path(params.data.raw), rows, classes, input_size(model), workers)
-    probabilities = predict(model, images.pixels)
+    read = partial(read_image, Path(params.data.raw))
+    probabilities = predict(model, image_files(read, rows, classes, input_size(model), workers))
     predictions = Predictions(
         classes, [row.path for row in rows], [row.class_ for row in rows], probabilities
     )
