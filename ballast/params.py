@@ -93,6 +93,7 @@ class Runtime(Section):
     workers: int = Field(ge=0, le=1024, description="files at a time; 0 for one a core")
     engine: Name
     scheduler: str = Field(pattern=r"^((tcp|tls)://\S+:\d+)?$", description="tcp://host:port")
+    image_store: int = Field(ge=0, le=1_048_576, description="MiB, at most; 0 for none")
     image_memory: int = Field(ge=0, le=2**24, description="MiB")
 
 
