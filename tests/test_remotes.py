@@ -45,6 +45,12 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Remote:
     return Remote(str(tmp_path_factory.mktemp("local") / "storage"))
 
 
+@pytest.fixture(autouse=True)
+def one_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server of S3 that is gone is tried once, not for a minute."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
 @pytest.fixture(params=KINDS)
 def remote(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -54,7 +60,6 @@ def remote(
     if kind == "ssh":  # its clients read keys and settings there
         (tmp_path / "home").mkdir()
         monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # a server that is gone stays so
     of_kind: Remote = request.getfixturevalue(kind)
     return of_kind.below(tmp_path.name)
 
