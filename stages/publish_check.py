@@ -41,7 +41,7 @@ def main() -> int:
             ]
         except DvcException as error:
             raise UserError(
-                f"{error}; run python -m stages.check, which mends what DVC was killed while writing"
+                f"{error}; run python -m stages.check, which mends what DVC left half written"
             ) from None
     print(*map(one_line, wrong) if wrong else ["ready: dvc push, then git push"], sep="\n")
     return 1 if wrong else 0
@@ -69,7 +69,7 @@ def not_committed(repo: Repo, raw: str) -> Iterator[str]:
     altered = [path for path in changed - {*added} if below(raw, path)]
     if altered:
         yield f"{raw}: {len(altered)} photographs differ from the last commit; git add and commit"
-    in_dvc = any(below(out.def_path, raw) for stage in repo.index.stages for out in stage.outs)
+    in_dvc = any(below(out.fs_path, raw) for stage in repo.index.stages for out in stage.outs)
     if repo.scm.is_ignored(raw) and not in_dvc:
         yield f"{raw}: ignored by git and not in DVC, so that no clone has it; dvc add {raw}"
 
@@ -103,7 +103,11 @@ def not_reproduced(repo: Repo) -> Iterator[str]:
 def not_in_cache(repo: Repo) -> Iterator[str]:
     """What dvc.lock names, and DVC could not push, or would push damaged."""
     outs = [out for stage in repo.index.stages for out in stage.outs if out.use_cache]
-    locked = {out.def_path: str(out.hash_info.value) for out in outs if out.hash_info}
+    locked = {
+        Path(out.fs_path).relative_to(repo.root_dir).as_posix(): str(out.hash_info.value)
+        for out in outs
+        if out.hash_info
+    }
     for path, state in unsound_objects(Path(repo.cache.local.path), locked).items():
         if state == "damaged":
             yield f"{path}: damaged in DVC's cache; python -m stages.check, then dvc repro"

@@ -138,7 +138,10 @@ class CuttingProxy:
             while True:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._target))
-                for end in (client, server):  # else each small packet waits for the last one's receipt
+                for end in (
+                    client,
+                    server,
+                ):  # else each small packet waits for the last one's receipt
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for pair in ((client, server), (server, client)):
                     threading.Thread(target=self._hand_on, args=pair, daemon=True).start()
