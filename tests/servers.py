@@ -127,6 +127,7 @@ class CuttingProxy:
     """Hands bytes on to a port of loopback, and ends every connection after so many."""
 
     def __init__(self, port: int, allowed: int | None = None) -> None:
+        """Listen on a port of its own."""
         self.allowed = allowed  # bytes to come, both ways together; None: no end
         self._target = port
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -159,4 +160,5 @@ class CuttingProxy:
                 end.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
+        """Take no more connections."""
         self._listener.close()

@@ -288,7 +288,7 @@ def test_a_full_disk_ends_a_pull_and_room_lets_it_go_on(
     use(second, remote)
     first.dvc("push")
     (second.folder / ".dvc/cache").mkdir()
-    done = second.in_namespace(f"""
+    done = second.in_namespace("""
         mount -t tmpfs -o size=1m none .dvc/cache || exit 97
         head -c 900k /dev/zero > .dvc/cache/filler
         dvc pull > said 2>&1 && exit 98

@@ -12,7 +12,7 @@ import yaml
 from projects import Project, environment
 
 ROOT = Path(__file__).parent.parent
-WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github/workflows/pipeline.yml").read_text())
+WORKFLOW: dict[Any, Any] = yaml.safe_load((ROOT / ".github/workflows/pipeline.yml").read_text())
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["pipeline"]["steps"]
 STAND_INS = {
     "uv": '[ "$1" = sync ] && exit\nshift 3\nexec "$@"',  # of uv run --frozen --no-sync
@@ -46,6 +46,7 @@ class Runner(NamedTuple):
         return done.stdout + done.stderr
 
     def summary(self) -> str:
+        """What the steps wrote for the page of the run."""
         return Path(self.environment["GITHUB_STEP_SUMMARY"]).read_text()
 
 
@@ -121,7 +122,7 @@ def test_a_pull_request_from_a_fork_gets_no_secret_and_restores_nothing(runner: 
 
 
 def test_it_runs_for_pull_requests_alone_with_the_least_permissions() -> None:
-    assert set(WORKFLOW[True]) == {"pull_request"}, "pull_request_target would give forks secrets"
+    assert set(WORKFLOW[True]) == {"pull_request"}, "pull_request_target would tell forks secrets"
     assert WORKFLOW["permissions"] == {"contents": "read"}
     assert "permissions" not in WORKFLOW["jobs"]["pipeline"]
 
