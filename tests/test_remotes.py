@@ -116,6 +116,25 @@ def test_what_one_clone_pushes_another_pulls_and_nothing_runs(
     assert second.git("status", "--short") == ""
 
 
+def test_the_commands_of_the_readme_share_what_was_made(
+    first: Project, second: Project, tmp_path: Path
+) -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Sharing what was made")[1].split("\n## ")[0]
+    blocks = [block.split("```")[0] for block in section.split("```\n")[1::2]]
+    assert len(blocks) == 2
+    (first.folder / ".dvc/config.local").unlink(missing_ok=True)
+    for project, block in ((first, blocks[0]), (second, blocks[1])):
+        if project is second:  # as git carries it
+            shutil.copy(first.folder / ".dvc/config", project.folder / ".dvc/config")
+        for line in block.strip().splitlines():
+            command = line.split("#")[0].removeprefix("uv run ")
+            project.run(*command.replace("/path/to", str(tmp_path)).split())
+    first.git("checkout", "--quiet", ".dvc/config")
+    assert second.outputs() == first.outputs()
+    assert second.repro() == ([], [])
+
+
 def test_only_what_one_came_for_is_pulled(first: Project, second: Project, local: Remote) -> None:
     remote = local.below("parts")
     use(first, remote)
