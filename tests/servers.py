@@ -35,6 +35,8 @@ class Remote(NamedTuple):
         return Remote(self.url.replace(old, new), settings, port)
 
 
+# With PAM, since an ordinary user's server may not read /etc/shadow, and takes every account for a
+# locked one.
 SSHD_CONFIG = """
 ListenAddress 127.0.0.1
 Port {port}
@@ -42,7 +44,7 @@ HostKey {folder}/host_key
 AuthorizedKeysFile {folder}/authorized_keys
 PidFile none
 StrictModes no
-UsePAM no
+UsePAM yes
 AuthenticationMethods publickey
 PermitRootLogin prohibit-password
 Subsystem sftp internal-sftp
