@@ -72,7 +72,7 @@ def decode_image(data: bytes, max_megapixels: float | None = None) -> Image.Imag
                 with Image.open(io.BytesIO(data), formats=("PNG",)) as unread:
                     unread.verify()
             image.load()
-            return _upright(_to_rgb(image), _orientation(image))
+            return as_seen(image)
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -82,6 +82,11 @@ def decode_image(data: bytes, max_megapixels: float | None = None) -> Image.Imag
     # Pillow's decoders raise exceptions of a dozen kinds on broken files.
     except Exception as error:
         raise ImageError(f"broken image: {' '.join(str(error).split())}") from None
+
+
+def as_seen(image: Image.Image) -> Image.Image:
+    """An image of any mode as a person sees it, of mode RGB; see decode_image."""
+    return _upright(_to_rgb(image), _orientation(image))
 
 
 def _orientation(image: Image.Image) -> object:
