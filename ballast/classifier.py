@@ -8,7 +8,7 @@ for prediction in classifier.predict(["rex.jpg", "tom.jpg"]):
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
@@ -75,7 +75,7 @@ class Classifier(NamedTuple):
 
     def stream(
         self, images: Iterable[ImageSource], workers: int | None = None
-    ) -> Iterator[Prediction | ImageError]:
+    ) -> Generator[Prediction | ImageError, None, None]:
         """Predict any number of images in constant memory, in their order.
 
         They are predicted in batches of 64, while those of the next two are read and decoded.

@@ -50,7 +50,8 @@ def test_paths_bytes_pillow_images_and_arrays_are_all_images(
         opened,
         np.asarray(opened.convert("RGB")),
     ]
-    said = classifier.predict([*images, np.asarray(opened.convert("L"))])
+    images += [np.asarray(opened.convert(mode)) for mode in ("RGB", "L")]
+    said = classifier.predict(images)
     assert len({one.predicted for one in said}) == 1
     first = [*said[0].probabilities.values()]
     for one in said:
@@ -96,7 +97,7 @@ def test_an_array_of_another_shape_is_refused(
 
 def test_an_array_of_floats_is_refused_whatever_it_holds(classifier: Classifier) -> None:
     with pytest.raises(TypeError, match="not float64"):
-        classifier.predict([np.full((4, 4, 3), np.nan)])  # type: ignore[list-item]
+        classifier.predict([np.full((4, 4, 3), np.nan)])
 
 
 def test_an_image_larger_than_trained_for_is_not_decoded(classifier: Classifier) -> None:
