@@ -71,6 +71,18 @@ def test_a_saved_model_loads_in_safe_mode_and_takes_uint8_images_of_any_size(
     assert expected.sum(axis=1) == pytest.approx(np.ones(60))
 
 
+def test_a_plain_call_predicts_and_changes_nothing(
+    model: keras.Model, stripes: ImageSet, tmp_path: Path
+) -> None:
+    before = model_bytes(model, INFO)
+    (tmp_path / "model.keras").write_bytes(before)
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    expected = predict(model, stripes.pixels)
+    for _ in range(2):
+        assert np.asarray(loaded(stripes.pixels)) == pytest.approx(expected, abs=1e-5)
+    assert model_bytes(loaded, INFO) == before
+
+
 def test_the_same_model_is_the_same_file_whenever_it_is_saved(model: keras.Model) -> None:
     first = model_bytes(model, INFO)
     time.sleep(2.1)  # a zip's clock ticks every two seconds
