@@ -8,8 +8,9 @@ FUZZ_PYTHON ?= 3.12
 FUZZ_SECONDS ?= 600
 # The first is what the others are compared with.
 STRATEGIES ?= baseline balanced
+FORMATS ?= tflite onnx
 
-.PHONY: run setup setup-dev compare verify verify-processors test test-long fuzz audit lint check
+.PHONY: run setup setup-dev export compare verify verify-processors test test-long fuzz audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -36,6 +37,11 @@ setup-dev: .venv/.ready-dev  ## install what tests, lint and exports need beside
 
 check: setup  ## check params.yaml and the folder it names
 	$(RUN) python -m stages.check
+
+export: check  ## write the model for LiteRT and ONNX into exports/
+	$(UV) sync --frozen --inexact --group export
+	$(RUN) dvc repro train
+	$(RUN) python -m stages.export $(FORMATS)
 
 compare: check  ## run every strategy of STRATEGIES as an experiment, and compare them
 	@git rev-parse --verify --quiet HEAD >/dev/null \
