@@ -20,33 +20,42 @@ from ballast.manifest import (
     write_augmented,
 )
 from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
-from ballast.parallel import each
+from ballast.parallel import Engine, each
 from ballast.params import Params, parse_params
+from ballast.shards import append_image, close_shard, shard_names
 
 
 def main() -> None:
-    """Read manifest, counts and photographs; write data/augmented/<class>/ and augmented.csv."""
+    """Read manifest, counts and photographs; write data/augmented/ and augmented.csv."""
     params = parse_params(read_text(Path("params.yaml")))
     rows = subset_rows(read_manifest(Path("data/manifest.csv")), "train")
     counts = train_counts(read_json(Path("outputs/class_counts.json")))
     targets = target_counts(counts, params.augment.factor, params.active_strategy.oversample)
     plan = plan_rounds(rows, targets)
 
+    shards = shard_names(plan, params.data.image_size) if params.augment.pack else {}
+
     raw, listed = Path(params.data.raw), []
     make = partial(read_and_augment, raw, params)
-    workers = params.runtime.workers or cpu_count()
+    runtime = params.runtime
+    engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
     with whole_folder(Path("data/augmented")) as folder:
-        for name in targets:
+        for name in targets if not shards else ():
             make_folder(folder / name)
-        done = each(make, plan, workers, lambda planned: str(raw / planned[0].path))
+        done = each(make, plan, engine, lambda planned: str(raw / planned[0].path))
         progress = tqdm(done, total=len(plan), desc="photographs", disable=None)
         for (row, _), images in zip(plan, progress, strict=True):
             for round_, image in enumerate(images):
                 path = augmented_path(row, round_)
                 with writing(folder / path):
-                    (folder / path).write_bytes(image)
+                    if shards:
+                        append_image(folder / shards[row.sha256, round_], path, image)
+                    else:
+                        (folder / path).write_bytes(image)
                 sha256 = hashlib.sha256(image).hexdigest()
                 listed.append(AugmentedRow(path, row.class_, row.path, round_, sha256))
+        for name in sorted(set(shards.values())):
+            close_shard(folder / name)
     write_augmented(Path("data/augmented.csv"), listed)
 
     made = Counter(image.class_ for image in listed)

@@ -1,5 +1,6 @@
 """Predict the class of every test photograph."""
 
+from functools import partial
 from pathlib import Path
 
 from joblib import cpu_count
@@ -7,9 +8,9 @@ from joblib import cpu_count
 from ballast.backend import make_deterministic
 from ballast.errors import UserError, one_line_errors
 from ballast.files import read_text
-from ballast.image_sets import load_images
+from ballast.image_sets import image_files
 from ballast.inference import input_size, load_model, predict, read_info
-from ballast.manifest import read_manifest, subset_rows
+from ballast.manifest import read_image, read_manifest, subset_rows
 from ballast.params import parse_params
 from ballast.predictions import Predictions, write_predictions
 
@@ -28,12 +29,13 @@ def main() -> None:
     make_deterministic(params.seed, info.threads)
     model = load_model(path)
     workers = params.runtime.workers or cpu_count()
-    images = load_images(Path(params.data.raw), rows, info.classes, input_size(model), workers)
+    read = partial(read_image, Path(params.data.raw))
+    images = image_files(read, rows, info.classes, input_size(model), workers)
     predictions = Predictions(
         info.classes,
         [row.path for row in rows],
         [row.class_ for row in rows],
-        predict(model, images.pixels),
+        predict(model, images),
     )
     write_predictions(Path("outputs/predictions.csv"), predictions)
     print(f"{len(rows)} test photographs predicted")

@@ -63,8 +63,14 @@ def test_tensorflow_is_loaded_by_the_backend_alone() -> None:
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
         names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
         names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
-        loads = [n for n in names if {"tensorflow", "keras"} & set(n.split("."))]
+        loads = [name for name in names if name.split(".")[0] in ("tensorflow", "keras")]
         assert not loads or path.name == "backend.py", path
+
+
+def test_the_templates_are_code_of_the_stage_that_fills_them() -> None:
+    readers = [stage for stage in STAGES if "ballast/pages.py" in STAGES[stage]["deps"]]
+    assert readers == ["evaluate"]
+    assert "ballast/templates" in STAGES["evaluate"]["deps"]
 
 
 def test_every_stage_is_a_script_of_its_name() -> None:

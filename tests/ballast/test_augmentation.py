@@ -31,6 +31,7 @@ OFF = Augment(
     cutout=0,
     quality=90,
     quality_drop=0,
+    pack=False,
 )
 STILL = Transform(
     angle=0,

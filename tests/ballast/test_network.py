@@ -103,7 +103,7 @@ def test_training_again_gives_the_same_weights_and_another_seed_others(stripes: 
 def test_batches_come_from_tf_data_balanced_epoch_after_epoch(stripes: ImageSet) -> None:
     few = np.r_[np.flatnonzero(stripes.labels == 0), [1, 4, 2]]
     rare = ImageSet(stripes.pixels[few], stripes.labels[few])
-    dataset, steps = training_batches(rare, batch_size=7, balanced=True, seed=1)
+    dataset, steps, _ = training_batches(rare, batch_size=7, balanced=True, seed=1)
     batches = [labels.numpy() for _, labels in dataset.take(2 * steps)]
     assert steps == -(-60 // 7)
     for epoch in (batches[:steps], batches[steps:]):
@@ -114,7 +114,7 @@ def test_batches_come_from_tf_data_balanced_epoch_after_epoch(stripes: ImageSet)
 
 
 def test_a_batch_holds_the_pixels_of_its_labels(stripes: ImageSet) -> None:
-    dataset, steps = training_batches(stripes, batch_size=8, balanced=False, seed=1)
+    dataset, steps, _ = training_batches(stripes, batch_size=8, balanced=False, seed=1)
     label_of = {image.tobytes(): label for image, label in zip(*stripes, strict=True)}
     shown = 0
     for pixels, labels in dataset.take(steps):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,25 @@ def test_metrics_are_few_and_their_names_stable(reproduced: Project) -> None:
         "precision",
         "f1",
     ]
+
+
+def test_evaluate_says_its_verdict_and_puts_it_on_the_page(reproduced: Project) -> None:
+    page = reproduced.folder / "outputs/report.html"
+    before = page.read_bytes()
+    done = reproduced.stage("evaluate")
+    sentence = done.stdout.splitlines()[-1]
+    assert "test photographs are recognised" in sentence
+    assert f'<p class="verdict">{sentence}</p>' in before.decode()
+    assert page.read_bytes() == before, "the same page in another process"
+
+
+def test_evaluate_does_without_tensorflow(reproduced: Project) -> None:
+    loaded = (
+        "import sys; from stages.evaluate import main; main();"
+        " sys.exit(str({'tensorflow', 'keras', 'dvc', 'dvclive'} & set(sys.modules)))"
+    )
+    done = reproduced.run(sys.executable, "-c", loaded, check=False)
+    assert done.stderr.strip() == "set()"
 
 
 def test_predict_without_a_model_says_what_to_run(project: Project) -> None:
