@@ -12,8 +12,10 @@ STRATEGIES ?= baseline balanced
 FOLDS ?= 5
 SEEDS ?= 1 2 3
 JOBS ?= 1
+FORMATS ?= tflite onnx
 
-.PHONY: run setup setup-dev compare cross-validate publish-check verify verify-short verify-processors test test-long fuzz audit lint check
+.PHONY: run setup setup-dev compare cross-validate publish-check export verify verify-short \
+	verify-processors test test-long fuzz audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -40,6 +42,11 @@ setup-dev: .venv/.ready-dev  ## install what tests, lint and exports need beside
 
 check: setup  ## check params.yaml and the folder it names
 	$(RUN) python -m stages.check
+
+export: check  ## write the model for LiteRT and ONNX into exports/
+	$(UV) sync --frozen --inexact --group export
+	$(RUN) dvc repro train
+	$(RUN) python -m stages.export $(FORMATS)
 
 compare: check  ## run every strategy of STRATEGIES as an experiment, and compare them
 	@git rev-parse --verify --quiet HEAD >/dev/null \

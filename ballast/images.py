@@ -80,7 +80,7 @@ def decode_image(
                 # changes (43 dB) is less than what the JPEG file of the result does (35 dB).
                 image.draft(None, (2 * size, 2 * size))
             image.load()
-            return _upright(_to_rgb(image), _orientation(image))
+            return as_seen(image)
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -90,6 +90,11 @@ def decode_image(
     # Pillow's decoders raise exceptions of a dozen kinds on broken files.
     except Exception as error:
         raise ImageError(f"broken image: {' '.join(str(error).split())}") from None
+
+
+def as_seen(image: Image.Image) -> Image.Image:
+    """An image of any mode as a person sees it, of mode RGB; see decode_image."""
+    return _upright(_to_rgb(image), _orientation(image))
 
 
 def _orientation(image: Image.Image) -> object:

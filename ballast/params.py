@@ -13,6 +13,7 @@ from ballast.errors import UserError
 
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
+ExportFormat = Literal["tflite", "onnx"]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -107,6 +108,7 @@ class Params(Section):
     augment: Augment
     strategies: dict[Name, Strategy] = Field(min_length=1)
     train: Train
+    export: list[ExportFormat] = Field(description="formats to keep the model in besides")
     runtime: Runtime
 
     @property

@@ -11,12 +11,13 @@ from PIL import Image
 from ballast.backend import keras
 from ballast.errors import UserError
 from ballast.image_sets import ImageFiles, ImageSet
-from ballast.inference import input_size, load_model, predict
+from ballast.inference import ModelInfo, input_size, load_model, predict, read_info
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
 from ballast.params import Strategy, Train
 from ballast.training import fit, training_batches
 
+INFO = ModelInfo(["across", "down", "plain \N{SNAKE}"], max_megapixels=30, threads=2)
 PLAIN = Strategy(oversample=False, class_weights="none", balanced_batches=False)
 TRAIN = Train(epochs=12, min_epochs=1, batch_size=9, learning_rate=0.01, patience=12, threads=2)
 
@@ -61,9 +62,10 @@ def test_it_learns_in_few_steps_and_infers_as_it_trained(
 def test_a_saved_model_loads_in_safe_mode_and_takes_uint8_images_of_any_size(
     model: keras.Model, stripes: ImageSet, tmp_path: Path
 ) -> None:
-    (tmp_path / "model.keras").write_bytes(model_bytes(model))
+    (tmp_path / "model.keras").write_bytes(model_bytes(model, INFO))
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert input_size(loaded) == 16
+    assert read_info(tmp_path / "model.keras") == INFO
     expected = predict(model, stripes.pixels)
     assert np.array_equal(predict(load_model(tmp_path / "model.keras"), stripes.pixels), expected)
     larger = stripes.pixels.repeat(3, axis=1).repeat(3, axis=2)[:3, :, :40]
@@ -71,15 +73,27 @@ def test_a_saved_model_loads_in_safe_mode_and_takes_uint8_images_of_any_size(
     assert expected.sum(axis=1) == pytest.approx(np.ones(60))
 
 
+def test_a_plain_call_predicts_and_changes_nothing(
+    model: keras.Model, stripes: ImageSet, tmp_path: Path
+) -> None:
+    before = model_bytes(model, INFO)
+    (tmp_path / "model.keras").write_bytes(before)
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    expected = predict(model, stripes.pixels)
+    for _ in range(2):
+        assert np.asarray(loaded(stripes.pixels)) == pytest.approx(expected, abs=1e-5)
+    assert model_bytes(loaded, INFO) == before
+
+
 def test_the_same_model_is_the_same_file_whenever_it_is_saved(model: keras.Model) -> None:
-    first = model_bytes(model)
+    first = model_bytes(model, INFO)
     time.sleep(2.1)  # a zip's clock ticks every two seconds
-    assert model_bytes(model) == first
+    assert model_bytes(model, INFO) == first
 
 
 def test_a_model_that_was_loaded_saves_to_the_same_file(model: keras.Model, tmp_path: Path) -> None:
-    (tmp_path / "model.keras").write_bytes(model_bytes(model))
-    assert model_bytes(load_model(tmp_path / "model.keras")) == model_bytes(model)
+    (tmp_path / "model.keras").write_bytes(model_bytes(model, INFO))
+    assert model_bytes(load_model(tmp_path / "model.keras"), INFO) == model_bytes(model, INFO)
 
 
 def test_training_again_gives_the_same_weights_and_another_seed_others(stripes: ImageSet) -> None:
