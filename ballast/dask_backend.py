@@ -3,12 +3,14 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from logging import CRITICAL
 from typing import Any
 from uuid import uuid4
 
 from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
 
 from ballast.errors import UserError
+from ballast.versions import code_versions
 
 try:
     from distributed import Client, Future, KilledWorker, LocalCluster
@@ -74,12 +76,18 @@ def connected(scheduler: str, workers: int) -> Iterator[DaskBackend]:
         workers: processes of the one that is started.
 
     Raises:
-        UserError: where there is no scheduler at the address, or it has no workers.
+        UserError: where there is no scheduler at the address, or it has no workers, or one of these
+            cannot import Ballast.
     """
     warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # images, on purpose
     if not scheduler:
         with (
-            LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as local,
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=CRITICAL,
+            ) as local,
             Client(local) as client,
         ):
             yield DaskBackend(client)
@@ -99,6 +107,13 @@ def connected(scheduler: str, workers: int) -> Iterator[DaskBackend]:
                 f"params.yaml: runtime.scheduler: {scheduler} has no workers; start some with"
                 f" dask worker {scheduler}"
             ) from None
+        # A worker that cannot import what it is sent would fall silent.
+        for address, answer in client.run(code_versions, on_error="return").items():
+            if isinstance(answer, Exception):
+                raise UserError(
+                    f"runtime.scheduler: worker {address}: {answer}; it needs Ballast's"
+                    " environment, and Ballast in its PYTHONPATH"
+                )
         yield DaskBackend(client)
 
 

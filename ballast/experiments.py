@@ -120,14 +120,14 @@ def clear_queue(repo: Repo, names: Collection[str]) -> None:
     _kill_workers(repo)
     queue = repo.experiments.celery_queue
     for message, entry in _tasks(queue, names):
-        folder = Path(queue.get_infofile_path(entry.stash_rev)).parent
+        info = queue.get_infofile_path(entry.stash_rev)
+        # Each may be there or not, as far as the experiment got.
         with contextlib.suppress(FileNotFoundError):
-            info = ExecutorInfo.load_json(queue.get_infofile_path(entry.stash_rev))
-            shutil.rmtree(info.root_dir, ignore_errors=True)
-            shutil.rmtree(folder)
-        queue.celery.AsyncResult(message.headers["id"]).forget()
-        with contextlib.suppress(ValueError):
-            queue.celery.purge(message.delivery_tag)
+            shutil.rmtree(ExecutorInfo.load_json(info).root_dir, ignore_errors=True)
+        shutil.rmtree(Path(info).parent, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            queue.celery.AsyncResult(message.headers["id"]).forget()
+        queue.celery.purge(message.delivery_tag)
     for message, entry in list(queue._iter_queued()):
         if entry.name in names:
             queue.celery.reject(message.delivery_tag)

@@ -1,7 +1,9 @@
 """What a trained model says of images."""
 
+import json
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,30 @@ from ballast.image_sets import ImageFiles, ordered_batches, pixel_batches
 
 # Fixed, because the batch size can change the last bits of a probability.
 BATCH_SIZE = 64
+# Ballast's own entry of a .keras file; Keras passes over it.
+INFO = "ballast.json"
+
+
+class ModelInfo(NamedTuple):
+    """What a model file says besides the network, so that it can be used by itself."""
+
+    classes: list[str]  # in the order of the network's outputs
+    max_megapixels: float  # larger images are refused
+    threads: int  # that it was trained with; others can change the last bits of a probability
+
+
+def read_info(path: Path) -> ModelInfo:
+    """Read what model_bytes wrote beside the network.
+
+    Raises:
+        UserError: as load_model does, or where another program wrote the file.
+    """
+    _refuse_damage(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return ModelInfo(**json.loads(archive.read(INFO)))
+    except (KeyError, ValueError, TypeError):
+        raise UserError(f"{path}: no model of Ballast's, without class names inside") from None
 
 
 def load_model(path: Path) -> keras.Model:
@@ -20,6 +46,11 @@ def load_model(path: Path) -> keras.Model:
     Raises:
         UserError: where there is none, or its bytes are damaged.
     """
+    _refuse_damage(path)
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _refuse_damage(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -31,7 +62,6 @@ def load_model(path: Path) -> keras.Model:
         raise UserError(
             f"{path}: half written or damaged; run python -m stages.check, then dvc repro"
         )
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def input_size(model: keras.Model) -> int:

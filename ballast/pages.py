@@ -14,17 +14,16 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn.metrics import confusion_matrix
 
-from ballast.counts import Counts
 from ballast.curves import chosen_epoch, history_curves, reliability_plot
 from ballast.intervals import proportion
 from ballast.metrics import calibration_error, reliability
 from ballast.predictions import Predictions
 from ballast.runs import Run
 from ballast.style import CLASS_COLOURS, class_colour
+from ballast.thumbnails import SHEET_CLASSES, sheet_classes
 
 # More classes than these make a matrix that nobody reads, or a page of many megabytes.
 MATRIX_CLASSES = 40
-SHEET_CLASSES = 12
 CONFUSIONS = 20  # listed in place of a matrix
 
 
@@ -219,12 +218,6 @@ def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:
         if shown:
             sheets.append({"name": name, "rows": shown})
     return sheets
-
-
-def sheet_classes(counts: Counts) -> list[str]:
-    """The classes whose contact sheets are shown: those with the fewest photographs to train on."""
-    rarest = sorted(counts, key=lambda name: (counts[name]["train"], name))
-    return sorted(rarest[:SHEET_CLASSES])
 
 
 def percent(share: float | None) -> str:

@@ -157,7 +157,7 @@ def _problem(error: Exception, engine: Engine) -> str | None:
     if isinstance(error, CancelledError | OSError):
         return f"runtime.engine: {engine.name}: the cluster is gone; is it still running?"
     if isinstance(error, ImportError):
-        return f"runtime.engine: {engine.name}: {error}: install Ballast's environment there, too"
+        return f"runtime.engine: {engine.name}: {error}: its workers need Ballast's environment"
     return None
 
 

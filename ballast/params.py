@@ -13,6 +13,7 @@ from ballast.errors import UserError
 
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
+ExportFormat = Literal["tflite", "onnx"]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -93,6 +94,7 @@ class Runtime(Section):
     workers: int = Field(ge=0, le=1024, description="files at a time; 0 for one a core")
     engine: Name
     scheduler: str = Field(pattern=r"^((tcp|tls)://\S+:\d+)?$", description="tcp://host:port")
+    image_store: int = Field(ge=0, le=1_048_576, description="MiB, at most; 0 for none")
     image_memory: int = Field(ge=0, le=2**24, description="MiB")
 
 
@@ -106,6 +108,7 @@ class Params(Section):
     augment: Augment
     strategies: dict[Name, Strategy] = Field(min_length=1)
     train: Train
+    export: list[ExportFormat] = Field(description="formats to keep the model in besides")
     runtime: Runtime
 
     @property

@@ -2,17 +2,25 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ballast.counts import Counts
 from ballast.curves import History
 from ballast.errors import UserError
 from ballast.files import intact, read_csv, read_json
-from ballast.manifest import AugmentedRow, Row, read_augmented, read_image, read_manifest
+from ballast.manifest import read_augmented, read_image, read_manifest
 from ballast.predictions import Predictions, read_predictions
-from ballast.thumbnails import Mistake, confident_mistakes, contact_rows, thumbnail
+from ballast.shards import image_reader
+from ballast.thumbnails import (
+    Mistake,
+    confident_mistakes,
+    contact_rows,
+    sheet_classes,
+    thumbnail,
+)
 
 MISTAKES = 12  # shown at most
 SHEET_IMAGES = 8  # of a photograph and its augmentations, at most
@@ -23,6 +31,8 @@ FINGERPRINTED = (
     "outputs/history.csv",
     "outputs/predictions.csv",
 )
+
+Listed = TypeVar("Listed")  # a row of a list of images
 
 
 class Run(NamedTuple):
@@ -64,15 +74,18 @@ def read_run(
     predictions = read_predictions(folder / "outputs/predictions.csv")
     photographs = {row.path: row for row in read_manifest(folder / "data/manifest.csv")}
     images = read_augmented(folder / "data/augmented.csv")
+    counts = read_json(folder / "outputs/class_counts.json")
+    read = image_reader(folder / "data/augmented")
+    shown = contact_rows(images, SHEET_IMAGES)
     sheets = {
-        name: [_thumbnail(folder / "data/augmented", row) for row in rows]
-        for name, rows in contact_rows(images, SHEET_IMAGES).items()
+        class_: [_thumbnail(read, row) for row in shown.get(class_, ())]
+        for class_ in sheet_classes(counts)
     }
     return Run(
         name=name,
         metrics=metrics,
         predictions=predictions,
-        counts=read_json(folder / "outputs/class_counts.json"),
+        counts=counts,
         made=Counter(row.class_ for row in images),
         weights=read_json(folder / "outputs/class_weights.json"),
         history=read_history(folder / "outputs/history.csv"),
@@ -81,9 +94,9 @@ def read_run(
         fingerprints={
             path: hashlib.sha256((folder / path).read_bytes()).hexdigest() for path in FINGERPRINTED
         },
-        sheets={name: [image for image in shown if image] for name, shown in sheets.items()},
+        sheets={class_: [image for image in made if image] for class_, made in sheets.items()},
         mistakes=[
-            (mistake, _thumbnail(raw, photographs.get(mistake.path)))
+            (mistake, _thumbnail(partial(read_image, raw), photographs.get(mistake.path)))
             for mistake in confident_mistakes(predictions, MISTAKES)
         ],
     )
@@ -111,10 +124,10 @@ def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     return flat
 
 
-def _thumbnail(folder: Path, row: Row | AugmentedRow | None) -> bytes | None:
+def _thumbnail(read: Callable[[Listed], bytes], row: Listed | None) -> bytes | None:
     if row is None:
         return None
     try:
-        return thumbnail(read_image(folder, row))
+        return thumbnail(read(row))
     except UserError:  # gone, or another picture by now: the page says so
         return None

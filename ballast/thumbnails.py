@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from ballast.counts import Counts
 from ballast.images import decode_image
 from ballast.manifest import AugmentedRow
 from ballast.predictions import Predictions
 
 SIDE = 160  # pixels at most: twice what a page gives an image, for screens of two dots a pixel
 QUALITY = 80
+SHEET_CLASSES = 12  # contact sheets at most
 
 
 class Mistake(NamedTuple):
@@ -62,6 +64,12 @@ def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[Au
     for name, by_source in sorted(made.items()):
         chosen[name] = sorted(by_source[min(by_source)], key=lambda row: row.round_)[:images]
     return chosen
+
+
+def sheet_classes(counts: Counts) -> list[str]:
+    """The classes whose contact sheets are shown: those with the fewest photographs to train on."""
+    rarest = sorted(counts, key=lambda name: (counts[name]["train"], name))
+    return sorted(rarest[:SHEET_CLASSES])
 
 
 def thumbnail(data: bytes) -> bytes:

@@ -34,7 +34,13 @@ from ballast.images import image_array
 from ballast.inventory import check_classes, inspect_files, sort_out
 from ballast.manifest import Row, class_names, read_image, subset_rows
 from ballast.metrics import compute_metrics
-from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
+from ballast.oversampling import (
+    augmented_images,
+    augmented_path,
+    fine_samples,
+    plan_rounds,
+    target_counts,
+)
 from ballast.parallel import Engine
 from ballast.params import Params, Strategy, parse_params
 from ballast.predictions import Predictions
@@ -215,7 +221,8 @@ def training_images(
     size, augment = params.data.image_size, params.augment
     for row, rounds in plan_rounds(subset_rows(rows, "train"), targets):
         data = read_image(raw, row)
-        images = augmented_images(data, row.sha256, rounds, seed, size, augment)
+        samples = fine_samples(data, size)
+        images = augmented_images(samples, row.sha256, range(rounds), seed, size, augment)
         for round_, image in enumerate(images):
             yield augmented_path(row, round_), row.class_, image
 

@@ -12,6 +12,7 @@ from ballast.backend import keras, make_deterministic
 from ballast.errors import one_line_errors
 from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
 from ballast.image_sets import image_files, load_within
+from ballast.inference import ModelInfo
 from ballast.live import live_values
 from ballast.manifest import class_names, read_augmented, read_image, read_manifest, subset_rows
 from ballast.model_file import model_bytes
@@ -60,7 +61,8 @@ def main() -> None:
         )
     progress.close()
 
-    write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model)))
+    info = ModelInfo(classes, params.data.max_megapixels, params.train.threads)
+    write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model), info))
     write_json(Path("models/classes.json"), classes)
     epochs = range(1, len(history["loss"]) + 1)
     columns = [[f"{value:.6g}" for value in values] for values in history.values()]

@@ -1,13 +1,18 @@
 """What dvc repro runs after each change, as DVC itself reports it."""
 
+import csv
 import hashlib
+import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
-from projects import Project
+import pytest
+from projects import Project, environment
 
 from ballast.files import write_csv, write_json
 from ballast.manifest import write_augmented, write_manifest
@@ -199,15 +204,41 @@ def test_experiments_are_compared_class_by_class(reproduced: Project, tmp_path: 
     for name in ("baseline", "balanced"):
         reproduced.dvc("exp", "run", "--name", name, "--set-param", f"strategy={name}")
     table = reproduced.dvc("metrics", "diff", "baseline", "balanced", "--all")
-    for metric in ("accuracy", "recall.one", "precision.two", "f1.zero", "worst_class_recall"):
+    for metric in ("accuracy", "recall.one", "calibration_error", "worst_class_recall"):
+        assert metric in table
+    targets = ("--targets", "outputs/class_metrics.json")
+    table = reproduced.dvc("metrics", "diff", "baseline", "balanced", "--all", *targets)
+    for metric in ("precision.one", "f1.two", "roc_auc.zero", "average_precision.one"):
         assert metric in table
     reproduced.dvc("plots", "diff", "baseline", "balanced", "--out", str(tmp_path / "plots"))
     page = (tmp_path / "plots" / "index.html").read_text(encoding="utf-8")
-    for plot in ("confusion matrix", "val_loss", "val_accuracy"):
+    for plot in ("confusion matrix", '"title": "recall"', "val_loss", "val_accuracy"):
         assert plot in page
     assert json.dumps("baseline") in page
     assert json.dumps("balanced") in page
     assert reproduced.git("diff", "--stat", "params.yaml") == ""
+
+
+@pytest.mark.long
+def test_another_process_sees_a_training_epoch_by_epoch(project: Project) -> None:
+    project.set_params({"train.epochs": 600, "train.patience": 600})
+    project.git("init", "--quiet")
+    project.git("add", ".")
+    project.git("commit", "--quiet", "--message", "start")
+    project.dvc("repro", "oversample", "compute-weights")
+    command = [sys.executable, "-m", "dvc", "exp", "run", "--name", "long"]
+    running = subprocess.Popen(command, cwd=project.folder, env=environment())
+    steps: set[int] = set()
+    while running.poll() is None and len(steps) < 2:
+        row = next(csv.DictReader(io.StringIO(project.dvc("exp", "show", "--csv"))))
+        assert row["rev"] == "workspace"
+        if row.get("step"):
+            steps.add(int(row["step"]))
+            assert 0 <= float(row["eval.accuracy"]) <= 1
+    assert running.wait() == 0
+    assert len(steps) == 2, "it was seen in two epochs"
+    assert project.git("status", "--short", "--", "outputs/live") == ""
+    assert "live" not in project.git("show", "--stat", "--format=", "long")
 
 
 def test_a_name_with_a_script_in_it_does_not_reach_the_page_of_plots(project: Project) -> None:

@@ -12,7 +12,6 @@ from projects import environment
 
 from ballast.pages import (
     CONFUSIONS,
-    SHEET_CLASSES,
     comparison_page,
     contact_sheets,
     param_rows,
@@ -22,6 +21,7 @@ from ballast.pages import (
     yaml_scalar,
 )
 from ballast.runs import Run
+from ballast.thumbnails import SHEET_CLASSES
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = ["dog", "human", "snake"]
@@ -164,6 +164,7 @@ from pathlib import Path
 from ballast.pages import report_page
 from ballast.predictions import Predictions
 from ballast.runs import Run
+from ballast.thumbnails import SHEET_CLASSES
 figure = {"value": 0.5, "low": 0.1, "high": 0.9}
 names = ["cat", "dog", "eel"]
 metrics = {key: figure for key in ("accuracy", "balanced_accuracy", "macro_f1",

@@ -2,13 +2,19 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from joblib import register_parallel_backend
+from joblib.parallel import ThreadingBackend
 
+from ballast import parallel
 from ballast.errors import UserError
 from ballast.parallel import BYTES, ITEMS, Engine, each
 
@@ -83,3 +89,37 @@ def test_a_process_that_was_killed_once_is_told_with_where_it_was(tmp_path: Path
 
     with pytest.raises(UserError, match=r"^photo \d, or one soon after it: .* runtime\.workers"):
         list(each(die_once, range(8), Engine(2), lambda item: f"photo {item}"))
+
+
+def test_an_engine_that_nobody_knows_is_one_line() -> None:
+    with pytest.raises(UserError, match=r"runtime\.engine: dusk is no engine that joblib knows"):
+        list(each(abs, [1], Engine(2, "dusk"), str))
+
+
+@pytest.mark.parametrize(
+    ("engine", "package"), [("dask", "distributed"), ("ray", "ray.util.joblib")]
+)
+def test_an_engine_that_is_not_installed_is_one_line(
+    engine: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "ballast.dask_backend", raising=False)
+    with pytest.raises(UserError, match=rf"runtime\.engine: {engine} is not installed"):
+        list(each(abs, [1], Engine(2, engine), str))
+
+
+def test_one_line_registers_another_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+
+    class Borrowed(ThreadingBackend):  # type: ignore[misc]  # untyped
+        def submit(self, *arguments: object) -> object:
+            used.append(self)
+            return super().submit(*arguments)
+
+    module = ModuleType("borrowed")
+    register = partial(register_parallel_backend, "borrowed", Borrowed)
+    monkeypatch.setattr(module, "register", register, raising=False)
+    monkeypatch.setitem(sys.modules, "borrowed", module)
+    monkeypatch.setitem(parallel.REGISTRATIONS, "borrowed", "borrowed:register")
+    assert [*each(abs, [-1, -2], Engine(2, "borrowed"), str)] == [1, 2]
+    assert used
