@@ -54,7 +54,7 @@ def recommendations(runs: Sequence[Run], differences: Mapping[str, Any]) -> list
         advice += [found for run in judged for found in rule(run, _of(run, runs))]
     advice += _worse_class(runs, differences)
     advice += [found for run in judged for found in _costliest_confusion(run, _of(run, runs))]
-    return [Recommendation(*found) for found in advice]
+    return [Recommendation(rule, text.replace("%", "\N{NO-BREAK SPACE}%")) for rule, text in advice]
 
 
 def emphasis(run: Run) -> dict[str, float]:
