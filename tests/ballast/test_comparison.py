@@ -60,6 +60,7 @@ def run_of(make_run: Callable[..., Run]) -> MakeRun:
             metrics=metrics,
             counts=counts,
             made=made,
+            weights=dict.fromkeys(predictions.classes, 1.0),
             params={**run.params, **prongs},
         )
 
