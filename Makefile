@@ -66,6 +66,9 @@ fuzz: | $(UV)  ## feed broken images to the decoder until one breaks it; needs a
 	--only-group pipeline --with atheris==3.1.0 \
 	python tests/fuzz_images.py .fuzz -max_total_time=$(FUZZ_SECONDS)
 
+bench-%: setup  ## measure, on the photographs of DATA; benchmarks/README.md has the names
+	$(RUN) python -m benchmarks.$(subst -,_,$*) $(if $(DATA),--data $(DATA))
+
 audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
 	$(UV) audit --frozen
 
