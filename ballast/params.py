@@ -65,12 +65,14 @@ class Augment(Section):
 
 
 class Strategy(Section):
-    """Which of the three prongs a strategy uses, and whether val_loss counts classes alike."""
+    """Which of the prongs a strategy uses, and whether val_loss counts classes alike."""
 
     oversample: bool
-    class_weights: Literal["none", "balanced"]
+    class_weights: Literal["none", "balanced", "effective"]
     balanced_batches: bool
     weight_power: float = Field(default=1.0, ge=0, le=1)
+    beta: float = Field(default=0.99, ge=0, lt=1, description="of effective class_weights")
+    logit_adjustment: float = Field(default=0.0, ge=0, le=4, description="tau; 0 for none")
     balanced_val: bool = True
 
 
@@ -89,6 +91,9 @@ class Runtime(Section):
     """How fast, not what: never tracked by DVC."""
 
     workers: int = Field(ge=0, le=1024, description="files at a time; 0 for one a core")
+    engine: Name
+    scheduler: str = Field(pattern=r"^((tcp|tls)://\S+:\d+)?$", description="tcp://host:port")
+    image_store: int = Field(ge=0, le=1_048_576, description="MiB, at most; 0 for none")
     image_memory: int = Field(ge=0, le=2**24, description="MiB")
 
 

@@ -14,6 +14,7 @@ from ballast.epochs import balanced_epoch, shuffled_epoch
 from ballast.errors import UserError
 from ballast.image_sets import ImageFiles, ImageSet, image_size, ordered_batches, pixel_batches
 from ballast.inference import BATCH_SIZE
+from ballast.logit_adjustment import adjusted_for_training, class_priors
 from ballast.params import Strategy, Train
 
 
@@ -89,7 +90,7 @@ def fit(
         train: training images.
         val: validation images; may be none.
         weights: class weights in the loss, shape (k,).
-        strategy: of it, balanced_batches and balanced_val.
+        strategy: of it, balanced_batches, balanced_val and logit_adjustment.
         seed: params' seed.
         params: epochs, batch size, learning rate and patience.
         callbacks: more of them, to show progress say.
@@ -116,6 +117,9 @@ def fit(
         ),
         keras.callbacks.TerminateOnNaN(),
     ]
+    if strategy.logit_adjustment:
+        priors = class_priors(train.labels, weights, balanced=strategy.balanced_batches)
+        model = adjusted_for_training(model, priors, strategy.logit_adjustment)
     model.compile(
         optimizer=keras.optimizers.Adam(params.learning_rate),
         loss="sparse_categorical_crossentropy",

@@ -63,17 +63,18 @@ def predict_paths(paths: Sequence[str], max_megapixels: float) -> None:
         UserError: where there is no model or no such file, or nothing could be read.
     """
     model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
+    size = input_size(model)
     names, pixels = [], []
     for path in _files(paths):
         try:
             problem = unreadable(path)
             if problem or path.stat().st_size > most_bytes(max_megapixels):
                 raise ImageError(problem or "larger than any image of data.max_megapixels")
-            image = decode_image(path.read_bytes(), max_megapixels)
+            image = decode_image(path.read_bytes(), max_megapixels, size)
         except (ImageError, OSError) as error:
             warn(f"{path}: {error}")
         else:
-            pixels.append(np.asarray(resize_image(image, input_size(model))))
+            pixels.append(np.asarray(resize_image(image, size)))
             names.append(str(path))
     if not names:
         raise UserError(f"{', '.join(paths)}: no image that can be read")

@@ -12,6 +12,7 @@ from ballast.backend import keras, make_deterministic
 from ballast.errors import one_line_errors
 from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
 from ballast.image_sets import image_files, load_within
+from ballast.live import live_values
 from ballast.manifest import class_names, read_augmented, read_image, read_manifest, subset_rows
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
@@ -46,16 +47,17 @@ def main() -> None:
         progress.set_postfix(logs, refresh=False)
         progress.update()
 
-    history = fit(
-        model,
-        train,
-        val,
-        np.array([weights[name] for name in classes]),
-        params.active_strategy,
-        params.seed,
-        params.train,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=show)],
-    )
+    with live_values(Path("outputs/live")) as live:
+        history = fit(
+            model,
+            train,
+            val,
+            np.array([weights[name] for name in classes]),
+            params.active_strategy,
+            params.seed,
+            params.train,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=show), *live],
+        )
     progress.close()
 
     write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model)))

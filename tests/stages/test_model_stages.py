@@ -5,6 +5,7 @@ import io
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +41,9 @@ def test_predictions_are_of_the_test_photographs_and_metrics_of_the_predictions(
     tested = [(row["path"], row["class"]) for row in manifest if row["split"] == "test"]
     assert list(zip(predictions.paths, predictions.true, strict=True)) == tested
     write_json(tmp_path / "metrics.json", compute_metrics(predictions))
-    assert read_json(tmp_path / "metrics.json") == json.loads(
-        reproduced.read("outputs/metrics.json")
-    )
+    by_class = json.loads(reproduced.read("outputs/class_metrics.json"))
+    found = json.loads(reproduced.read("outputs/metrics.json")) | by_class
+    assert found == read_json(tmp_path / "metrics.json")
 
 
 def test_metrics_are_few_and_their_names_stable(reproduced: Project) -> None:
@@ -52,10 +53,48 @@ def test_metrics_are_few_and_their_names_stable(reproduced: Project) -> None:
         "macro_f1",
         "worst_class_recall",
         "log_loss",
+        "calibration_error",
         "recall",
-        "precision",
-        "f1",
     ]
+    by_class = json.loads(reproduced.read("outputs/class_metrics.json"))
+    assert list(by_class) == ["precision", "f1", "roc_auc", "average_precision"]
+
+
+def test_tables_for_plots_are_of_the_predictions(reproduced: Project) -> None:
+    predictions = read_predictions(reproduced.folder / "outputs/predictions.csv")
+    recalls = list(csv.DictReader(io.StringIO(reproduced.read("outputs/class_recall.csv"))))
+    metrics = compute_metrics(predictions)["recall"]
+    assert {row["class"]: float(row["recall"]) for row in recalls} == pytest.approx(metrics)
+    bins = list(csv.DictReader(io.StringIO(reproduced.read("outputs/reliability.csv"))))
+    assert list(bins[0]) == ["bin", "confidence", "accuracy", "photographs"]
+    assert sum(int(row["photographs"]) for row in bins) == len(predictions.paths)
+
+
+def test_nothing_of_the_live_values_is_left(reproduced: Project) -> None:
+    folder = reproduced.folder / "outputs/live"
+    assert [path.name for path in folder.iterdir()] == [".gitkeep"]
+    said = reproduced.dvc("metrics", "show")
+    assert "failed to load" not in said
+    assert "live" not in said
+
+
+def test_evaluate_says_its_verdict_and_puts_it_on_the_page(reproduced: Project) -> None:
+    page = reproduced.folder / "outputs/report.html"
+    before = page.read_bytes()
+    done = reproduced.stage("evaluate")
+    sentence = done.stdout.splitlines()[-1]
+    assert "test photographs are recognised" in sentence
+    assert f'<p class="verdict">{sentence}</p>' in before.decode()
+    assert page.read_bytes() == before, "the same page in another process"
+
+
+def test_evaluate_does_without_tensorflow(reproduced: Project) -> None:
+    loaded = (
+        "import sys; from stages.evaluate import main; main();"
+        " sys.exit(str({'tensorflow', 'keras', 'dvc', 'dvclive'} & set(sys.modules)))"
+    )
+    done = reproduced.run(sys.executable, "-c", loaded, check=False)
+    assert done.stderr.strip() == "set()"
 
 
 def test_predict_prints_a_table_for_images_and_folders(reproduced: Project) -> None:
