@@ -34,7 +34,14 @@ from ballast.thumbnails import contact_rows, sheet_classes
 MANIFEST, AUGMENTED = "data/manifest.csv", "data/augmented.csv"
 PREDICTIONS, COUNTS = "outputs/predictions.csv", "outputs/class_counts.json"
 NEEDED = ("seed", "strategy", "data.raw", "train.min_epochs")
-READ = (MANIFEST, AUGMENTED, PREDICTIONS, COUNTS, "outputs/history.csv")
+READ = (
+    MANIFEST,
+    AUGMENTED,
+    PREDICTIONS,
+    COUNTS,
+    "outputs/class_weights.json",
+    "outputs/history.csv",
+)
 
 
 def main() -> None:
@@ -59,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folders = {name: Path(scratch) / str(place) for place, name in enumerate(names)}
         params = fetch(folders)
-        manifests = {name: tested_rows(name, folder) for name, folder in folders.items()}
+        manifests = {name: judged_rows(name, folder) for name, folder in folders.items()}
         check_comparable(manifests, params, arguments.allow_different_params)
         seed = params[names[0]]["seed"]
         runs = [of_revision(name, folders[name], params[name], seed) for name in names]
@@ -186,7 +193,7 @@ def copy_sheets(repo: Repo, folder: Path) -> None:
                 break  # packed, or not pulled: then the others are not there either
 
 
-def tested_rows(revision: str, folder: Path) -> list[Row]:
+def judged_rows(revision: str, folder: Path) -> list[Row]:
     """The manifest of a revision, whose predictions are of its test photographs.
 
     Raises:

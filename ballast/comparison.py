@@ -228,9 +228,9 @@ def draw_pair(
 
     What is drawn is how many photographs of a class fall on each pair of predictions. The prior
     adds a third of a photograph that only the reference recognised, and a third that only the
-    other did, so that each run alone has the prior of metric_intervals. Measured coverage of the
-    differences at 40 and 200 photographs a class: 0.90 to 0.99, against 0.49 to 0.99 of the plain
-    bootstrap, which gives no width where the runs agree on every photograph.
+    other did, so that each run alone has the prior of metric_intervals. At 40 photographs a class
+    the intervals of all differences held the truth in 0.90 to 1.00 of cases, those of the plain
+    bootstrap in 0.49 to 1.00: where two runs agree on every photograph it gives no width.
 
     Args:
         reference: of the same photographs, in any order.

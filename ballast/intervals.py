@@ -19,7 +19,8 @@ DRAWS = 10_000
 LARGEST = 2e7  # cells in all draws together: more than 45 classes get fewer draws
 # Photographs added to the right and to the wrong ones of a class before each draw: the neutral
 # prior of Kerman (2011, Electronic Journal of Statistics 5, 1450-1470). Without it a class of 10
-# of which all are right has no width at all.
+# of which all are right has no width at all: with 10 photographs a class and recalls of 0.96, the
+# balanced accuracy was held in 0.69 of cases; with 1/3 in 0.94, with Jeffreys' 1/2 in 0.89.
 PRIOR = 1 / 3
 
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ballast.class_weights import class_weights
 from ballast.counts import train_counts
 from ballast.curves import chosen_epoch
 from ballast.runs import Run
@@ -70,15 +69,14 @@ def emphasis(run: Run) -> dict[str, float]:
         By class name; 1 for the class with most photographs.
     """
     photographs = train_counts(run.counts)
-    row = _strategy(run)
-    weights = class_weights(photographs, row["class_weights"], row["weight_power"], row["beta"])
+    balanced_batches = _strategy(run)["balanced_batches"]
     largest = max(photographs, key=lambda name: photographs[name])
     shown = {
-        name: 1.0 if row["balanced_batches"] else run.made[name] / run.made[largest]
+        name: 1.0 if balanced_batches else run.made[name] / run.made[largest]
         for name in photographs
     }
     return {
-        name: shown[name] * photographs[largest] / n * weights[name] / weights[largest]
+        name: shown[name] * photographs[largest] / n * run.weights[name] / run.weights[largest]
         for name, n in photographs.items()
     }
 
@@ -188,8 +186,7 @@ def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
 def _strategy(run: Run) -> dict[str, Any]:
     """The row of strategies in use."""
     row = f"strategies.{run.params['strategy']}."
-    defaults = {"weight_power": 1.0, "beta": 0.99}
-    return defaults | {
+    return {
         key.removeprefix(row): value for key, value in run.params.items() if key.startswith(row)
     }
 

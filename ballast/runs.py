@@ -43,6 +43,7 @@ class Run(NamedTuple):
     predictions: Predictions
     counts: Counts
     made: Mapping[str, int]  # training images by class name
+    weights: Mapping[str, float]  # of the classes in the loss, by class name
     history: History
     min_epochs: int
     params: Mapping[str, Any]  # dotted keys
@@ -86,6 +87,7 @@ def read_run(
         predictions=predictions,
         counts=counts,
         made=Counter(row.class_ for row in images),
+        weights=read_json(folder / "outputs/class_weights.json"),
         history=read_history(folder / "outputs/history.csv"),
         min_epochs=params["train.min_epochs"],
         params=params,

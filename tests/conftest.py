@@ -97,6 +97,7 @@ def make_run(digits: dict[str, list[bytes]]) -> Callable[..., Run]:
                 for place, class_ in enumerate(classes)
             },
             made=dict.fromkeys(classes, 3 * len(classes)),
+            weights=dict.fromkeys(classes, 1.0),
             history={"loss": [1.1, 0.8, 0.5], "val_loss": [1.2, 0.9, 1.0], "accuracy": [0, 0.5, 1],
                      "val_accuracy": [0, 0.4, 0.4], "learning_rate": [0.1, 0.1, 0.05]},
             min_epochs=1,

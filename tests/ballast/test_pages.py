@@ -173,7 +173,7 @@ metrics |= {key: dict.fromkeys(names, figure) for key in ("recall", "precision",
 predictions = Predictions(names, ["a", "b"], ["cat", "eel"],
                           np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
 counts = {name: {"train": 2, "val": 1, "test": 1} for name in names}
-run = Run("balanced", metrics, predictions, counts, {}, {"loss": [1, 0.5]}, 1,
+run = Run("balanced", metrics, predictions, counts, {}, {}, {"loss": [1, 0.5]}, 1,
           {"strategy": "balanced"}, {}, {}, [])
 sys.stdout.buffer.write(report_page(run, "So.", []).encode())
 """

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ballast.class_weights import class_weights
 from ballast.predictions import Predictions
 from ballast.recommendations import emphasis, recommendations
 from ballast.runs import Run
@@ -48,6 +49,11 @@ def run_of(make_run: RunOf) -> RunOf:
                 for place, class_ in enumerate(classes)
             },
             made=dict(zip(classes, made, strict=True)),
+            weights=class_weights(
+                dict(zip(classes, train, strict=True)),
+                strategy["class_weights"],
+                strategy.get("weight_power", 1.0),
+            ),
             history=history or {**run.history, "accuracy": [0.5] * 3, "val_accuracy": [0.5] * 3},
             params={"strategy": "s", **{f"strategies.s.{k}": v for k, v in strategy.items()}},
             metrics={
