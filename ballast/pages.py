@@ -225,7 +225,9 @@ def percent(share: float | None) -> str:
     if share is None:
         return "\N{EN DASH}"
     whole = f"{100 * share:.0f}"
-    return f"{100 * share:.1f}" if whole in ("0", "100") and share not in (0, 1) else whole
+    if whole in ("0", "100") and share not in (0, 1):
+        return f"{min(max(100 * share, 0.1), 99.9):.1f}"
+    return whole
 
 
 def points(difference: float | None) -> str:
