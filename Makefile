@@ -9,8 +9,13 @@ FUZZ_SECONDS ?= 600
 VERIFY_SHORT ?= --only "all of these together" "SIGKILL in every stage"
 # The first is what the others are compared with.
 STRATEGIES ?= baseline balanced
+FOLDS ?= 5
+SEEDS ?= 1 2 3
+JOBS ?= 1
+FORMATS ?= tflite onnx
 
-.PHONY: run setup setup-dev compare publish-check verify verify-short verify-processors test test-long fuzz audit lint check
+.PHONY: run setup setup-dev compare cross-validate publish-check export verify verify-short \
+	verify-processors test test-long fuzz audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -38,6 +43,11 @@ setup-dev: .venv/.ready-dev  ## install what tests, lint and exports need beside
 check: setup  ## check params.yaml and the folder it names
 	$(RUN) python -m stages.check
 
+export: check  ## write the model for LiteRT and ONNX into exports/
+	$(UV) sync --frozen --inexact --group export
+	$(RUN) dvc repro train
+	$(RUN) python -m stages.export $(FORMATS)
+
 compare: check  ## run every strategy of STRATEGIES as an experiment, and compare them
 	@git rev-parse --verify --quiet HEAD >/dev/null \
 	|| { echo "ERROR: make compare needs a git repository with a commit, where DVC keeps its" \
@@ -45,10 +55,12 @@ compare: check  ## run every strategy of STRATEGIES as an experiment, and compar
 	set -e; for strategy in $(STRATEGIES); do \
 	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy; \
 	done
-	set -e; for strategy in $(wordlist 2,99,$(STRATEGIES)); do \
-	  $(RUN) dvc metrics diff --precision 3 $(firstword $(STRATEGIES)) $$strategy; \
-	done
+	$(RUN) python -X utf8 -m ballast.compare $(STRATEGIES)
 	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
+
+cross-validate: check  ## judge STRATEGIES on every photograph, by FOLDS folds and SEEDS, JOBS at a time
+	$(RUN) python -m ballast.cross_validate --strategies $(STRATEGIES) --folds $(FOLDS) \
+	--seeds $(SEEDS) --jobs $(JOBS)
 
 publish-check: setup  ## check that git, dvc.lock, the workspace and the cache agree before a push
 	$(RUN) python -m stages.publish_check

@@ -24,8 +24,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 @contextmanager
-def _quiet_loading() -> Iterator[None]:
-    """Hold back what TensorFlow's C++ code says while it loads; show it where loading fails."""
+def quiet() -> Iterator[None]:
+    """Hold back what TensorFlow's C++ code says on stderr; show it where an error is raised."""
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as said:
@@ -41,14 +41,14 @@ def _quiet_loading() -> Iterator[None]:
             os.close(terminal)
 
 
-with _quiet_loading():
+with quiet():
     import keras
     import tensorflow as tf
 
     # Looks for a GPU now, while the complaints of a machine without one are held back.
     tf.config.list_physical_devices()
 
-__all__ = ["keras", "make_deterministic", "tf"]
+__all__ = ["keras", "make_deterministic", "quiet", "tf"]
 
 
 def make_deterministic(seed: int, threads: int) -> None:

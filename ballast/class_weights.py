@@ -5,24 +5,43 @@ from typing import Literal
 
 
 def class_weights(
-    counts: Mapping[str, int], method: Literal["none", "balanced"], power: float = 1.0
+    counts: Mapping[str, int],
+    method: Literal["none", "balanced", "effective"],
+    power: float = 1.0,
+    beta: float = 0.99,
 ) -> dict[str, float]:
-    """Weigh rare classes up: n / (k · n_c), scikit-learn's "balanced", to the power `power`.
+    """Weigh rare classes up.
+
+    "balanced" is scikit-learn's n / (k · n_c) for a class of n_c of the n images of k classes.
+    "effective" goes by the effective number of images, (1 - beta^n_c) / (1 - beta), since among
+    images that show much the same each further one adds less (Cui et al. 2019, arXiv:1901.05555,
+    proposition 1). A weight is its inverse, scaled so that the weights of the n images sum to n.
+    Those of "balanced" do, too (in the paper, the k weights sum to k): one learning rate suits
+    both, beta 0 gives every class 1, and a beta near 1 the balanced weights.
 
     Args:
         counts: training images by class, before any oversampling; each 1 or more.
         method: "none" gives every class 1.
-        power: 0 to 1; 0 gives every class 1, 1 the full weight.
+        power: 0 to 1; the exponent on the weights; 0 gives every class 1, 1 the full weight.
+        beta: of "effective" alone; 0 to below 1.
 
     Returns:
         Weight by class name, in the order of `counts`.
 
     Examples:
-        >>> weights = class_weights({"human": 15, "dog": 3, "snake": 21}, "balanced")
+        >>> counts = {"human": 15, "dog": 3, "snake": 21}
+        >>> weights = class_weights(counts, "balanced")
         >>> {name: round(weight, 3) for name, weight in weights.items()}
         {'human': 0.867, 'dog': 4.333, 'snake': 0.619}
+        >>> weights = class_weights(counts, "effective", beta=0.9)
+        >>> {name: round(weight, 3) for name, weight in weights.items()}
+        {'human': 0.917, 'dog': 2.688, 'snake': 0.818}
     """
     if method == "none":
         return dict.fromkeys(counts, 1.0)
     total = sum(counts.values())
-    return {name: (total / (len(counts) * n)) ** power for name, n in counts.items()}
+    if method == "balanced":
+        return {name: (total / (len(counts) * n)) ** power for name, n in counts.items()}
+    inverse = {name: (1 - beta) / (1 - beta**n) for name, n in counts.items()}
+    scale = total / sum(n * inverse[name] for name, n in counts.items())
+    return {name: (scale * weight) ** power for name, weight in inverse.items()}

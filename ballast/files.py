@@ -157,13 +157,15 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     A cell that a spreadsheet would run as a formula gets a ' before it, as OWASP's page on CSV
     injection has it; read_csv takes it off again.
     """
+    write_bytes(path, "".join(f"{csv_line(row)}\n" for row in (columns, *rows)).encode())
+
+
+def csv_line(cells: Sequence[object]) -> str:
+    """A row as write_csv writes it, without the line end."""
     # Of a writer that returns its lines. One for \n alone would not quote a cell with a \r in it.
     writer = csv.writer(SimpleNamespace(write=str), lineterminator="\r\n")
-    lines = [
-        writer.writerow([_harmless(cell) for cell in row]).removesuffix("\r\n")
-        for row in (columns, *rows)
-    ]
-    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+    line: str = writer.writerow([_harmless(cell) for cell in cells])
+    return line.removesuffix("\r\n")
 
 
 def _harmless(cell: object) -> object:

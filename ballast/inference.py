@@ -1,16 +1,43 @@
 """What a trained model says of images."""
 
+import json
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ballast.backend import keras
 from ballast.errors import UserError
+from ballast.image_sets import ImageFiles, ordered_batches, pixel_batches
 
 # Fixed, because the batch size can change the last bits of a probability.
 BATCH_SIZE = 64
+# Ballast's own entry of a .keras file; Keras passes over it.
+INFO = "ballast.json"
+
+
+class ModelInfo(NamedTuple):
+    """What a model file says besides the network, so that it can be used by itself."""
+
+    classes: list[str]  # in the order of the network's outputs
+    max_megapixels: float  # larger images are refused
+    threads: int  # that it was trained with; others can change the last bits of a probability
+
+
+def read_info(path: Path) -> ModelInfo:
+    """Read what model_bytes wrote beside the network.
+
+    Raises:
+        UserError: as load_model does, or where another program wrote the file.
+    """
+    _refuse_damage(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return ModelInfo(**json.loads(archive.read(INFO)))
+    except (KeyError, ValueError, TypeError):
+        raise UserError(f"{path}: no model of Ballast's, without class names inside") from None
 
 
 def load_model(path: Path) -> keras.Model:
@@ -19,6 +46,11 @@ def load_model(path: Path) -> keras.Model:
     Raises:
         UserError: where there is none, or its bytes are damaged.
     """
+    _refuse_damage(path)
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _refuse_damage(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
@@ -30,7 +62,6 @@ def load_model(path: Path) -> keras.Model:
         raise UserError(
             f"{path}: half written or damaged; run python -m stages.check, then dvc repro"
         )
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
 def input_size(model: keras.Model) -> int:
@@ -38,17 +69,24 @@ def input_size(model: keras.Model) -> int:
     return int(model.get_layer("resize").height)
 
 
-def predict(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArray[np.float64]:
     """Predict probabilities.
 
     Args:
         model: from pixels to probabilities.
-        pixels: uint8 RGB, shape (n, size, size, 3); n is 1 or more.
+        images: one or more; uint8 RGB of shape (n, size, size, 3), or files, of which some batches
+            at a time are in memory.
 
     Returns:
-        Shape (n, k) for k classes; each row sums to 1.
+        Shape (n, k) for n images and k classes; each row sums to 1.
+
+    Raises:
+        UserError: as pixel_batches does.
     """
-    batches = [pixels[start : start + BATCH_SIZE] for start in range(0, len(pixels), BATCH_SIZE)]
+    if isinstance(images, ImageFiles):
+        batches = pixel_batches(images, ordered_batches(len(images.labels), BATCH_SIZE))
+    else:
+        batches = (images[chosen] for chosen in ordered_batches(len(images), BATCH_SIZE))
     probabilities = np.concatenate([model.predict_on_batch(batch) for batch in batches])
     exact: NDArray[np.float64] = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)

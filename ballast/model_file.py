@@ -9,9 +9,10 @@ from typing import Any
 
 from ballast.backend import keras
 from ballast.files import writing
+from ballast.inference import INFO, ModelInfo
 
 
-def model_bytes(model: keras.Model) -> bytes:
+def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     """Save a model so that equal models are equal files.
 
     Keras writes the time of saving into the metadata and into every entry of the zip, and memory
@@ -20,6 +21,7 @@ def model_bytes(model: keras.Model) -> bytes:
 
     Args:
         model: built; every layer named by hand, since automatic names count up in a process.
+        info: goes into an entry of its own, see read_info.
 
     Returns:
         The bytes of a .keras file.
@@ -38,6 +40,7 @@ def model_bytes(model: keras.Model) -> bytes:
     entries["metadata.json"] = json.dumps(metadata).encode()
     config = _without_addresses(json.loads(entries["config.json"]), {})
     entries["config.json"] = json.dumps(config).encode()
+    entries[INFO] = json.dumps(info._asdict(), ensure_ascii=False).encode()
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in entries.items():

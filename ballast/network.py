@@ -59,4 +59,7 @@ def accept_any_size(network: keras.Model) -> keras.Model:
     height, width = network.input_shape[1:3]
     images = keras.Input((None, None, 3), dtype="uint8", name="images")
     resize = keras.layers.Resizing(height, width, antialias=True, name="resize")
-    return keras.Model(images, network(resize(images)), name="classifier")
+    # Said here, since Resizing takes itself to be in training, and Keras passes that on to what
+    # comes after: a plain call would drop units by chance and move the normalisation's averages.
+    probabilities = network(resize(images), training=False)
+    return keras.Model(images, probabilities, name="classifier")

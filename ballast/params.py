@@ -13,6 +13,7 @@ from ballast.errors import UserError
 
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
+ExportFormat = Literal["tflite", "onnx"]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -61,15 +62,18 @@ class Augment(Section):
     cutout: float = Field(ge=0, le=1, description="share of the size, at most")
     quality: int = Field(ge=1, le=100, description="JPEG quality")
     quality_drop: int = Field(ge=0, le=99, description="by which the quality may be lower")
+    pack: bool = Field(description="a few tar files in place of a file an image")
 
 
 class Strategy(Section):
-    """Which of the three prongs a strategy uses, and whether val_loss counts classes alike."""
+    """Which of the prongs a strategy uses, and whether val_loss counts classes alike."""
 
     oversample: bool
-    class_weights: Literal["none", "balanced"]
+    class_weights: Literal["none", "balanced", "effective"]
     balanced_batches: bool
     weight_power: float = Field(default=1.0, ge=0, le=1)
+    beta: float = Field(default=0.99, ge=0, lt=1, description="of effective class_weights")
+    logit_adjustment: float = Field(default=0.0, ge=0, le=4, description="tau; 0 for none")
     balanced_val: bool = True
 
 
@@ -88,6 +92,10 @@ class Runtime(Section):
     """How fast, not what: never tracked by DVC."""
 
     workers: int = Field(ge=0, le=1024, description="files at a time; 0 for one a core")
+    engine: Name
+    scheduler: str = Field(pattern=r"^((tcp|tls)://\S+:\d+)?$", description="tcp://host:port")
+    image_store: int = Field(ge=0, le=1_048_576, description="MiB, at most; 0 for none")
+    image_memory: int = Field(ge=0, le=2**24, description="MiB")
 
 
 class Params(Section):
@@ -100,6 +108,7 @@ class Params(Section):
     augment: Augment
     strategies: dict[Name, Strategy] = Field(min_length=1)
     train: Train
+    export: list[ExportFormat] = Field(description="formats to keep the model in besides")
     runtime: Runtime
 
     @property

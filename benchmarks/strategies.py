@@ -3,13 +3,17 @@
     python -m benchmarks.strategies FOLDER                      every strategy of params.yaml
     python -m benchmarks.strategies FOLDER --folds 5            cross-validated, test/ not needed
     python -m benchmarks.strategies FOLDER --add NAME='{…}'     one more row, as in params.yaml
+    python -m benchmarks.strategies FOLDER --results FILE       goes on from there when run again
 
 FOLDER is what data.raw would be. Without --folds its own test folder, or fold 0, is the test set.
 All other settings are those of params.yaml, or of --params FILE. Prints a line a run, then mean
-± standard deviation over the runs of each strategy.
+± standard deviation over the runs of each strategy; those that are done, where it is interrupted.
+With --results, each run is also a line of JSON in FILE, and what FILE has is not run again; take
+another FILE for another folder, other params or other code.
 """
 
 import argparse
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,12 +34,20 @@ from ballast.images import image_array
 from ballast.inventory import check_classes, inspect_files, sort_out
 from ballast.manifest import Row, class_names, read_image, subset_rows
 from ballast.metrics import compute_metrics
-from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
+from ballast.oversampling import (
+    augmented_images,
+    augmented_path,
+    fine_samples,
+    plan_rounds,
+    target_counts,
+)
+from ballast.parallel import Engine
 from ballast.params import Params, Strategy, parse_params
 from ballast.predictions import Predictions
 from stages.split import find_groups
 
-HEADLINES = ("balanced_accuracy", "worst_class_recall", "accuracy")
+HEADLINES = ("balanced_accuracy", "worst_class_recall", "accuracy", "calibration_error")
+MEANS = ("roc_auc", "average_precision")  # over the classes
 
 
 class Run(NamedTuple):
@@ -59,6 +71,7 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
     parser.add_argument("--threads", type=int, help="in place of train.threads")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="to go on from")
     arguments = parser.parse_args()
 
     params = parse_params(read_text(arguments.params))
@@ -76,18 +89,38 @@ def main() -> None:
 
     folds = range(arguments.folds) if arguments.folds else range(1)
     runs = [Run(name, s, fold) for s in arguments.seeds for fold in folds for name in strategies]
+    done = read_results(arguments.results)
+    waiting = [run for run in runs if run not in done]
     # A process a run: TensorFlow's state and its thread count belong to a process.
-    done = Parallel(n_jobs=arguments.jobs, return_as="generator", batch_size=1)(
+    measured = Parallel(n_jobs=arguments.jobs, return_as="generator_unordered", batch_size=1)(
         delayed(measure)(arguments.folder, params, run, strategies[run.strategy], arguments.folds)
-        for run in runs
+        for run in waiting
     )
-    found = defaultdict(list)
-    for run, metrics in zip(runs, done, strict=True):
-        found[run.strategy].append(metrics)
-        figures = "  ".join(f"{name} {metrics[name]:.3f}" for name in metrics)
-        print(f"{run.strategy:12} seed {run.seed} fold {run.fold}  {figures}", flush=True)
-    print()
-    print(summary(found))
+    try:
+        for run, metrics in measured:
+            done[run] = metrics
+            add_result(arguments.results, run, metrics)
+            figures = "  ".join(f"{name} {metrics[name]:.3f}" for name in metrics)
+            print(f"{run.strategy:14} seed {run.seed} fold {run.fold}  {figures}", flush=True)
+    finally:
+        found = defaultdict(list)
+        for run in runs:
+            if run in done:
+                found[run.strategy].append(done[run])
+        print(f"\n{summary(found)}" if found else "no run is done")
+
+
+def read_results(path: Path | None) -> dict[Run, dict[str, float]]:
+    """What add_result wrote; nothing where there is no file."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
+    return {Run(*run): metrics for run, metrics in map(json.loads, lines)}
+
+
+def add_result(path: Path | None, run: Run, metrics: dict[str, float]) -> None:
+    """Add a line to the file, if there is to be one."""
+    if path:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps([run, metrics]) + "\n")
 
 
 def summary(found: dict[str, list[dict[str, float]]]) -> str:
@@ -104,11 +137,11 @@ def summary(found: dict[str, list[dict[str, float]]]) -> str:
 
 def measure(
     raw: Path, params: Params, run: Run, strategy: Strategy, folds: int | None
-) -> dict[str, float]:
+) -> tuple[Run, dict[str, float]]:
     """Do what the stages do for one strategy, seed and fold.
 
     Returns:
-        The headline metrics, every class's recall, and the epochs trained.
+        The run; its headline metrics, every class's recall, and the epochs trained.
     """
     # Here, not above: the import loads TensorFlow, which only the worker processes need.
     from ballast.backend import make_deterministic
@@ -126,7 +159,7 @@ def measure(
         np.array([classes.index(name) for _, name, _ in images]),
     )
     val, test = (load_images(raw, subset_rows(rows, s), classes, size, 1) for s in ("val", "test"))
-    weights = class_weights(counts, strategy.class_weights, strategy.weight_power)
+    weights = class_weights(counts, strategy.class_weights, strategy.weight_power, strategy.beta)
 
     make_deterministic(run.seed, params.train.threads)
     model = build_cnn(size, len(classes))
@@ -148,16 +181,22 @@ def measure(
             predict(model, test.pixels),
         )
     )
-    return {
+    return run, {
         **{name: metrics[name] for name in HEADLINES},
+        **{name: mean_over_classes(metrics[name]) for name in MEANS},
         **{f"recall {name}": metrics["recall"][name] for name in classes},
         "epochs": len(history["loss"]),
     }
 
 
+def mean_over_classes(figures: dict[str, float | None]) -> float:
+    """Mean of what is not None; NaN where all are."""
+    return float(np.mean([value for value in figures.values() if value is not None] or [np.nan]))
+
+
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     """The manifest's rows of one seed and fold."""
-    found = inspect_files(raw, list_files(raw), params.data.max_megapixels, workers=1)
+    found = inspect_files(raw, list_files(raw), params.data.max_megapixels, Engine(workers=1))
     photos, *_ = sort_out([*found])
     check_classes(raw, photos)
     if folds and any(photo.given == "test" for photo in photos):
@@ -182,7 +221,8 @@ def training_images(
     size, augment = params.data.image_size, params.augment
     for row, rounds in plan_rounds(subset_rows(rows, "train"), targets):
         data = read_image(raw, row)
-        images = augmented_images(data, row.sha256, rounds, seed, size, augment)
+        samples = fine_samples(data, size)
+        images = augmented_images(samples, row.sha256, range(rounds), seed, size, augment)
         for round_, image in enumerate(images):
             yield augmented_path(row, round_), row.class_, image
 

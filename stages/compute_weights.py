@@ -13,7 +13,7 @@ def main() -> None:
     """Read outputs/class_counts.json; write outputs/class_weights.json."""
     strategy = parse_params(read_text(Path("params.yaml"))).active_strategy
     counts = train_counts(read_json(Path("outputs/class_counts.json")))
-    weights = class_weights(counts, strategy.class_weights, strategy.weight_power)
+    weights = class_weights(counts, strategy.class_weights, strategy.weight_power, strategy.beta)
     write_json(Path("outputs/class_weights.json"), weights)
     for name, weight in weights.items():
         print(f"{name}: {weight:.3f}")

@@ -1,6 +1,7 @@
 """Train the network on the augmented images, and keep its best epoch."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,14 @@ from tqdm import tqdm
 from ballast.backend import keras, make_deterministic
 from ballast.errors import one_line_errors
 from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
-from ballast.image_sets import load_images
-from ballast.manifest import class_names, read_augmented, read_manifest, subset_rows
+from ballast.image_sets import image_files, load_within
+from ballast.inference import ModelInfo
+from ballast.live import live_values
+from ballast.manifest import class_names, read_augmented, read_image, read_manifest, subset_rows
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
 from ballast.params import parse_params
+from ballast.shards import image_reader
 from ballast.training import fit
 
 
@@ -25,9 +29,16 @@ def main() -> None:
     rows = read_manifest(Path("data/manifest.csv"))
     classes = class_names(rows)
     weights = read_json(Path("outputs/class_weights.json"))
-    images = read_augmented(Path("data/augmented.csv"))
-    train = load_images(Path("data/augmented"), images, classes, size, workers)
-    val = load_images(Path(params.data.raw), subset_rows(rows, "val"), classes, size, workers)
+    images, val_images = read_augmented(Path("data/augmented.csv")), subset_rows(rows, "val")
+    read, read_val = (
+        image_reader(Path("data/augmented")),
+        partial(read_image, Path(params.data.raw)),
+    )
+    train, val = load_within(
+        params.runtime.image_memory * 2**20,
+        image_files(read, images, classes, size, workers),
+        image_files(read_val, val_images, classes, size, workers),
+    )
 
     make_deterministic(params.seed, params.train.threads)
     model = build_cnn(size, len(classes))
@@ -37,19 +48,21 @@ def main() -> None:
         progress.set_postfix(logs, refresh=False)
         progress.update()
 
-    history = fit(
-        model,
-        train,
-        val,
-        np.array([weights[name] for name in classes]),
-        params.active_strategy,
-        params.seed,
-        params.train,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=show)],
-    )
+    with live_values(Path("outputs/live")) as live:
+        history = fit(
+            model,
+            train,
+            val,
+            np.array([weights[name] for name in classes]),
+            params.active_strategy,
+            params.seed,
+            params.train,
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=show), *live],
+        )
     progress.close()
 
-    write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model)))
+    info = ModelInfo(classes, params.data.max_megapixels, params.train.threads)
+    write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model), info))
     write_json(Path("models/classes.json"), classes)
     epochs = range(1, len(history["loss"]) + 1)
     columns = [[f"{value:.6g}" for value in values] for values in history.values()]

@@ -56,8 +56,8 @@ class Project(NamedTuple):
     def repro(self) -> tuple[list[str], list[str]]:
         """Run dvc repro; return the stages that ran and those restored from the run cache."""
         said = self.dvc("repro")
-        ran = re.findall(r"^Running stage '([\w-]+)'", said, re.MULTILINE)
-        restored = re.findall(r"^Stage '([\w-]+)' is cached", said, re.MULTILINE)
+        ran = re.findall(r"^Running stage '([\w@-]+)'", said, re.MULTILINE)
+        restored = re.findall(r"^Stage '([\w@-]+)' is cached", said, re.MULTILINE)
         return ran, restored
 
     def set_params(self, values: Mapping[str, Any]) -> None:

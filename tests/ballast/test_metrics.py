@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, f1_score, log_loss, recall_score
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import (
+    average_precision_score,
+    balanced_accuracy_score,
+    f1_score,
+    log_loss,
+    recall_score,
+    roc_auc_score,
+)
 
-from ballast.metrics import compute_metrics
+from ballast.metrics import CALIBRATION_BINS, compute_metrics, reliability
 from ballast.predictions import Predictions
 
 
@@ -65,3 +73,41 @@ def test_they_are_scikit_learns(seed: int, k: int, n: int) -> None:
     recalls = recall_score(true, guessed, labels=classes, average=None)
     assert list(metrics["recall"].values()) == pytest.approx(recalls.tolist())
     assert metrics["worst_class_recall"] == pytest.approx(min(recalls))
+    for name, column in zip(classes, probabilities.T, strict=True):
+        is_it = [label == name for label in true]
+        assert metrics["roc_auc"][name] == pytest.approx(roc_auc_score(is_it, column))
+        assert metrics["average_precision"][name] == pytest.approx(
+            average_precision_score(is_it, column)
+        )
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.integers(1, 60))
+def test_reliability_is_scikit_learns_calibration_curve(seed: int, k: int, n: int) -> None:
+    generator = np.random.default_rng(seed)
+    classes = [f"class{i}" for i in range(k)]
+    true = [classes[i] for i in generator.integers(0, k, n)]
+    judged = Predictions(classes, true, true, generator.dirichlet(np.ones(k), n))
+    right = np.array(true) == np.array(judged.predicted)
+    confidence = judged.probabilities.max(axis=1)
+    bins = reliability(judged)
+    accuracies, confidences = calibration_curve(right, confidence, n_bins=CALIBRATION_BINS)
+    assert [b.accuracy for b in bins] == pytest.approx(accuracies.tolist())
+    assert [b.confidence for b in bins] == pytest.approx(confidences.tolist())
+    assert sum(b.photographs for b in bins) == n
+    assert all((b.bin - 1) / 15 <= b.confidence <= b.bin / 15 + 1e-9 for b in bins)
+
+
+def test_calibration_error_done_by_hand() -> None:
+    # Sure of 0.9, right in 1 of 2; sure of 0.62, right in 2 of 2.
+    judged = predictions(
+        ["cat", "dog"],
+        ["cat", "dog", "cat", "cat"],
+        [[0.9, 0.1], [0.9, 0.1], [0.62, 0.38], [0.62, 0.38]],
+    )
+    found = compute_metrics(judged)["calibration_error"]
+    assert found == pytest.approx((0.4 + 0.38) / 2)
+
+
+def test_one_class_against_no_rest_has_no_curve() -> None:
+    metrics = compute_metrics(predictions(["cat", "dog"], ["cat"] * 3, [[0.9, 0.1]] * 3))
+    assert metrics["roc_auc"] == metrics["average_precision"] == {"cat": None, "dog": None}

@@ -1,20 +1,23 @@
 """The network and its file: small, callable on uint8 images, the same bytes for the same model."""
 
+import io
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ballast.backend import keras
 from ballast.errors import UserError
-from ballast.image_sets import ImageSet
-from ballast.inference import input_size, load_model, predict
+from ballast.image_sets import ImageFiles, ImageSet
+from ballast.inference import ModelInfo, input_size, load_model, predict, read_info
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
 from ballast.params import Strategy, Train
 from ballast.training import fit, training_batches
 
+INFO = ModelInfo(["across", "down", "plain \N{SNAKE}"], max_megapixels=30, threads=2)
 PLAIN = Strategy(oversample=False, class_weights="none", balanced_batches=False)
 TRAIN = Train(epochs=12, min_epochs=1, batch_size=9, learning_rate=0.01, patience=12, threads=2)
 
@@ -59,9 +62,10 @@ def test_it_learns_in_few_steps_and_infers_as_it_trained(
 def test_a_saved_model_loads_in_safe_mode_and_takes_uint8_images_of_any_size(
     model: keras.Model, stripes: ImageSet, tmp_path: Path
 ) -> None:
-    (tmp_path / "model.keras").write_bytes(model_bytes(model))
+    (tmp_path / "model.keras").write_bytes(model_bytes(model, INFO))
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert input_size(loaded) == 16
+    assert read_info(tmp_path / "model.keras") == INFO
     expected = predict(model, stripes.pixels)
     assert np.array_equal(predict(load_model(tmp_path / "model.keras"), stripes.pixels), expected)
     larger = stripes.pixels.repeat(3, axis=1).repeat(3, axis=2)[:3, :, :40]
@@ -69,15 +73,27 @@ def test_a_saved_model_loads_in_safe_mode_and_takes_uint8_images_of_any_size(
     assert expected.sum(axis=1) == pytest.approx(np.ones(60))
 
 
+def test_a_plain_call_predicts_and_changes_nothing(
+    model: keras.Model, stripes: ImageSet, tmp_path: Path
+) -> None:
+    before = model_bytes(model, INFO)
+    (tmp_path / "model.keras").write_bytes(before)
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    expected = predict(model, stripes.pixels)
+    for _ in range(2):
+        assert np.asarray(loaded(stripes.pixels)) == pytest.approx(expected, abs=1e-5)
+    assert model_bytes(loaded, INFO) == before
+
+
 def test_the_same_model_is_the_same_file_whenever_it_is_saved(model: keras.Model) -> None:
-    first = model_bytes(model)
+    first = model_bytes(model, INFO)
     time.sleep(2.1)  # a zip's clock ticks every two seconds
-    assert model_bytes(model) == first
+    assert model_bytes(model, INFO) == first
 
 
 def test_a_model_that_was_loaded_saves_to_the_same_file(model: keras.Model, tmp_path: Path) -> None:
-    (tmp_path / "model.keras").write_bytes(model_bytes(model))
-    assert model_bytes(load_model(tmp_path / "model.keras")) == model_bytes(model)
+    (tmp_path / "model.keras").write_bytes(model_bytes(model, INFO))
+    assert model_bytes(load_model(tmp_path / "model.keras"), INFO) == model_bytes(model, INFO)
 
 
 def test_training_again_gives_the_same_weights_and_another_seed_others(stripes: ImageSet) -> None:
@@ -86,10 +102,52 @@ def test_training_again_gives_the_same_weights_and_another_seed_others(stripes: 
     assert not np.array_equal(weights[0][0], weights[2][0])
 
 
+def in_files(images: ImageSet) -> ImageFiles:
+    files = []
+    for pixels in images.pixels:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        files.append(file.getvalue())
+    return ImageFiles(files.__getitem__, images.labels, size=16, workers=2)
+
+
+def test_images_left_in_files_give_the_weights_and_the_history_of_those_in_memory(
+    stripes: ImageSet,
+) -> None:
+    strategy = PLAIN.model_copy(update={"balanced_batches": True})
+    params = TRAIN.model_copy(update={"epochs": 2})
+    few = ImageSet(stripes.pixels[:50], stripes.labels[:50])
+    found = []
+    for train, val in ((stripes, few), (in_files(stripes), in_files(few))):
+        keras.utils.set_random_seed(1)
+        model = build_cnn(16, 3)
+        history = fit(model, train, val, np.ones(3), strategy, 1, params)
+        found.append((history, [weight.tobytes() for weight in model.get_weights()]))
+    assert found[0] == found[1]
+
+
+def test_predictions_of_images_in_files_are_those_of_images_in_memory(
+    model: keras.Model, stripes: ImageSet
+) -> None:
+    twice = ImageSet(stripes.pixels.repeat(2, axis=0), stripes.labels.repeat(2))
+    assert np.array_equal(predict(model, in_files(twice)), predict(model, twice.pixels))
+
+
+@pytest.mark.parametrize("of_val", [True, False])
+def test_an_image_that_went_during_training_is_told(stripes: ImageSet, of_val: bool) -> None:
+    def read(_: int) -> bytes:
+        raise UserError("data/raw/one/000.png: changed since it was listed")
+
+    gone = in_files(stripes)._replace(read=read)
+    train, val = (stripes, gone) if of_val else (gone, stripes)
+    with pytest.raises(UserError, match=r"000\.png: changed since it was listed"):
+        fit(build_cnn(16, 3), train, val, np.ones(3), PLAIN, 1, TRAIN)
+
+
 def test_batches_come_from_tf_data_balanced_epoch_after_epoch(stripes: ImageSet) -> None:
     few = np.r_[np.flatnonzero(stripes.labels == 0), [1, 4, 2]]
     rare = ImageSet(stripes.pixels[few], stripes.labels[few])
-    dataset, steps = training_batches(rare, batch_size=7, balanced=True, seed=1)
+    dataset, steps, _ = training_batches(rare, batch_size=7, balanced=True, seed=1)
     batches = [labels.numpy() for _, labels in dataset.take(2 * steps)]
     assert steps == -(-60 // 7)
     for epoch in (batches[:steps], batches[steps:]):
@@ -100,7 +158,7 @@ def test_batches_come_from_tf_data_balanced_epoch_after_epoch(stripes: ImageSet)
 
 
 def test_a_batch_holds_the_pixels_of_its_labels(stripes: ImageSet) -> None:
-    dataset, steps = training_batches(stripes, batch_size=8, balanced=False, seed=1)
+    dataset, steps, _ = training_batches(stripes, batch_size=8, balanced=False, seed=1)
     label_of = {image.tobytes(): label for image, label in zip(*stripes, strict=True)}
     shown = 0
     for pixels, labels in dataset.take(steps):

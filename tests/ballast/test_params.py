@@ -48,8 +48,9 @@ def test_the_defaults_of_the_design_are_shipped() -> None:
     )
 
 
-def test_a_weight_power_left_out_is_1() -> None:
-    assert parse_params(TEXT).strategies["weights"].weight_power == 1.0
+def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
+    weights = parse_params(TEXT).strategies["weights"]
+    assert (weights.weight_power, weights.beta, weights.logit_adjustment) == (1.0, 0.99, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,9 @@ def test_a_weight_power_left_out_is_1() -> None:
         (changed("split.leakage", "no"), ["split.leakage", "'keep', 'drop' or 'fatal'", "no"]),
         (changed("sede", 1), ["sede", "no such key", "did you mean seed?"]),
         (changed("strategies.baseline.power", 1), ["strategies.baseline.power", "weight_power"]),
+        (changed("strategies.weights.class_weights", "cui"), ["'effective'", "not 'cui'"]),
+        (changed("strategies.effective.beta", 1), ["strategies.effective.beta", "less than 1"]),
+        (changed("strategies.weights.logit_adjustment", -1), ["logit_adjustment", "equal to 0"]),
         (without("train.epochs"), ["train.epochs", "missing"]),
         (changed("augment.factor", 0), ["augment.factor", "greater than or equal to 1", "not 0"]),
         (changed("augment.factor", "3"), ["augment.factor", "integer", "not '3'"]),

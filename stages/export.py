@@ -1,0 +1,32 @@
+"""Write the trained model in the formats of other runtimes."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ballast.backend import make_deterministic
+from ballast.errors import one_line_errors
+from ballast.exports import EXPORTERS
+from ballast.files import write_bytes
+from ballast.inference import load_model, read_info
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read models/model.keras; write exports/model.<format> for every format in `arguments`."""
+    parser = argparse.ArgumentParser(prog="python -m stages.export", description=__doc__)
+    parser.add_argument("formats", nargs="+", choices=EXPORTERS, metavar="FORMAT")
+    formats: list[str] = parser.parse_args(arguments).formats
+    path = Path("models/model.keras")
+    info = read_info(path)
+    make_deterministic(0, info.threads)
+    model = load_model(path)
+    for format_ in formats:
+        exported = Path(f"exports/model.{format_}")
+        write_bytes(exported, EXPORTERS[format_](model, info))
+        print(f"{exported}: {exported.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main(sys.argv[1:])

@@ -1,0 +1,142 @@
+"""The classifier for other programs: any kind of image in, classes and probabilities out."""
+
+import io
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from projects import Project
+
+from ballast.classifier import Classifier, ImageSource, Prediction
+from ballast.errors import UserError
+from ballast.images import ImageError
+from ballast.inference import BATCH_SIZE
+from ballast.predictions import read_predictions
+
+
+@pytest.fixture(scope="module")
+def classifier(reproduced: Project) -> Classifier:
+    return Classifier.load(reproduced.folder / "models/model.keras")
+
+
+@pytest.fixture
+def photo(reproduced: Project) -> Path:
+    return reproduced.folder / "data/raw/one/000.png"
+
+
+def test_it_says_the_very_same_as_the_predict_stage(
+    classifier: Classifier, reproduced: Project
+) -> None:
+    expected = read_predictions(reproduced.folder / "outputs/predictions.csv")
+    found = classifier.predict(reproduced.folder / "data/raw" / path for path in expected.paths)
+    assert [one.predicted for one in found] == expected.predicted
+    assert [
+        [float(f"{p:.9g}") for p in one.probabilities.values()] for one in found
+    ] == expected.probabilities.tolist()
+    assert list(found[0].probabilities) == ["one", "two", "zero"]
+
+
+def test_paths_bytes_pillow_images_and_arrays_are_all_images(
+    classifier: Classifier, photo: Path
+) -> None:
+    opened = Image.open(photo)
+    images: list[ImageSource] = [
+        photo,
+        str(photo),
+        photo.read_bytes(),
+        opened,
+        np.asarray(opened.convert("RGB")),
+    ]
+    images += [np.asarray(opened.convert(mode)) for mode in ("RGB", "L")]
+    said = classifier.predict(images)
+    assert len({one.predicted for one in said}) == 1
+    first = [*said[0].probabilities.values()]
+    for one in said:
+        assert [*one.probabilities.values()] == pytest.approx(first, abs=1e-6)
+
+
+def test_a_pillow_image_is_turned_upright_as_a_file_is(classifier: Classifier) -> None:
+    slope = Image.linear_gradient("L").convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    slope.save(file, "PNG", exif=exif)
+    as_file, opened = classifier.predict([file.getvalue(), Image.open(file)])
+    assert as_file == opened
+    assert as_file != classifier.predict([slope])[0]
+
+
+def test_no_images_give_no_predictions(classifier: Classifier) -> None:
+    assert classifier.predict([]) == []
+
+
+def test_predict_says_which_image_cannot_be_read_and_stream_goes_on(
+    classifier: Classifier, photo: Path, tmp_path: Path
+) -> None:
+    broken = photo.read_bytes()[:-30]
+    missing = tmp_path / "missing.png"
+    with pytest.raises(ImageError, match=r"^images\[1\]: no such file$"):
+        classifier.predict([photo, missing])
+    first, second, third, fourth = classifier.stream([photo, broken, missing, photo])
+    assert isinstance(second, ImageError)
+    assert isinstance(third, ImageError)
+    assert isinstance(first, Prediction)
+    assert first == fourth
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 4), (4,), (1, 4, 4, 3)])
+def test_an_array_of_another_shape_is_refused(
+    classifier: Classifier, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(TypeError, match="must be uint8"):
+        classifier.predict([np.zeros(shape, dtype=np.uint8)])
+
+
+def test_an_array_of_floats_is_refused_whatever_it_holds(classifier: Classifier) -> None:
+    with pytest.raises(TypeError, match="not float64"):
+        classifier.predict([np.full((4, 4, 3), np.nan)])
+
+
+def test_an_image_larger_than_trained_for_is_not_decoded(classifier: Classifier) -> None:
+    small = classifier._replace(max_megapixels=0.01)
+    file = io.BytesIO()
+    Image.new("RGB", (200, 100)).save(file, "PNG")
+    (said,) = small.stream([file.getvalue()])
+    assert "0.02 megapixels, more than" in str(said)
+
+
+def test_images_are_taken_a_few_batches_ahead_and_no_further(
+    classifier: Classifier, photo: Path
+) -> None:
+    taken = itertools.count()
+
+    def endless() -> Iterator[bytes]:
+        while True:
+            next(taken)
+            yield photo.read_bytes()
+
+    stream = classifier.stream(endless(), workers=2)
+    for _ in range(BATCH_SIZE + 1):
+        next(stream)
+    stream.close()
+    assert next(taken) <= 4 * BATCH_SIZE
+
+
+def test_probabilities_that_are_no_numbers_are_told(classifier: Classifier, photo: Path) -> None:
+    model = classifier.model
+    weights = model.get_weights()
+    model.set_weights([*weights[:-1], np.full_like(weights[-1], np.nan)])
+    try:
+        with pytest.raises(UserError, match="are no numbers"):
+            classifier.predict([photo])
+    finally:
+        model.set_weights(weights)
+
+
+def test_a_model_of_another_program_is_refused(tmp_path: Path, classifier: Classifier) -> None:
+    classifier.model.save(tmp_path / "other.keras")
+    with pytest.raises(UserError, match="no model of Ballast's"):
+        Classifier.load(tmp_path / "other.keras")
