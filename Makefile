@@ -9,7 +9,8 @@ FUZZ_SECONDS ?= 600
 # The first is what the others are compared with.
 STRATEGIES ?= baseline balanced
 
-.PHONY: run setup setup-dev compare verify verify-processors test test-long fuzz audit lint check
+.PHONY: run setup setup-dev compare verify verify-processors test test-long fuzz \
+	bench-oversample bench-incremental audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -65,6 +66,12 @@ fuzz: | $(UV)  ## feed broken images to the decoder until one breaks it; needs a
 	PYTHONPATH=. $(UV) run --isolated --frozen --python $(FUZZ_PYTHON) --only-group images \
 	--only-group pipeline --with atheris==3.1.0 \
 	python tests/fuzz_images.py .fuzz -max_total_time=$(FUZZ_SECONDS)
+
+bench-oversample: setup  ## measure oversampling against its peers, on the photographs of DATA
+	$(UV) run --frozen --inexact --group peers python -m benchmarks.oversampling --data $(DATA)
+
+bench-incremental: setup  ## measure what oversampling saves by what it kept, on those of DATA
+	$(RUN) python -m benchmarks.incremental --data $(DATA)
 
 audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
 	$(UV) audit --frozen

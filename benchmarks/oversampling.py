@@ -64,7 +64,7 @@ def main() -> None:
         # Every other round the other way about, so that a drift hits all alike.
         for name in arguments.only if round_ % 2 else reversed(arguments.only):
             command = [sys.executable, "-m", "benchmarks.oversampling", *given, f"--once={name}"]
-            said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             rates[name].append(arguments.images / float(said.split()[-1]))
     medians = {name: statistics.median(rates[name]) for name in arguments.only}
     rows = [[name, medians[name], min(rates[name]), max(rates[name])] for name in medians]
