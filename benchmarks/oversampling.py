@@ -55,7 +55,8 @@ def main() -> None:
     parser.add_argument("--once", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.once:
-        print(CONTENDERS[arguments.once](arguments.data, arguments.images, arguments.workers))
+        seconds = CONTENDERS[arguments.once](arguments.data, arguments.images, arguments.workers)
+        print(f"\n{seconds}")  # on a line of its own: Augmentor prints, too
         return
 
     rates = defaultdict(list)
