@@ -80,9 +80,10 @@ def ballast(data: Path, images: int, workers: int) -> float:
     from ballast.image_store import ImageStore
     from ballast.manifest import Row
     from ballast.oversampling import augmented_path, oversampled_images, plan_rounds
-    from ballast.parallel import Engine
 
-    augment = parse_params(read_text(Path("params.yaml"))).augment.model_copy(
+    params = parse_params(read_text(Path("params.yaml")))
+    runtime = params.runtime.model_copy(update={"workers": workers})
+    augment = params.augment.model_copy(
         update={
             "rotate": DEGREES, "flip": "horizontal", "zoom": 0, "shift": 0, "shear": 0,
             "brightness": BRIGHTNESS, "contrast": CONTRAST, "saturation": 0, "hue": 0,
@@ -101,7 +102,7 @@ def ballast(data: Path, images: int, workers: int) -> float:
         store = ImageStore(Path(folder) / "store", 1024)
         plan = plan_rounds(rows, {"photographs": images})
         (Path(folder) / "photographs").mkdir()
-        made = oversampled_images(plan, data, 42, SIZE, augment, store, Engine(workers))
+        made = oversampled_images(plan, data, 42, SIZE, augment, store, runtime)
         for row, round_, image_file, _ in made:
             (Path(folder) / augmented_path(row, round_)).write_bytes(image_file)
         return time.perf_counter() - start

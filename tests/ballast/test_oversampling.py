@@ -30,7 +30,6 @@ from ballast.oversampling import (
     plan_rounds,
     target_counts,
 )
-from ballast.parallel import Engine
 from ballast.params import Params
 
 
@@ -140,12 +139,13 @@ class Oversampling(NamedTuple):
         counts = Counter(row.class_ for row in chosen)
         plan = plan_rounds(chosen, target_counts(counts, factor, oversample=True))
         augment = self.params.augment.model_copy(update=bounds)
+        runtime = self.params.runtime.model_copy(update={"workers": workers})
         made: list[int] = []
         with patch("ballast.oversampling.augmented_images", wraps=augmented_images) as make:
             images = [
                 (row.path, round_, image, sha)
                 for row, round_, image, sha in oversampled_images(
-                    plan, self.raw, seed, size, augment, store, Engine(workers)
+                    plan, self.raw, seed, size, augment, store, runtime
                 )
             ]
             made += [round_ for call in make.call_args_list for round_ in call.args[2]]
