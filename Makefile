@@ -6,13 +6,14 @@ UV_VERSION := 0.13.9
 RUN := $(UV) run --frozen --no-sync
 FUZZ_PYTHON ?= 3.12
 FUZZ_SECONDS ?= 600
+VERIFY_SHORT ?= --only "all of these together" "SIGKILL in every stage"
 # The first is what the others are compared with.
 STRATEGIES ?= baseline balanced
 FOLDS ?= 5
 SEEDS ?= 1 2 3
 JOBS ?= 1
 
-.PHONY: run setup setup-dev compare cross-validate verify verify-processors test test-long fuzz audit lint check
+.PHONY: run setup setup-dev compare cross-validate publish-check verify verify-short verify-processors test test-long fuzz audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -47,17 +48,21 @@ compare: check  ## run every strategy of STRATEGIES as an experiment, and compar
 	set -e; for strategy in $(STRATEGIES); do \
 	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy; \
 	done
-	set -e; for strategy in $(wordlist 2,99,$(STRATEGIES)); do \
-	  $(RUN) dvc metrics diff --precision 3 $(firstword $(STRATEGIES)) $$strategy; \
-	done
+	$(RUN) python -X utf8 -m ballast.compare $(STRATEGIES)
 	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
 
 cross-validate: check  ## judge STRATEGIES on every photograph, by FOLDS folds and SEEDS, JOBS at a time
 	$(RUN) python -m ballast.cross_validate --strategies $(STRATEGIES) --folds $(FOLDS) \
 	--seeds $(SEEDS) --jobs $(JOBS)
 
+publish-check: setup  ## check that git, dvc.lock, the workspace and the cache agree before a push
+	$(RUN) python -m stages.publish_check
+
 verify: setup  ## run HEAD under everything that must not change a byte, and compare
 	$(RUN) python -m verification
+
+verify-short: setup  ## the rows of make verify that differ in most at once
+	$(RUN) python -m verification $(VERIFY_SHORT)
 
 verify-processors: setup  ## run HEAD's data stages on other processors, by qemu-user
 	$(RUN) python -m verification --processors
@@ -76,7 +81,9 @@ fuzz: | $(UV)  ## feed broken images to the decoder until one breaks it; needs a
 audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
 	$(UV) audit --frozen
 
-lint: setup-dev  ## check style and types
+lint: setup-dev  ## check style, types and the workflow
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+	$(RUN) check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	if [ -e .venv/bin/zizmor ]; then $(RUN) zizmor --offline --quiet .github/workflows; fi

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,49 +77,120 @@ def draw_transform(seed: int, sha256: str, round_: int, augment: Augment) -> Tra
     )
 
 
-def apply_transform(image: Image.Image, transform: Transform) -> Image.Image:
-    """Apply a transform: all geometry in one resampling, all colour in one matrix; then the rest.
+def fine_image(image: Image.Image) -> Image.Image:
+    """Sample an image more finely, so that the nearest sample will do for any position.
+
+    Args:
+        image: square, RGB.
+
+    Returns:
+        RGB; FINER samples a pixel, from edge to edge, those at the pixels' middles as they were.
+    """
+    size, finer = image.width, _finer(image.width)
+    step = 1 / (2 * finer)
+    return _mirror_edges(image, 1, twice=True).resize(
+        (size * finer + 1, size * finer + 1),
+        Image.Resampling.LANCZOS,
+        box=(1 - step, 1 - step, size + 1 + step, size + 1 + step),
+    )
+
+
+def fine_length(size: int) -> int:
+    """Samples a side of the fine image of one of `size` pixels."""
+    return size * _finer(size) + 1
+
+
+def coarse_image(fine: Image.Image, size: int) -> Image.Image:
+    """The image, `size` pixels a side, of which fine_image made this."""
+    finer = _finer(size)
+    return Image.fromarray(np.asarray(fine)[finer // 2 :: finer, finer // 2 :: finer])
+
+
+def apply_transforms(
+    fine: Image.Image, size: int, transforms: Sequence[Transform]
+) -> Iterator[Image.Image]:
+    """Apply transforms: all geometry in one resampling, all colour in one table; then the rest.
 
     What comes in over the edges is the image mirrored, not black: black corners would tell the
     network which images are augmented.
 
-    Args:
-        image: RGB.
-        transform: as drawn.
+    The nearest of samples that are made once takes 0.1 ms an image of 224 pixels, where Pillow's
+    bilinear interpolation takes 0.8 ms and its bicubic 2.0 ms; the samples take 2.2 ms an image
+    once. Against a transform of the whole photograph, reduced afterwards: 34.3 dB, bilinear
+    34.6 dB, bicubic 37.7 dB; at 64 pixels 35.3, 32.9 and 36.1 dB.
 
-    Returns:
-        RGB image of the same size.
+    Args:
+        fine: as fine_image makes it.
+        size: side in pixels of the image that it was made of.
+        transforms: as drawn.
+
+    Yields:
+        An RGB image of `size` pixels a side for each transform.
     """
-    width, height = image.size
+    maps = [_inverse_map(transform, size) for transform in transforms]
+    finer = _finer(size)
+    margin = math.ceil(finer * max((_reach(map_, size) for map_ in maps), default=0)) + 2
+    mirrored = _mirror_edges(fine, margin)
+    for transform, (a, b, c, d, e, f) in zip(transforms, maps, strict=True):
+        # The first sample is that of the edge, so position x is nearest to sample x * finer + 1/2.
+        offset = margin + 0.5
+        image = mirrored.transform(
+            (size, size),
+            Image.Transform.AFFINE,
+            (a * finer, b * finer, c * finer + offset, d * finer, e * finer, f * finer + offset),
+            resample=Image.Resampling.NEAREST,
+        )
+        image = _recolour(image, transform)
+        if transform.blur:
+            image = image.filter(ImageFilter.GaussianBlur(round(transform.blur * size, 6)))
+        if transform.noise:
+            image = _add_noise(image, transform.noise, transform.noise_seed)
+        if transform.cutout:
+            _cut_out(image, transform.cutout, transform.cutout_x, transform.cutout_y)
+        yield image
+
+
+def _finer(size: int) -> int:
+    """Samples a pixel, each way; even, so that one lies in the middle of each pixel.
+
+    4 would take 4.7 ms an image of 224 pixels, not 2.2; at 64 pixels it takes 0.5 ms, and is
+    worth it: 35.3 dB, not 32.1.
+    """
+    return 4 if size <= 128 else 2
+
+
+def _inverse_map(transform: Transform, size: int) -> tuple[float, ...]:
+    """Where each pixel of the result comes from: x = a * column + b * row + c; y with d, e, f."""
     cos, sin = math.cos(transform.angle), math.sin(transform.angle)
     flip_x = -1 if transform.mirror else 1
     flip_y = -1 if transform.upside_down else 1
-    # Pillow wants the inverse map, output pixel to input pixel:
     # in = flip · R(-angle) · shear · (out - centre - shift) / scale + centre
     a, b = flip_x * cos / transform.scale, -flip_x * sin / transform.scale
     d, e = flip_y * sin / transform.scale, flip_y * cos / transform.scale
     lean = math.tan(transform.shear)
     b, e = b + a * lean, e + d * lean
-    centre_x, centre_y = width / 2, height / 2
-    out_x = centre_x + transform.shift_x * width
-    out_y = centre_y + transform.shift_y * height
-    margin_x, margin_y = width // 2, height // 2
-    c = centre_x - a * out_x - b * out_y + margin_x
-    f = centre_y - d * out_x - e * out_y + margin_y
-    moved = _mirror_edges(image, margin_x, margin_y).transform(
-        (width, height),
-        Image.Transform.AFFINE,
-        _rounded((a, b, c, d, e, f)),
-        resample=Image.Resampling.BICUBIC,
-    )
-    image = moved.convert("RGB", _colour_matrix(transform))
-    if transform.blur:
-        image = image.filter(ImageFilter.GaussianBlur(round(transform.blur * width, 6)))
-    if transform.noise:
-        image = _add_noise(image, transform.noise, transform.noise_seed)
-    if transform.cutout:
-        _cut_out(image, transform.cutout, transform.cutout_x, transform.cutout_y)
-    return image
+    out_x, out_y = (0.5 + transform.shift_x) * size, (0.5 + transform.shift_y) * size
+    c, f = size / 2 - a * out_x - b * out_y, size / 2 - d * out_x - e * out_y
+    return _rounded((a, b, c, d, e, f))
+
+
+def _reach(map_: tuple[float, ...], size: int) -> float:
+    """By how many pixels a transform looks over the edges, at most."""
+    a, b, c, d, e, f = map_
+    corners = [(x, y) for x in (0, size) for y in (0, size)]
+    places = [*(a * x + b * y + c for x, y in corners), *(d * x + e * y + f for x, y in corners)]
+    return max(0, -min(places), max(places) - size)
+
+
+def _recolour(image: Image.Image, transform: Transform) -> Image.Image:
+    if transform.hue or transform.saturation != 1:
+        return image.convert("RGB", _colour_matrix(transform))
+    if transform.contrast == 1 and not transform.brightness:
+        return image
+    # A table takes 0.07 ms an image of 224 pixels, a matrix 0.12 ms.
+    factor, offset = _rounded((transform.contrast, _colour_offset(transform)))
+    table = np.clip(np.rint(np.arange(256) * factor + offset), 0, 255).astype(np.uint8)
+    return image.point(table.tolist() * 3)
 
 
 def _add_noise(image: Image.Image, share: float, seed: int) -> Image.Image:
@@ -141,10 +212,27 @@ def _cut_out(image: Image.Image, share: float, x: float, y: float) -> None:
     image.paste((128, 128, 128), (left, top, left + side, top + side))
 
 
-def _mirror_edges(image: Image.Image, margin_x: int, margin_y: int) -> Image.Image:
-    pixels = np.asarray(image)
-    margins = ((margin_y, margin_y), (margin_x, margin_x), (0, 0))
-    return Image.fromarray(np.pad(pixels, margins, mode="symmetric"))
+def _mirror_edges(image: Image.Image, margin: int, twice: bool = False) -> Image.Image:
+    """Add a mirrored margin all around, in which the outermost pixels come `twice` or not again.
+
+    np.pad takes 1.6 ms for what takes 0.6 ms here.
+    """
+    skip = 0 if twice else 1
+    size = image.width - skip
+    if margin > size:
+        return _mirror_edges(_mirror_edges(image, size, twice), margin - size, twice)
+    flip, near, far = Image.Transpose, skip + margin, size - margin
+    wide = Image.new("RGB", (image.width + 2 * margin, image.height))
+    wide.paste(image, (margin, 0))
+    left, right = (skip, 0, near, image.height), (far, 0, size, image.height)
+    wide.paste(image.crop(left).transpose(flip.FLIP_LEFT_RIGHT), (0, 0))
+    wide.paste(image.crop(right).transpose(flip.FLIP_LEFT_RIGHT), (margin + image.width, 0))
+    whole = Image.new("RGB", (wide.width, image.height + 2 * margin))
+    whole.paste(wide, (0, margin))
+    top, bottom = (0, skip, wide.width, near), (0, far, wide.width, size)
+    whole.paste(wide.crop(top).transpose(flip.FLIP_TOP_BOTTOM), (0, 0))
+    whole.paste(wide.crop(bottom).transpose(flip.FLIP_TOP_BOTTOM), (0, margin + image.height))
+    return whole
 
 
 def _colour_matrix(transform: Transform) -> tuple[float, ...]:
@@ -157,8 +245,12 @@ def _colour_matrix(transform: Transform) -> tuple[float, ...]:
     grey = np.tile([0.299, 0.587, 0.114], (3, 1))
     saturation = grey + transform.saturation * (np.eye(3) - grey)
     linear = transform.contrast * saturation @ hue
-    offset = 127.5 * (1 - transform.contrast) + 255 * transform.brightness
-    return _rounded(np.column_stack([linear, np.full(3, offset)]).ravel().tolist())
+    offsets = np.full(3, _colour_offset(transform))
+    return _rounded(np.column_stack([linear, offsets]).ravel().tolist())
+
+
+def _colour_offset(transform: Transform) -> float:
+    return 127.5 * (1 - transform.contrast) + 255 * transform.brightness
 
 
 def _rounded(coefficients: Sequence[float]) -> tuple[float, ...]:

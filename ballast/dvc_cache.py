@@ -5,8 +5,9 @@ or a program run as root has put there becomes an output, and its hash goes into
 """
 
 import hashlib
+import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 
@@ -31,6 +32,35 @@ def damaged_objects(objects: Path, since: float) -> dict[Path, str]:
         if object_path(objects, digest) != path.with_suffix(""):
             found[path] = digest
     return found
+
+
+def unsound_objects(objects: Path, locked: Mapping[str, str]) -> dict[str, str]:
+    """Find what dvc.lock names and the cache does not have, or not whole. Reads it all.
+
+    Args:
+        objects: as damaged_objects has it.
+        locked: of each output its MD5, with .dir behind it where the output is a folder.
+
+    Returns:
+        By path of the file, or of a folder whose list it is: "missing" or "damaged".
+    """
+    found = {}
+    for path, name in locked.items():
+        if state := _state(objects, name):
+            found[path] = state
+        elif name.endswith(".dir"):
+            entries = json.loads(object_path(objects, name).read_bytes())
+            files = {f"{path}/{entry['relpath']}": entry["md5"] for entry in entries}
+            found |= unsound_objects(objects, files)
+    return found
+
+
+def _state(objects: Path, name: str) -> str:
+    """Of an object: "missing", "damaged", or empty where it is sound."""
+    path = object_path(objects, name)
+    if not path.is_file():
+        return "missing"
+    return "" if file_md5(path) == name.removesuffix(".dir") else "damaged"
 
 
 def files_holding(paths: Iterable[Path], digests: Collection[str]) -> dict[Path, str]:

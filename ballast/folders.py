@@ -3,10 +3,14 @@
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ballast.errors import UserError
+
+# What the system refuses now, and may allow later.
+UNREADABLE = "cannot be read"
 
 
 def list_files(raw: Path) -> list[str]:
@@ -38,19 +42,29 @@ def list_files(raw: Path) -> list[str]:
     return sorted(path.relative_to(raw).as_posix() for path in paths)
 
 
-def file_states(raw: Path, paths: Sequence[str]) -> dict[str, tuple[int, int] | None]:
-    """Size in bytes and time of change in ns of each path; None where there is nothing."""
-    states: dict[str, tuple[int, int] | None] = {}
+class FileState(NamedTuple):
+    """What changes when a file does. Times are in ns."""
+
+    size: int  # in bytes
+    modified: int
+    changed: int  # which no program can set
+    inode: int
+
+
+def file_states(raw: Path, paths: Sequence[str]) -> dict[str, FileState | None]:
+    """The state of each path; None where there is nothing."""
+    states: dict[str, FileState | None] = {}
     for path in paths:
         try:
             state = (raw / path).stat()
-            states[path] = (state.st_size, state.st_mtime_ns)
         except OSError:
             states[path] = None
+            continue
+        states[path] = FileState(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
     return states
 
 
-def refuse_changes(raw: Path, before: dict[str, tuple[int, int] | None]) -> None:
+def refuse_changes(raw: Path, before: Mapping[str, FileState | None]) -> None:
     """Refuse a folder that has changed since file_states looked at it.
 
     Raises:
@@ -92,13 +106,13 @@ def unreadable(path: Path) -> str | None:
         return "link to nowhere" if path.is_symlink() else "gone"
     except OSError as error:
         loop = error.errno == errno.ELOOP
-        return "link that leads back to itself" if loop else f"cannot be read: {error.strerror}"
+        return "link that leads back to itself" if loop else f"{UNREADABLE}: {error.strerror}"
     if stat.S_ISDIR(mode):
         # Followed, a link to a parent would never end, and DVC does not follow any.
         return "link to a folder" if path.is_symlink() else "folder that cannot be read"
     if not stat.S_ISREG(mode):
         return "pipe, socket or device"
-    return None if os.access(path, os.R_OK) else "cannot be read: Permission denied"
+    return None if os.access(path, os.R_OK) else f"{UNREADABLE}: Permission denied"
 
 
 def printable(path: str) -> str:

@@ -1,15 +1,22 @@
-"""Images in memory, with the class of each."""
+"""Images for the network, with the class of each: in memory, or read whenever they are needed."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from ballast.images import image_array
 from ballast.manifest import AugmentedRow, Row, read_image
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+LOADED_AT_A_TIME = 16
 
 
 class ImageSet(NamedTuple):
@@ -17,6 +24,36 @@ class ImageSet(NamedTuple):
 
     pixels: NDArray[np.uint8]  # (n, size, size, 3)
     labels: NDArray[np.int64]  # (n,), index into the class names
+
+
+class ImageFiles(NamedTuple):
+    """n images that are left in their files, and decoded whenever they are asked for."""
+
+    read: Callable[[int], bytes]  # the file of an image by its index, checked against its hash
+    labels: NDArray[np.int64]  # (n,), index into the class names
+    size: int  # side in pixels
+    workers: int  # files at a time
+
+
+def image_files(
+    read: Callable[[Any], bytes],
+    rows: Sequence[Row | AugmentedRow],
+    classes: Sequence[str],
+    size: int,
+    workers: int,
+) -> ImageFiles:
+    """Listed images, and no others, in the order of `rows`.
+
+    Args:
+        read: gives the file of a row, checked.
+        rows: none or more.
+        classes: class names in the order of the network's outputs.
+        size: side in pixels that the images are resized to.
+        workers: files at a time.
+    """
+    index = {name: number for number, name in enumerate(classes)}
+    labels = np.array([index[row.class_] for row in rows], dtype=np.int64)
+    return ImageFiles(lambda chosen: read(rows[chosen]), labels, size, workers)
 
 
 def load_images(
@@ -38,14 +75,97 @@ def load_images(
     Raises:
         UserError: as read_image does.
     """
+    return _loaded(image_files(partial(read_image, folder), rows, classes, size, workers))
+
+
+def load_within(memory: int, *sets: ImageFiles) -> list[ImageSet | ImageFiles]:
+    """Load each set that still fits, in their order, and leave the others in their files.
+
+    A set is loaded whole or not at all: of one that is shown in another order every epoch, a part
+    in memory would save that part of the work and no more, and take up all of the budget.
+
+    Args:
+        memory: bytes that the pixels may take up.
+        sets: of images.
+
+    Raises:
+        UserError: as the files' `read` does.
+    """
+    loaded: list[ImageSet | ImageFiles] = []
+    for files in sets:
+        needed = len(files.labels) * files.size**2 * 3
+        loaded.append(_loaded(files) if needed <= memory else files)
+        memory -= needed if needed <= memory else 0
+    return loaded
+
+
+def _loaded(files: ImageFiles) -> ImageSet:
     # Filled in place: a list of arrays stacked at the end would need the memory twice.
-    pixels = np.empty((len(rows), size, size, 3), dtype=np.uint8)
+    pixels = np.empty((len(files.labels), files.size, files.size, 3), dtype=np.uint8)
+    filled = 0
+    for images in pixel_batches(files, ordered_batches(len(pixels), LOADED_AT_A_TIME)):
+        pixels[filled : filled + len(images)] = images
+        filled += len(images)
+    return ImageSet(pixels, files.labels)
 
-    def fill(index: int, row: Row | AugmentedRow) -> None:
-        pixels[index] = image_array(read_image(folder, row), size)
 
-    Parallel(n_jobs=workers, backend="threading")(
-        delayed(fill)(index, row) for index, row in enumerate(rows)
-    )
-    labels = [classes.index(row.class_) for row in rows]
-    return ImageSet(pixels, np.array(labels, dtype=np.int64))
+def image_size(images: ImageSet | ImageFiles) -> int:
+    """Side in pixels."""
+    return images.size if isinstance(images, ImageFiles) else images.pixels.shape[1]
+
+
+def ordered_batches(count: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Indices of `count` images in their order, batch after batch; the last may be smaller."""
+    for start in range(0, count, batch_size):
+        yield np.arange(start, min(start + batch_size, count))
+
+
+def pixel_batches(
+    images: ImageSet | ImageFiles, batches: Iterable[NDArray[np.int64]]
+) -> Iterator[NDArray[np.uint8]]:
+    """Look up the images of batch after batch.
+
+    From files, `workers` + 1 batches are decoded ahead, in threads: Pillow decodes without
+    Python's lock. Memory does not depend on the number of images.
+
+    Args:
+        images: n of them.
+        batches: indices of each batch, shape (b,), 0 to n - 1; may be endless.
+
+    Yields:
+        uint8 RGB, shape (b, size, size, 3), in the order of `batches`.
+
+    Raises:
+        UserError: as the files' `read` does.
+    """
+    if isinstance(images, ImageFiles):
+        yield from _ahead(partial(_decode, images), batches, images.workers)
+    else:
+        for indices in batches:
+            yield images.pixels[indices]
+
+
+def _decode(files: ImageFiles, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+    pixels = np.empty((len(indices), files.size, files.size, 3), dtype=np.uint8)
+    for place, index in enumerate(indices.tolist()):
+        pixels[place] = image_array(files.read(index), files.size)
+    return pixels
+
+
+def _ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[Result]:
+    """Call a function on items in threads, `workers` + 1 of them ahead; results in order.
+
+    joblib's and concurrent.futures' own ways go on however slowly the results are taken.
+    """
+    pool, waiting = ThreadPoolExecutor(workers), deque[Future[Result]]()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > workers + 1:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

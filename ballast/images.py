@@ -41,7 +41,9 @@ def without_warnings() -> Iterator[None]:
         yield
 
 
-def decode_image(data: bytes, max_megapixels: float | None = None) -> Image.Image:
+def decode_image(
+    data: bytes, max_megapixels: float | None = None, size: int | None = None
+) -> Image.Image:
     """Decode an image as a person sees it.
 
     EXIF rotation is applied, transparency is laid on white, 16-bit values are scaled to 8 bits
@@ -50,6 +52,8 @@ def decode_image(data: bytes, max_megapixels: float | None = None) -> Image.Imag
     Args:
         data: the whole file: JPEG, PNG, WebP, BMP, GIF or TIFF of any mode that Pillow reads.
         max_megapixels: the most that is decoded; None for files that have passed before.
+        size: side in pixels that it will be resized to; a JPEG of more than twice as many pixels
+            a side is decoded to an eighth, a quarter or half of its size. None for all of it.
 
     Returns:
         An image of mode RGB.
@@ -71,6 +75,10 @@ def decode_image(data: bytes, max_megapixels: float | None = None) -> Image.Imag
                 # Decoding looks at no checksum: what was damaged would be another picture.
                 with Image.open(io.BytesIO(data), formats=("PNG",)) as unread:
                     unread.verify()
+            if size:
+                # At 64 pixels this takes 1.7 ms for a photograph of 500 x 375, not 2.4 ms. What it
+                # changes (43 dB) is less than what the JPEG file of the result does (35 dB).
+                image.draft(None, (2 * size, 2 * size))
             image.load()
             return _upright(_to_rgb(image), _orientation(image))
     except (ImageError, MemoryError):
@@ -114,7 +122,7 @@ def image_array(data: bytes, size: int) -> NDArray[np.uint8]:
     Raises:
         ImageError: as decode_image does.
     """
-    return np.asarray(resize_image(decode_image(data), size), dtype=np.uint8)
+    return np.asarray(resize_image(decode_image(data, size=size), size), dtype=np.uint8)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ballast.backend import keras
 from ballast.errors import UserError
+from ballast.image_sets import ImageFiles, ordered_batches, pixel_batches
 
 # Fixed, because the batch size can change the last bits of a probability.
 BATCH_SIZE = 64
@@ -38,17 +39,24 @@ def input_size(model: keras.Model) -> int:
     return int(model.get_layer("resize").height)
 
 
-def predict(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArray[np.float64]:
     """Predict probabilities.
 
     Args:
         model: from pixels to probabilities.
-        pixels: uint8 RGB, shape (n, size, size, 3); n is 1 or more.
+        images: one or more; uint8 RGB of shape (n, size, size, 3), or files, of which some batches
+            at a time are in memory.
 
     Returns:
-        Shape (n, k) for k classes; each row sums to 1.
+        Shape (n, k) for n images and k classes; each row sums to 1.
+
+    Raises:
+        UserError: as pixel_batches does.
     """
-    batches = [pixels[start : start + BATCH_SIZE] for start in range(0, len(pixels), BATCH_SIZE)]
+    if isinstance(images, ImageFiles):
+        batches = pixel_batches(images, ordered_batches(len(images.labels), BATCH_SIZE))
+    else:
+        batches = (images[chosen] for chosen in ordered_batches(len(images), BATCH_SIZE))
     probabilities = np.concatenate([model.predict_on_batch(batch) for batch in batches])
     exact: NDArray[np.float64] = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)

@@ -2,7 +2,7 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +10,10 @@ from typing import NamedTuple
 from ballast.copies import perceptual_hashes
 from ballast.decoding_cost import most_bytes
 from ballast.errors import UserError
-from ballast.folders import printable, unreadable
+from ballast.folders import UNREADABLE, printable, unreadable
 from ballast.images import ImageError, decode_image, without_warnings
 from ballast.manifest import Subset
-from ballast.parallel import each
+from ballast.parallel import Engine, each
 
 # Names that people give the folders of a ready-made split.
 SUBSET_FOLDERS: dict[str, Subset] = {
@@ -46,8 +46,24 @@ class Rejection(NamedTuple):
     reason: str
 
 
+class Content(NamedTuple):
+    """What the bytes of a file are: an image, or what the reason says."""
+
+    reason: str = ""
+    sha256: str = ""
+    width: int = 0
+    height: int = 0
+    hashes: bytes = b""
+
+
 def inspect_files(
-    raw: Path, paths: Sequence[str], max_megapixels: float, workers: int, *, hashes: bool = True
+    raw: Path,
+    paths: Sequence[str],
+    max_megapixels: float,
+    engine: Engine,
+    *,
+    hashes: bool = True,
+    known: Mapping[str, Content] | None = None,
 ) -> Iterator[Photo | Rejection]:
     """Read and decode every file, several at a time.
 
@@ -58,8 +74,9 @@ def inspect_files(
         raw: the folder that the paths are relative to.
         paths: as list_files gives them.
         max_megapixels: larger images are rejected.
-        workers: files at a time.
+        engine: what decodes them; they are read by this process.
         hashes: whether perceptual hashes are wanted.
+        known: by path, the content of files that need not be read again.
 
     Yields:
         One result a path, in the order of `paths`.
@@ -68,14 +85,34 @@ def inspect_files(
         UserError: naming a file that ends the process or is more than the memory can hold.
     """
     depth = 1 if _has_subset_folders(raw, paths) else 0
-    inspect = partial(inspect_file, raw, depth, max_megapixels, hashes)
-    yield from each(inspect, paths, workers, lambda path: str(raw / path))
+    known = known or {}
+    rejections = [_unopened_problem(raw, depth, max_megapixels, path) for path in paths]
+    unread = (
+        path
+        for path, rejection in zip(paths, rejections, strict=True)
+        if not rejection and path not in known
+    )
+    inspected = each(
+        partial(_inspect, max_megapixels, hashes),
+        ((str(raw / path), *_read(raw / path)) for path in unread),
+        engine,
+        lambda item: item[0],
+    )
+    for path, rejection in zip(paths, rejections, strict=True):
+        yield rejection or _result(depth, path, known.get(path) or next(inspected))
+    # Where each stops its workers.
+    assert next(inspected, None) is None
 
 
-def inspect_file(
-    raw: Path, depth: int, max_megapixels: float, hashes: bool, path: str
-) -> Photo | Rejection:
-    """Read and decode one file, as inspect_files does; `depth` folders lie above its class."""
+def content_of(result: Photo | Rejection) -> Content | None:
+    """What inspect_files need not find out again; None where it was not the bytes that decided."""
+    if isinstance(result, Photo):
+        return Content("", result.sha256, result.width, result.height, result.hashes)
+    return None if result.reason.startswith(UNREADABLE) else Content(result.reason)
+
+
+def _unopened_problem(raw: Path, depth: int, max_megapixels: float, path: str) -> Rejection | None:
+    """Why a file is not to be opened, `depth` folders lying above its class."""
     *folders, name = path.split("/")
     if printable(path) != path:
         return Rejection(printable(path), "name is not UTF-8")
@@ -91,26 +128,47 @@ def inspect_file(
     try:
         if (raw / path).stat().st_size > most_bytes(max_megapixels):
             return Rejection(path, "larger than any image of data.max_megapixels in params.yaml")
-        data = (raw / path).read_bytes()
+    except OSError as error:
+        return Rejection(path, f"{UNREADABLE}: {error.strerror}")
+    return None
+
+
+def _read(path: Path) -> tuple[bytes, str]:
+    """A file's bytes, and why there are none."""
+    problem = unreadable(path)  # it may have become a pipe meanwhile
+    if problem:
+        return b"", problem
+    try:
+        return path.read_bytes(), ""
+    except OSError as error:
+        return b"", f"{UNREADABLE}: {error.strerror}"
+
+
+def _inspect(max_megapixels: float, hashes: bool, file: tuple[str, bytes, str]) -> Content:
+    """Decode a file's bytes, where there are any."""
+    path, data, problem = file
+    if problem:
+        return Content(problem)
+    try:
         with without_warnings():
             image = decode_image(data, max_megapixels)
     except ImageError as error:
-        return Rejection(path, str(error))
-    except OSError as error:
-        return Rejection(path, f"cannot be read: {error.strerror}")
+        return Content(str(error))
     except MemoryError:
         raise UserError(
-            f"{raw / path}: not enough memory to decode it; lower data.max_megapixels or"
+            f"{path}: not enough memory to decode it; lower data.max_megapixels or"
             " runtime.workers in params.yaml"
         ) from None
-    return Photo(
-        path,
-        folders[depth],
-        subset_of(folders[0]) if depth else None,
-        hashlib.sha256(data).hexdigest(),
-        *image.size,
-        perceptual_hashes(image) if hashes else b"",
-    )
+    found = perceptual_hashes(image) if hashes else b""
+    return Content("", hashlib.sha256(data).hexdigest(), *image.size, found)
+
+
+def _result(depth: int, path: str, content: Content) -> Photo | Rejection:
+    if content.reason:
+        return Rejection(path, content.reason)
+    top, *folders = path.split("/")
+    class_ = folders[0] if depth else top
+    return Photo(path, class_, subset_of(top) if depth else None, *content[1:])
 
 
 def sort_out(

@@ -110,9 +110,22 @@ def read_image(folder: Path, row: Row | AugmentedRow) -> bytes:
         data = (folder / row.path).read_bytes()
     except OSError as error:
         raise UserError(f"{folder / row.path}: {error.strerror}; run dvc repro again") from None
+    return checked_image(data, row, str(folder / row.path))
+
+
+def checked_image(data: bytes, row: Row | AugmentedRow, name: str) -> bytes:
+    """Pass an image's bytes on where they are those of its list.
+
+    Args:
+        data: as read.
+        row: of the manifest or of the training images.
+        name: what the error calls it.
+
+    Raises:
+        UserError: where they have changed.
+    """
     if hashlib.sha256(data).hexdigest() != row.sha256:
         raise UserError(
-            f"{folder / row.path}: changed since it was listed;"
-            " run python -m stages.check, then dvc repro"
+            f"{name}: changed since it was listed; run python -m stages.check, then dvc repro"
         )
     return data

@@ -1,6 +1,6 @@
 """Figures that say how good predictions are, class by class."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -79,7 +79,7 @@ def compute_metrics(predictions: Predictions) -> dict[str, Any]:
         "log_loss": float(
             log_loss(indices, predictions.probabilities, labels=np.arange(len(classes)))
         ),
-        "calibration_error": _calibration_error(reliability(predictions)),
+        "calibration_error": calibration_error(reliability(predictions)),
         "recall": by_class(recall),
         "precision": by_class(precision),
         "f1": by_class(f1),
@@ -110,6 +110,7 @@ def reliability(predictions: Predictions) -> list[ReliabilityBin]:
     ]
 
 
-def _calibration_error(bins: list[ReliabilityBin]) -> float:
+def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
+    """Mean distance of confidence and accuracy, each bin by its share of the photographs."""
     photographs = sum(b.photographs for b in bins)
     return sum(abs(b.accuracy - b.confidence) * b.photographs for b in bins) / photographs

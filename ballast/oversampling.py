@@ -1,15 +1,40 @@
-"""How many rounds of augmentation each photograph gets, and the images that come of it."""
+"""How many rounds of augmentation each photograph gets, and the images that come of it.
 
+Images that an earlier run has made are taken from a store; the others are made in parallel.
+"""
+
+import hashlib
 import io
+import json
+import math
+import platform
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
-from PIL import Image
+import numpy as np
+import PIL
+from PIL import Image, features
 
-from ballast.augmentation import apply_transform, draw_transform
+from ballast.augmentation import (
+    apply_transforms,
+    coarse_image,
+    draw_transform,
+    fine_image,
+    fine_length,
+)
+from ballast.errors import UserError
+from ballast.image_store import ImageStore
 from ballast.images import decode_image, resize_image
-from ballast.manifest import Row
+from ballast.manifest import Row, read_image
+from ballast.parallel import Engine, each
 from ballast.params import Augment
+from ballast.versions import CODECS
+
+# Modules that shape the bytes of an image.
+SHAPING = ("augmentation", "images", "oversampling")
 
 
 def target_counts(counts: Mapping[str, int], factor: int, oversample: bool) -> dict[str, int]:
@@ -52,31 +77,204 @@ def plan_rounds(rows: Sequence[Row], targets: Mapping[str, int]) -> list[tuple[R
     return plan
 
 
-def augmented_images(
-    data: bytes, sha256: str, rounds: int, seed: int, size: int, augment: Augment
-) -> list[bytes]:
-    """Make every round of one photograph; it is decoded once.
+def oversampled_images(
+    plan: Sequence[tuple[Row, int]],
+    raw: Path,
+    seed: int,
+    size: int,
+    augment: Augment,
+    store: ImageStore,
+    engine: Engine,
+) -> Iterator[tuple[Row, int, bytes, str]]:
+    """Make all images of a plan; only those that are not in the store, which then has them.
+
+    Args:
+        plan: as plan_rounds makes it.
+        raw: what the photographs' paths are relative to.
+        seed: params' seed.
+        size: side in pixels of the images made.
+        augment: bounds of the transforms, and the JPEG quality.
+        store: of what earlier runs have made.
+        engine: what makes the others.
+
+    Yields:
+        Photograph, round, JPEG file and its SHA-256 in hexadecimal, in the order of the plan: the
+        same ones whatever the store holds.
+
+    Raises:
+        UserError: as read_image and each do.
+        ImageError: as decode_image does.
+    """
+    bounds = augment.model_dump(exclude={"factor", "pack"})
+    kept = _Kept(store, raw, _keys(size), _keys(size, seed, bounds))
+    lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
+    total = sum(len(absent) for _, absent in lacking)
+    most = _most_rounds(total, engine.workers)
+    chunks = (
+        kept.chunk(row, absent[start : start + most])
+        for row, absent in lacking
+        for start in range(0, len(absent), most)
+    )
+    # Samples are kept where all find room beside the images (0.6 bytes a pixel at quality 95).
+    all_images = sum(rounds for _, rounds in plan) * 0.75 * size**2
+    keep = len(plan) * 3 * fine_length(size) ** 2 + all_images < store.room
+    make = partial(_make, seed, size, augment, keep)
+    decoded = [row for row, absent in lacking if absent and not kept.has_samples(row)]
+    results = (
+        map(make, chunks)
+        if engine.name == "local" and _is_little(decoded, total * size**2)
+        else each(make, chunks, engine, lambda chunk: str(raw / chunk.row.path))
+    )
+    for (row, rounds), (_, absent) in zip(plan, lacking, strict=True):
+        missing, made = {*absent}, dict[int, bytes]()
+        found = kept.images(row, [round_ for round_ in range(rounds) if round_ not in missing])
+        for round_ in range(rounds):
+            record = None if round_ in missing else next(found)
+            if record is None and round_ not in made:
+                # Where none seemed to be missing, it was damaged.
+                result = next(results) if round_ in missing else make(kept.chunk(row, [round_]))
+                made |= kept.add(row, *result)
+            yield row, round_, *(record or _with_hash(made.pop(round_)))
+
+
+def _with_hash(image: bytes) -> tuple[bytes, str]:
+    return image, hashlib.sha256(image).hexdigest()
+
+
+class _Chunk(NamedTuple):
+    """Rounds of one photograph that one process makes."""
+
+    row: Row
+    rounds: tuple[int, ...]
+    data: bytes = b""  # the photograph's file or, where they were kept, its samples
+    sampled: bool = False  # which of both
+    problem: str = ""  # why there is no data
+
+
+class _Kept(NamedTuple):
+    """What the store has of photographs, and their files, which have the rest."""
+
+    store: ImageStore
+    raw: Path
+    samples_key: Callable[[str], str]
+    images_key: Callable[[str], str]
+
+    def lacking(self, row: Row, rounds: int) -> list[int]:
+        there = self.store.numbers(self.images_key(row.sha256))
+        return [round_ for round_ in range(rounds) if round_ not in there]
+
+    def images(self, row: Row, rounds: Sequence[int]) -> Iterator[tuple[bytes, str] | None]:
+        return self.store.read(self.images_key(row.sha256), rounds)
+
+    def has_samples(self, row: Row) -> bool:
+        return bool(self.store.numbers(self.samples_key(row.sha256)))
+
+    def chunk(self, row: Row, rounds: Sequence[int]) -> _Chunk:
+        (found,) = self.store.read(self.samples_key(row.sha256), [0])
+        if found:
+            return _Chunk(row, tuple(rounds), found[0], sampled=True)
+        try:
+            return _Chunk(row, tuple(rounds), read_image(self.raw, row))
+        except UserError as error:  # told where the images would be, by what makes them
+            return _Chunk(row, tuple(rounds), problem=str(error))
+
+    def add(self, row: Row, made: dict[int, bytes], samples: bytes) -> dict[int, bytes]:
+        self.store.add(self.images_key(row.sha256), made)
+        if samples:
+            self.store.add(self.samples_key(row.sha256), {0: samples})
+        return made
+
+
+def _make(
+    seed: int, size: int, augment: Augment, keep: bool, chunk: _Chunk
+) -> tuple[dict[int, bytes], bytes]:
+    """The images by their rounds, and the samples that are to be kept."""
+    if chunk.problem:
+        raise UserError(chunk.problem)
+    samples = chunk.data if chunk.sampled else fine_samples(chunk.data, size)
+    images = augmented_images(samples, chunk.row.sha256, chunk.rounds, seed, size, augment)
+    new = keep and not chunk.sampled
+    return dict(zip(chunk.rounds, images, strict=True)), samples if new else b""
+
+
+def _most_rounds(images: int, workers: int) -> int:
+    """Rounds of one photograph in a chunk, at most.
+
+    Each chunk decodes its photograph, which takes as long as 15 rounds; there should be some for
+    each process, even of a single photograph, and none should hold much memory.
+    """
+    return min(128, max(8, math.ceil(images / (4 * workers))))
+
+
+def _is_little(decoded: Sequence[Row], pixels: int) -> bool:
+    """Whether the work is done sooner here than other processes are started: 0.4 s on 2 cores.
+
+    That takes 7 ns a pixel of an image. Photographs are decoded where a crash ends no more than
+    the process that decodes, unless they are few: the split has read them all in such processes.
+    """
+    return len(decoded) <= 8 and pixels + sum(2 * row.width * row.height for row in decoded) < 32e6
+
+
+def _keys(*shaped_by: object) -> Callable[[str], str]:
+    """Names of what is made of photographs, by their SHA-256.
+
+    Args:
+        shaped_by: what shapes it, besides the photograph, the code and the libraries.
+    """
+    code = [Path(__file__).with_name(f"{module}.py").read_bytes() for module in SHAPING]
+    codecs = [features.version(name) for name in CODECS.values()]
+    versions = [np.__version__, PIL.__version__, *codecs, platform.machine()]
+    every = [*shaped_by, *versions, *(hashlib.sha256(text).hexdigest() for text in code)]
+    start = hashlib.sha256(json.dumps(every, sort_keys=True).encode())
+
+    def key(sha256: str) -> str:
+        whole = start.copy()
+        whole.update(sha256.encode())
+        return whole.hexdigest()
+
+    return key
+
+
+def fine_samples(data: bytes, size: int) -> bytes:
+    """Decode a photograph, resize it and sample it finely.
 
     Args:
         data: the photograph's file.
-        sha256: of `data`, in hexadecimal.
-        rounds: images to make, 1 or more.
+        size: side in pixels.
+
+    Returns:
+        The pixels of fine_image, row by row, RGB.
+
+    Raises:
+        ImageError: as decode_image does.
+    """
+    return fine_image(resize_image(decode_image(data, size=size), size)).tobytes()
+
+
+def augmented_images(
+    samples: bytes, sha256: str, rounds: Sequence[int], seed: int, size: int, augment: Augment
+) -> list[bytes]:
+    """Make images of one photograph.
+
+    Args:
+        samples: as fine_samples makes them.
+        sha256: of the photograph's file, in hexadecimal.
+        rounds: which to make; round 0 is the photograph itself, resized.
         seed: params' seed.
         size: side in pixels of the images made.
         augment: bounds of the transforms, and the JPEG quality.
 
     Returns:
-        JPEG files in the order of the rounds; round 0 is the photograph itself, resized.
-
-    Raises:
-        ImageError: as decode_image does.
+        JPEG files in the order of `rounds`.
     """
-    original = resize_image(decode_image(data), size)
-    files = [_jpeg(original, augment.quality)]
-    for round_ in range(1, rounds):
-        transform = draw_transform(seed, sha256, round_, augment)
-        files.append(_jpeg(apply_transform(original, transform), transform.quality))
-    return files
+    length = fine_length(size)
+    fine = Image.frombytes("RGB", (length, length), samples)
+    drawn = {r: draw_transform(seed, sha256, r, augment) for r in rounds if r}
+    files = {0: _jpeg(coarse_image(fine, size), augment.quality)} if 0 in rounds else {}
+    images = apply_transforms(fine, size, list(drawn.values()))
+    for (round_, transform), image in zip(drawn.items(), images, strict=True):
+        files[round_] = _jpeg(image, transform.quality)
+    return [files[round_] for round_ in rounds]
 
 
 def augmented_path(row: Row, round_: int) -> str:
@@ -89,6 +287,7 @@ def augmented_path(row: Row, round_: int) -> str:
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
     file = io.BytesIO()
-    # Full-resolution colour: at 64 pixels a side the usual halving blurs what little there is.
-    image.save(file, "JPEG", quality=quality, subsampling=0)
+    # Full-resolution colour in small images: at 64 pixels a side and quality 90 the usual halving
+    # loses 2.6 dB. At 224 pixels it makes files 21 % smaller, and in two thirds of the time.
+    image.save(file, "JPEG", quality=quality, subsampling=0 if image.width < 128 else 2)
     return file.getvalue()

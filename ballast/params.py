@@ -61,6 +61,7 @@ class Augment(Section):
     cutout: float = Field(ge=0, le=1, description="share of the size, at most")
     quality: int = Field(ge=1, le=100, description="JPEG quality")
     quality_drop: int = Field(ge=0, le=99, description="by which the quality may be lower")
+    pack: bool = Field(description="a few tar files in place of a file an image")
 
 
 class Strategy(Section):
@@ -90,6 +91,10 @@ class Runtime(Section):
     """How fast, not what: never tracked by DVC."""
 
     workers: int = Field(ge=0, le=1024, description="files at a time; 0 for one a core")
+    engine: Name
+    scheduler: str = Field(pattern=r"^((tcp|tls)://\S+:\d+)?$", description="tcp://host:port")
+    image_store: int = Field(ge=0, le=1_048_576, description="MiB, at most; 0 for none")
+    image_memory: int = Field(ge=0, le=2**24, description="MiB")
 
 
 class Params(Section):

@@ -1,4 +1,4 @@
-"""Pictures: one style, colour-blind safe, the same bytes for the same values."""
+"""Pictures as PNG files: the same bytes for the same values."""
 
 import io
 import warnings
@@ -10,16 +10,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
 from ballast.counts import Counts
+from ballast.style import STYLE, SUBSET_COLOURS
 
-# Okabe & Ito's colours, which the colour-blind can tell apart (jfly.uni-koeln.de/color).
-SUBSET_COLOURS = {"train": "#0072b2", "val": "#56b4e9", "test": "#e69f00"}
-STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "text.parse_math": False,  # a class may be called $x$
-}
 DPI = 120
 # With more classes than this, figures in bars and cells are too many to read; names are smaller,
 # and with more than can be written in LARGEST inches they are left out.

@@ -1,7 +1,10 @@
 """Fitting a network to balanced or plain batches."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count, tee
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,49 +12,64 @@ from numpy.typing import NDArray
 from ballast.backend import keras, tf
 from ballast.epochs import balanced_epoch, shuffled_epoch
 from ballast.errors import UserError
-from ballast.image_sets import ImageSet
+from ballast.image_sets import ImageFiles, ImageSet, image_size, ordered_batches, pixel_batches
 from ballast.inference import BATCH_SIZE
 from ballast.logit_adjustment import adjusted_for_training, class_priors
 from ballast.params import Strategy, Train
 
 
+class Batches(NamedTuple):
+    """A data set of (uint8 pixels, int64 labels, …), and what it met while it was read."""
+
+    dataset: tf.data.Dataset
+    steps: int  # batches in an epoch
+    errors: list[UserError]  # TensorFlow passes on the words of an error, but not the error
+
+
 def training_batches(
-    images: ImageSet, batch_size: int, balanced: bool, seed: int
-) -> tuple[tf.data.Dataset, int]:
+    images: ImageSet | ImageFiles, batch_size: int, balanced: bool, seed: int
+) -> Batches:
     """Endless batches, epoch after epoch.
 
     Args:
-        images: all training images.
+        images: all training images; those in files are decoded while the network trains.
         batch_size: 1 or more; the last batch of an epoch may be smaller.
         balanced: classes in turn (see balanced_epoch), else shuffled.
         seed: params' seed; it alone decides the order.
-
-    Returns:
-        Dataset of (uint8 pixels, int64 labels), and the number of batches in an epoch.
     """
     order = balanced_epoch if balanced else shuffled_epoch
     steps = math.ceil(len(order(images.labels, seed, 0)) / batch_size)
 
     def batches_of_indices() -> Iterator[NDArray[np.int64]]:
-        epoch = 0
-        while True:
+        for epoch in count():
             indices = order(images.labels, seed, epoch)
             for start in range(0, len(indices), batch_size):
                 yield indices[start : start + batch_size]
-            epoch += 1
 
-    pixels, labels = tf.constant(images.pixels), tf.constant(images.labels)
-    indices = tf.data.Dataset.from_generator(
-        batches_of_indices, output_signature=tf.TensorSpec((None,), tf.int64)
-    )
-    batches = indices.map(lambda chosen: (tf.gather(pixels, chosen), tf.gather(labels, chosen)))
-    return _without_autotuning(batches.prefetch(2)), steps
+    return _batches(images, batches_of_indices, steps)
+
+
+def val_batches(images: ImageSet | ImageFiles, balanced: bool) -> Batches:
+    """One epoch in order, with the weight of each image as a third tensor.
+
+    Args:
+        images: one or more.
+        balanced: every class has the same weight in all, else every image.
+    """
+    counts = np.bincount(images.labels)
+    alike = len(images.labels) / (np.count_nonzero(counts) * counts[images.labels])
+    weights = (alike if balanced else np.ones_like(alike)).astype(np.float32)
+    steps = math.ceil(len(images.labels) / BATCH_SIZE)
+    order = partial(ordered_batches, len(images.labels), BATCH_SIZE)
+    batches = _batches(images, order, steps, weights)
+    finite = tf.data.experimental.assert_cardinality(steps)
+    return batches._replace(dataset=batches.dataset.apply(finite))
 
 
 def fit(
     model: keras.Model,
-    train: ImageSet,
-    val: ImageSet,
+    train: ImageSet | ImageFiles,
+    val: ImageSet | ImageFiles,
     weights: NDArray[np.float64],
     strategy: Strategy,
     seed: int,
@@ -82,9 +100,10 @@ def fit(
         one value an epoch.
 
     Raises:
-        UserError: where a loss is no number any more.
+        UserError: where a loss is no number any more, or an image's file cannot be read.
     """
-    batches, steps = training_batches(train, params.batch_size, strategy.balanced_batches, seed)
+    batches = training_batches(train, params.batch_size, strategy.balanced_batches, seed)
+    val_set = val_batches(val, strategy.balanced_val) if len(val.labels) else None
     monitor = "val_loss" if len(val.labels) else "loss"
     schedule = [
         keras.callbacks.ReduceLROnPlateau(
@@ -106,17 +125,22 @@ def fit(
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         # An epoch in one call: a step of this network is short, and each call costs a fifth of it.
-        steps_per_execution=steps,
+        steps_per_execution=batches.steps,
     )
-    history = model.fit(
-        batches,
-        epochs=params.epochs,
-        steps_per_epoch=steps,
-        validation_data=_val_batches(val, strategy.balanced_val) if len(val.labels) else None,
-        class_weight=dict(enumerate(weights.tolist())),
-        callbacks=[*schedule, *callbacks],
-        verbose=0,
-    )
+    try:
+        history = model.fit(
+            batches.dataset,
+            epochs=params.epochs,
+            steps_per_epoch=batches.steps,
+            validation_data=val_set.dataset if val_set else None,
+            class_weight=dict(enumerate(weights.tolist())),
+            callbacks=[*schedule, *callbacks],
+            verbose=0,
+        )
+    except tf.errors.OpError:
+        for error in [*batches.errors, *(val_set.errors if val_set else [])]:
+            raise error from None
+        raise
     for name in ("loss", "val_loss"):
         values = np.array(history.history.get(name, []))
         if not np.isfinite(values).all():
@@ -127,12 +151,37 @@ def fit(
     return {name: [float(v) for v in values] for name, values in history.history.items()}
 
 
-def _val_batches(val: ImageSet, balanced: bool) -> tf.data.Dataset:
-    counts = np.bincount(val.labels)
-    alike = len(val.labels) / (np.count_nonzero(counts) * counts[val.labels])
-    weights = alike if balanced else np.ones_like(alike)
-    examples = (val.pixels, val.labels, weights.astype(np.float32))
-    return _without_autotuning(tf.data.Dataset.from_tensor_slices(examples).batch(BATCH_SIZE))
+def _batches(
+    images: ImageSet | ImageFiles,
+    order: Callable[[], Iterator[NDArray[np.int64]]],
+    steps: int,
+    *columns: NDArray[np.float32],
+) -> Batches:
+    """Make a data set of the batches whose indices `order` gives.
+
+    A Python generator, not Dataset.map over the indices: when operations are deterministic,
+    TensorFlow calls Python from one thread at a time, however many map is given; and the images in
+    memory would be there twice, as an array and as a tensor.
+    """
+    errors: list[UserError] = []
+    all_columns: list[NDArray[Any]] = [images.labels, *columns]
+
+    def generate() -> Iterator[tuple[NDArray[Any], ...]]:
+        indices, again = tee(order())
+        try:
+            for chosen, pixels in zip(indices, pixel_batches(images, again), strict=True):
+                yield (pixels, *(column[chosen] for column in all_columns))
+        except UserError as error:
+            errors.append(error)
+            raise
+
+    size = image_size(images)
+    signature = (
+        tf.TensorSpec((None, size, size, 3), tf.uint8),
+        *(tf.TensorSpec((None,), tf.as_dtype(column.dtype)) for column in all_columns),
+    )
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    return Batches(_without_autotuning(dataset.prefetch(2)), steps, errors)
 
 
 def _without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -34,7 +34,14 @@ from ballast.images import image_array
 from ballast.inventory import check_classes, inspect_files, sort_out
 from ballast.manifest import Row, class_names, read_image, subset_rows
 from ballast.metrics import compute_metrics
-from ballast.oversampling import augmented_images, augmented_path, plan_rounds, target_counts
+from ballast.oversampling import (
+    augmented_images,
+    augmented_path,
+    fine_samples,
+    plan_rounds,
+    target_counts,
+)
+from ballast.parallel import Engine
 from ballast.params import Params, Strategy, parse_params
 from ballast.predictions import Predictions
 from stages.split import find_groups
@@ -189,7 +196,7 @@ def mean_over_classes(figures: dict[str, float | None]) -> float:
 
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     """The manifest's rows of one seed and fold."""
-    found = inspect_files(raw, list_files(raw), params.data.max_megapixels, workers=1)
+    found = inspect_files(raw, list_files(raw), params.data.max_megapixels, Engine(workers=1))
     photos, *_ = sort_out([*found])
     check_classes(raw, photos)
     if folds and any(photo.given == "test" for photo in photos):
@@ -214,7 +221,8 @@ def training_images(
     size, augment = params.data.image_size, params.augment
     for row, rounds in plan_rounds(subset_rows(rows, "train"), targets):
         data = read_image(raw, row)
-        images = augmented_images(data, row.sha256, rounds, seed, size, augment)
+        samples = fine_samples(data, size)
+        images = augmented_images(samples, row.sha256, range(rounds), seed, size, augment)
         for round_, image in enumerate(images):
             yield augmented_path(row, round_), row.class_, image
 

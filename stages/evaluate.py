@@ -1,4 +1,4 @@
-"""Judge the predictions: figures for dvc metrics, and the confusion matrix as a picture."""
+"""Judge the predictions: figures for dvc metrics, and a page for people."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,10 +6,16 @@ from pathlib import Path
 from tabulate import tabulate
 
 from ballast.errors import one_line_errors
-from ballast.files import read_json, write_bytes, write_csv, write_json
+from ballast.files import read_text, write_bytes, write_csv, write_json
+from ballast.intervals import as_json, metric_intervals
 from ballast.metrics import ReliabilityBin, compute_metrics, reliability
+from ballast.pages import report_page
+from ballast.params import parse_params
 from ballast.plots import confusion_plot
 from ballast.predictions import read_predictions
+from ballast.recommendations import recommendations
+from ballast.runs import dotted, read_run
+from ballast.verdict import verdict
 
 # Not in metrics.json: with them, dvc exp show and dvc metrics diff would have five columns or rows
 # a class.
@@ -17,9 +23,9 @@ CLASS_METRICS = ("precision", "f1", "roc_auc", "average_precision")
 
 
 def main() -> None:
-    """Read outputs/predictions.csv and the counts; write the metrics, and tables for plots."""
+    """Read what the stages wrote; write the metrics, tables for plots, and outputs/report.html."""
+    params = parse_params(read_text(Path("params.yaml")))
     predictions = read_predictions(Path("outputs/predictions.csv"))
-    counts = read_json(Path("outputs/class_counts.json"))
     metrics = compute_metrics(predictions)
     write_json(
         Path("outputs/metrics.json"),
@@ -41,12 +47,19 @@ def main() -> None:
         confusion_plot(predictions.classes, predictions.true, predictions.predicted),
     )
 
+    intervals = as_json(metric_intervals(predictions, params.seed))
+    tracked = dotted(params.model_dump(exclude={"runtime"}))
+    run = read_run(params.strategy, Path(), Path(params.data.raw), tracked, intervals)
+    sentence = verdict(predictions, run.counts, intervals)
+    advice = [found.text for found in recommendations([run], {})]
+    write_bytes(Path("outputs/report.html"), report_page(run, sentence, advice).encode())
+
     by_class = ("recall", "precision", "f1")
     rows = [
         [
             name,
-            counts[name]["train"],
-            counts[name]["test"],
+            run.counts[name]["train"],
+            run.counts[name]["test"],
             *(metrics[key][name] for key in by_class),
         ]
         for name in predictions.classes
@@ -54,6 +67,7 @@ def main() -> None:
     print(tabulate(rows, headers=["class", "train", "test", *by_class], floatfmt=".3f"))
     for key in ("accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"):
         print(f"{key}: {metrics[key]:.3f}")
+    print(sentence)
 
 
 def rounded(rows: Iterable[Sequence[object]]) -> list[list[object]]:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,10 @@ from ballast.decoding_cost import most_bytes
 from ballast.errors import UserError, one_line_errors, warn
 from ballast.files import read_json, read_text
 from ballast.folders import is_folder, list_files, unreadable
-from ballast.image_sets import load_images
+from ballast.image_sets import image_files
 from ballast.images import ImageError, decode_image, resize_image, without_warnings
 from ballast.inference import input_size, load_model, predict
-from ballast.manifest import read_manifest, subset_rows
+from ballast.manifest import read_image, read_manifest, subset_rows
 from ballast.params import Params, parse_params
 from ballast.predictions import Predictions, write_predictions
 
@@ -46,8 +47,8 @@ def predict_test_set(params: Params) -> None:
         )
     model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
     workers = params.runtime.workers or cpu_count()
-    images = load_images(Path(params.data.raw), rows, classes, input_size(model), workers)
-    probabilities = predict(model, images.pixels)
+    read = partial(read_image, Path(params.data.raw))
+    probabilities = predict(model, image_files(read, rows, classes, input_size(model), workers))
     predictions = Predictions(
         classes, [row.path for row in rows], [row.class_ for row in rows], probabilities
     )
@@ -62,17 +63,18 @@ def predict_paths(paths: Sequence[str], max_megapixels: float) -> None:
         UserError: where there is no model or no such file, or nothing could be read.
     """
     model, classes = load_model(Path("models/model.keras")), read_json(Path("models/classes.json"))
+    size = input_size(model)
     names, pixels = [], []
     for path in _files(paths):
         try:
             problem = unreadable(path)
             if problem or path.stat().st_size > most_bytes(max_megapixels):
                 raise ImageError(problem or "larger than any image of data.max_megapixels")
-            image = decode_image(path.read_bytes(), max_megapixels)
+            image = decode_image(path.read_bytes(), max_megapixels, size)
         except (ImageError, OSError) as error:
             warn(f"{path}: {error}")
         else:
-            pixels.append(np.asarray(resize_image(image, input_size(model))))
+            pixels.append(np.asarray(resize_image(image, size)))
             names.append(str(path))
     if not names:
         raise UserError(f"{', '.join(paths)}: no image that can be read")

@@ -1,5 +1,6 @@
 """Find the photographs, reject what is none, and split them into train, val and test."""
 
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ballast.files import read_text, write_csv, write_json
 from ballast.folders import file_states, list_files, refuse_changes, unreadable
 from ballast.folds import split_photos
 from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table, with_twins
+from ballast.inspections import read_inspections, trusted, unchanged, write_inspections
 from ballast.inventory import (
     Photo,
     Rejection,
@@ -24,13 +26,18 @@ from ballast.inventory import (
 )
 from ballast.leakage import Member, to_drop
 from ballast.manifest import Row, write_manifest
+from ballast.parallel import Engine
 from ballast.params import Params, parse_params
+from ballast.versions import code_versions
+
+# Beside DVC's own temporary files; safe to delete.
+INSPECTIONS = Path(".dvc/tmp/inspections.jsonl")
 
 
 def main() -> None:
     """Read data.raw; write data/manifest.csv, outputs/rejected.csv and outputs/data_report.json."""
     params = parse_params(read_text(Path("params.yaml")))
-    rows, rejected, report = split_folder(Path(params.data.raw), params)
+    rows, rejected, report = split_folder(Path(params.data.raw), params, INSPECTIONS)
     write_json(Path("outputs/data_report.json"), report)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
     if not any(row.split == "test" for row in rows):
@@ -46,10 +53,12 @@ def main() -> None:
         warn(warning)
 
 
-def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
+def split_folder(
+    raw: Path, params: Params, inspections: Path
+) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
     """Read all of a folder; return the manifest's rows, what is rejected, and the data report."""
     split = params.split
-    photos, twins, rejections = sort_out(inspect_all(raw, params))
+    photos, twins, rejections = sort_out(inspect_all(raw, params, inspections))
     check_classes(raw, photos)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
@@ -67,23 +76,31 @@ def split_folder(raw: Path, params: Params) -> tuple[list[Row], list[Rejection],
     return rows, sorted([*rejections, *same, *dropped]), report
 
 
-def inspect_all(raw: Path, params: Params) -> list[Photo | Rejection]:
-    """Inspect every file, and show how far it is; refuse a folder that changes meanwhile."""
+def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Rejection]:
+    """Inspect every file that changed since, show how far it is; refuse changes meanwhile."""
     files = list_files(raw)
     before = file_states(raw, files)
-    workers = params.runtime.workers or cpu_count()
-    hashes = params.split.near_duplicates is not None
-    results = inspect_files(raw, files, params.data.max_megapixels, workers, hashes=hashes)
-    progress = tqdm(results, total=len(files), desc="photographs", disable=None)
+    runtime, hashes = params.runtime, params.split.near_duplicates is not None
+    engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
+    megapixels = params.data.max_megapixels
+    origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashes, **code_versions()}
+    kept = read_inspections(inspections, origin)
+    inspected = inspect_files(
+        raw, files, megapixels, engine, hashes=hashes, known=unchanged(kept, before)
+    )
+    results = list(tqdm(inspected, total=len(files), desc="photographs", disable=None))
+    moment = time.time_ns()
+    refuse_changes(raw, before)
+    fresh = trusted(before, results, moment)
+    if fresh != kept:
+        write_inspections(inspections, origin, fresh)
     table = params.split.group
-    found = [
+    return [
         Rejection(result.path, "holds the groups of split.group")
         if result.path == table
         else result
-        for result in progress
+        for result in results
     ]
-    refuse_changes(raw, before)
-    return found
 
 
 def find_groups(

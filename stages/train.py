@@ -1,6 +1,7 @@
 """Train the network on the augmented images, and keep its best epoch."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ from tqdm import tqdm
 from ballast.backend import keras, make_deterministic
 from ballast.errors import one_line_errors
 from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
-from ballast.image_sets import load_images
+from ballast.image_sets import image_files, load_within
 from ballast.live import live_values
-from ballast.manifest import class_names, read_augmented, read_manifest, subset_rows
+from ballast.manifest import class_names, read_augmented, read_image, read_manifest, subset_rows
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
 from ballast.params import parse_params
+from ballast.shards import image_reader
 from ballast.training import fit
 
 
@@ -26,9 +28,16 @@ def main() -> None:
     rows = read_manifest(Path("data/manifest.csv"))
     classes = class_names(rows)
     weights = read_json(Path("outputs/class_weights.json"))
-    images = read_augmented(Path("data/augmented.csv"))
-    train = load_images(Path("data/augmented"), images, classes, size, workers)
-    val = load_images(Path(params.data.raw), subset_rows(rows, "val"), classes, size, workers)
+    images, val_images = read_augmented(Path("data/augmented.csv")), subset_rows(rows, "val")
+    read, read_val = (
+        image_reader(Path("data/augmented")),
+        partial(read_image, Path(params.data.raw)),
+    )
+    train, val = load_within(
+        params.runtime.image_memory * 2**20,
+        image_files(read, images, classes, size, workers),
+        image_files(read_val, val_images, classes, size, workers),
+    )
 
     make_deterministic(params.seed, params.train.threads)
     model = build_cnn(size, len(classes))

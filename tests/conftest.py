@@ -2,8 +2,9 @@
 
 import io
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,11 @@ from PIL import Image
 from projects import Project
 from sklearn.datasets import load_digits
 
+from ballast.intervals import as_json, metric_intervals
 from ballast.params import Params, parse_params
+from ballast.predictions import Predictions
+from ballast.runs import Run
+from ballast.thumbnails import confident_mistakes, thumbnail
 
 ROOT = Path(__file__).parent.parent
 CODE = (
@@ -61,6 +66,77 @@ def write_digits(digits: dict[str, list[bytes]]) -> Callable[..., None]:
                 (folder / name / f"{number:03d}.png").write_bytes(data)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def make_run(digits: dict[str, list[bytes]]) -> Callable[..., Run]:
+    """Make what a page shows of a run over any classes, with 4 test photographs of each.
+
+    One is taken for the next class, and of the last class none is tested.
+    """
+
+    def make(
+        name: str, classes: Sequence[str], *, path: str = "test/{}/{}.png", images: int = 4
+    ) -> Run:
+        tested = len(classes) - 1
+        true = [class_ for class_ in classes[:tested] for _ in range(4)]
+        probabilities = np.full((len(true), len(classes)), 0.1 / max(tested, 1))
+        for row, class_ in enumerate(true):
+            taken = classes.index(class_) + (row % 4 == 3)
+            probabilities[row, taken] = 0.9
+        paths = [path.format(class_, row) for row, class_ in enumerate(true)]
+        predictions = Predictions([*classes], paths, true, probabilities)
+        thumbnails = [thumbnail(data) for data in digits["zero"][:images]]
+        mistakes = confident_mistakes(predictions, 12)
+        return Run(
+            name=name,
+            metrics=as_json(metric_intervals(predictions, seed=1, draws=100)),
+            predictions=predictions,
+            counts={
+                class_: {"train": 1 + place, "val": 1, "test": 4 * (place < tested)}
+                for place, class_ in enumerate(classes)
+            },
+            made=dict.fromkeys(classes, 3 * len(classes)),
+            history={"loss": [1.1, 0.8, 0.5], "val_loss": [1.2, 0.9, 1.0], "accuracy": [0, 0.5, 1],
+                     "val_accuracy": [0, 0.4, 0.4], "learning_rate": [0.1, 0.1, 0.05]},
+            min_epochs=1,
+            params={"seed": 42, "strategy": name, f"strategies.{name}.oversample": True,
+                    "split.group": path},
+            fingerprints={"data/manifest.csv": "0123456789abcdef" * 4},
+            sheets=dict.fromkeys(classes, thumbnails),
+            mistakes=[(mistake, None if place else thumbnails[0])
+                      for place, mistake in enumerate(mistakes)],
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def compared() -> Callable[[Sequence[Run]], dict[str, Any]]:
+    """What a comparison says of runs, the first of them the reference."""
+
+    def compare(runs: Sequence[Run]) -> dict[str, Any]:
+        same = {"value": 0.0, "low": -0.25, "high": 0.25}
+        metrics = runs[0].metrics
+        return {
+            "differences": {
+                run.name: {
+                    "metrics": {
+                        key: same if "value" in value else dict.fromkeys(value, same)
+                        for key, value in metrics.items()
+                    },
+                    "verdict": f"Nothing tells {run.name} from {runs[0].name}.",
+                    "verdicts": {
+                        name: f"Nothing tells them apart on {name}."
+                        for name in runs[0].predictions.classes
+                    },
+                }
+                for run in runs[1:]
+            },
+            "recommendations": [{"rule": "small_test", "text": "Test on more than </style>."}],
+        }
+
+    return compare
 
 
 @pytest.fixture(scope="session")

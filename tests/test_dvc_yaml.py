@@ -66,9 +66,15 @@ def test_tensorflow_is_loaded_by_the_backend_alone() -> None:
         assert not loads or path.name == "backend.py", path
 
 
+def test_the_templates_are_code_of_the_stage_that_fills_them() -> None:
+    readers = [stage for stage in STAGES if "ballast/pages.py" in STAGES[stage]["deps"]]
+    assert readers == ["evaluate"]
+    assert "ballast/templates" in STAGES["evaluate"]["deps"]
+
+
 def test_every_stage_is_a_script_of_its_name() -> None:
     scripts = {path.stem.replace("_", "-") for path in (ROOT / "stages").glob("*.py")}
-    assert set(STAGES) == scripts - {"check"}
+    assert set(STAGES) == scripts - {"check", "publish-check"}
     for stage, definition in STAGES.items():
         assert definition["cmd"] == f"python -X utf8 -m stages.{script_of(stage).stem}"
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from projects import Project, environment
 
-from ballast.files import write_json
+from ballast.files import write_csv, write_json
+from ballast.manifest import write_augmented, write_manifest
 from ballast.predictions import Predictions, write_predictions
 
 ALL = [
@@ -77,10 +78,10 @@ def test_a_new_image_runs_split_and_what_its_output_changes(reproduced: Project)
 
 
 def test_a_line_of_code_runs_the_stages_that_import_it(reproduced: Project) -> None:
-    def touched(module: str) -> set[str]:
+    def touched(module: str, line: str = "# one more line") -> set[str]:
         path = reproduced.folder / "ballast" / module
         text = path.read_text(encoding="utf-8")
-        path.write_text(f"{text}\n# one more line\n", encoding="utf-8")
+        path.write_text(f"{text}\n{line}\n", encoding="utf-8")
         found = ran(reproduced)
         path.write_text(text, encoding="utf-8")
         reproduced.repro()
@@ -88,6 +89,7 @@ def test_a_line_of_code_runs_the_stages_that_import_it(reproduced: Project) -> N
 
     assert touched("class_weights.py") == {"compute-weights"}
     assert touched("metrics.py") == {"evaluate"}
+    assert touched("templates/page.css", "/* one more line */") == {"evaluate"}
     # plots.py is imported by two stages; count-classes writes what it wrote before.
     assert touched("plots.py") == {"count-classes", "evaluate"}
     assert touched("augmentation.py") == {"oversample"}
@@ -110,11 +112,12 @@ def test_a_new_version_of_a_package_runs_the_stages_that_it_matters_to(
 ) -> None:
     assert changed_by(reproduced, '"ruff==', '"ruff==99.') == set()
     assert changed_by(reproduced, '"dvc==', '"dvc==99.') == set()
-    images = {"split", "oversample", "train", "predict"}
+    images = {"split", "oversample", "train", "predict", "evaluate"}
     assert changed_by(reproduced, '"pillow==', '"pillow==99.') == images
     assert changed_by(reproduced, '"keras==', '"keras==99.') == {"train", "predict"}
     pictures = {"count-classes", "evaluate"}
     assert changed_by(reproduced, '"matplotlib==', '"matplotlib==99.') == pictures
+    assert changed_by(reproduced, '"jinja2==', '"jinja2==99.') == {"evaluate"}
 
 
 def test_files_of_another_run_are_noticed_and_cleared_away(reproduced: Project) -> None:
@@ -242,15 +245,20 @@ def test_a_name_with_a_script_in_it_does_not_reach_the_page_of_plots(project: Pr
     project.dvc("config", "--local", "core.no_scm", "true")
     classes = ["<script>alert(1)", "cat"]
     paths = [f"{name}/</script><img src=x onerror=alert(2)>.png" for name in classes]
-    predictions = Predictions(classes, paths, classes, np.eye(2))
-    write_predictions(project.folder / "outputs/predictions.csv", predictions)
+    outputs = project.folder / "outputs"
+    write_predictions(outputs / "predictions.csv", Predictions(classes, paths, classes, np.eye(2)))
     counts = {key: {"train": 1, "val": 1, "test": 1} for key in classes}
-    write_json(project.folder / "outputs/class_counts.json", counts)
-    assert project.stage("evaluate").returncode == 0
+    write_json(outputs / "class_counts.json", counts)
+    write_csv(outputs / "history.csv", ["epoch", "loss", "accuracy"], [[1, 0.5, 0.5]])
+    write_manifest(project.folder / "data/manifest.csv", [])
+    write_augmented(project.folder / "data/augmented.csv", [])
+    done = project.stage("evaluate")
+    assert done.returncode == 0, done.stderr
     project.dvc("plots", "show", "outputs/confusion.csv", "--out", "plots")
     page = project.read("plots/index.html")
     assert json.dumps("<script>alert(1)") in page
     assert "onerror" not in page
+    assert "<script" not in project.read("outputs/report.html")
 
 
 def test_without_git_the_pipeline_runs_and_what_needs_git_says_so(project: Project) -> None:

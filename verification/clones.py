@@ -62,7 +62,7 @@ def make_clone(source: Path, scratch: Path, difference: Difference, epochs: int 
     raw = raws[0] if raws[0].is_dir() else raws[1]
     copy_photos(raw, folder / RAW, reverse=difference.reversed_raw)
     params["data"]["raw"] = RAW
-    params["runtime"]["workers"] = difference.workers
+    params["runtime"] |= {"workers": difference.workers, "engine": difference.engine}
     if epochs:
         params["train"]["epochs"] = epochs
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")

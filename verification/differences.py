@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ class Difference(NamedTuple):
     command: tuple[str, ...] = ()  # that DVC is started by
     environment: Mapping[str, str] = {}
     workers: int = 0
+    engine: str = "local"
     umask: int = 0o022
     reversed_raw: bool = False  # the photographs are created in the opposite order
     processor: str = ""  # qemu's name for the one that the stages are run on
@@ -89,10 +91,16 @@ def together(differences: Sequence[Difference]) -> Difference:
             (*merged.command, *difference.command),
             {**merged.environment, **difference.environment},
             difference.workers or merged.workers,
+            merged.engine,
             difference.umask if difference.umask != 0o022 else merged.umask,
             difference.reversed_raw or merged.reversed_raw,
         )
     return merged
+
+
+def other_engines() -> list[Difference]:
+    """What else does the data stages' work, on this machine; not to be had with other clocks."""
+    return [Difference("engine dask", workers=2, engine="dask")]
 
 
 def emulated_processors() -> list[Difference]:
@@ -101,8 +109,10 @@ def emulated_processors() -> list[Difference]:
 
 
 def missing_tool(difference: Difference) -> str | None:
-    """The name of a program that the difference needs and this machine lacks."""
+    """The name of a program or package that the difference needs and this machine lacks."""
     needed = [*difference.command, *(["qemu-x86_64"] if difference.processor else [])]
+    if difference.engine == "dask" and not find_spec("distributed"):
+        return "dask"
     return next((word for word in needed if word in TOOLS and not shutil.which(word)), None)
 
 

@@ -32,6 +32,7 @@ from verification.differences import (
     Difference,
     emulated_processors,
     missing_tool,
+    other_engines,
     single_differences,
     together,
 )
@@ -115,7 +116,7 @@ def verify(
                 )
                 for number, share in ((signal.SIGINT, 0.25), (signal.SIGKILL, 0.4))
             ),
-            *(Plan(difference, short, epochs, cold) for difference in singles),
+            *(Plan(difference, short, epochs, cold) for difference in (*singles, *other_engines())),
             Plan(
                 Difference("partly restored by dvc pull"),
                 short,

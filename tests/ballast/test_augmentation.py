@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from ballast.augmentation import Transform, apply_transform, draw_transform
+from ballast.augmentation import (
+    Transform,
+    apply_transforms,
+    draw_transform,
+    fine_image,
+)
 from ballast.params import Augment
 
 SHA = "0123456789abcdef" * 4
@@ -31,6 +36,7 @@ OFF = Augment(
     cutout=0,
     quality=90,
     quality_drop=0,
+    pack=False,
 )
 STILL = Transform(
     angle=0,
@@ -61,6 +67,11 @@ def picture() -> Image.Image:
     image.paste((200, 0, 0), (0, 0, 8, 32))
     image.paste((0, 200, 0), (0, 0, 32, 4))
     return image
+
+
+def apply_transform(image: Image.Image, transform: Transform) -> Image.Image:
+    (changed,) = apply_transforms(fine_image(image), image.width, [transform])
+    return changed
 
 
 def pixels_of(image: Image.Image) -> NDArray[np.int64]:

@@ -23,10 +23,13 @@ from ballast.inventory import (
     inspect_files,
     sort_out,
 )
+from ballast.parallel import Engine
 
 
 def inventory(raw: Path) -> tuple[list[Photo], list[Rejection]]:
-    photos, twins, rejections = sort_out([*inspect_files(raw, list_files(raw), 25, workers=1)])
+    photos, twins, rejections = sort_out(
+        [*inspect_files(raw, list_files(raw), 25, Engine(workers=1))]
+    )
     same = [Rejection(photo.path, f"same bytes as {kept.path}") for photo, kept in twins]
     return photos, sorted([*rejections, *same])
 
@@ -57,7 +60,7 @@ def test_a_ready_made_split(tmp_path: Path, write_digits: Callable[..., None], v
     write_digits(tmp_path / "train2", one=3)
     (tmp_path / "train2" / "one").rename(tmp_path / "train" / "one")
     (tmp_path / "train2").rmdir()
-    results = list(inspect_files(tmp_path, list_files(tmp_path), 25, workers=1))
+    results = list(inspect_files(tmp_path, list_files(tmp_path), 25, Engine(workers=1)))
     given = {
         photo.path: (photo.class_, photo.given) for photo in results if isinstance(photo, Photo)
     }
@@ -95,7 +98,7 @@ def test_a_split_is_known_whatever_the_case_and_with_a_system_s_folder_beside_it
     write_digits(tmp_path / "TEST", zero=1)
     (tmp_path / junk).mkdir()
     (tmp_path / junk / "x.png").write_bytes(b"x")
-    results = list(inspect_files(tmp_path, list_files(tmp_path), 25, workers=1))
+    results = list(inspect_files(tmp_path, list_files(tmp_path), 25, Engine(workers=1)))
     assert {result.given for result in results if isinstance(result, Photo)} == {"train", "test"}
     reasons = [result.reason for result in results if isinstance(result, Rejection)]
     assert reasons in (["hidden file"], ["not below train/, val/ or test/"])
@@ -107,7 +110,7 @@ def test_a_folder_beside_train_and_test_is_refused(
     for folder in ("train", "test", "extra"):
         write_digits(tmp_path / folder, zero=1)
     with pytest.raises(UserError, match=r"extra/ lies beside train/ and test/; move it away"):
-        list(inspect_files(tmp_path, list_files(tmp_path), 25, workers=1))
+        list(inspect_files(tmp_path, list_files(tmp_path), 25, Engine(workers=1)))
 
 
 def test_a_video_is_rejected_by_its_size_unread(raw: Path) -> None:
@@ -296,7 +299,7 @@ def test_photographs_and_rejections_account_for_every_file(
 def test_every_file_is_accounted_for_in_the_order_of_paths(raw: Path, workers: int) -> None:
     (raw / "zero" / "broken.jpg").write_bytes(b"\xff\xd8broken")
     files = list_files(raw)
-    assert [result.path for result in inspect_files(raw, files, 25, workers)] == files
+    assert [result.path for result in inspect_files(raw, files, 25, Engine(workers))] == files
     assert files == sorted(files)
     assert len(files) == sum(len(names) for _, _, names in os.walk(raw))
 

@@ -1,14 +1,16 @@
 """The network and its file: small, callable on uint8 images, the same bytes for the same model."""
 
+import io
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ballast.backend import keras
 from ballast.errors import UserError
-from ballast.image_sets import ImageSet
+from ballast.image_sets import ImageFiles, ImageSet
 from ballast.inference import input_size, load_model, predict
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
@@ -86,10 +88,52 @@ def test_training_again_gives_the_same_weights_and_another_seed_others(stripes: 
     assert not np.array_equal(weights[0][0], weights[2][0])
 
 
+def in_files(images: ImageSet) -> ImageFiles:
+    files = []
+    for pixels in images.pixels:
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        files.append(file.getvalue())
+    return ImageFiles(files.__getitem__, images.labels, size=16, workers=2)
+
+
+def test_images_left_in_files_give_the_weights_and_the_history_of_those_in_memory(
+    stripes: ImageSet,
+) -> None:
+    strategy = PLAIN.model_copy(update={"balanced_batches": True})
+    params = TRAIN.model_copy(update={"epochs": 2})
+    few = ImageSet(stripes.pixels[:50], stripes.labels[:50])
+    found = []
+    for train, val in ((stripes, few), (in_files(stripes), in_files(few))):
+        keras.utils.set_random_seed(1)
+        model = build_cnn(16, 3)
+        history = fit(model, train, val, np.ones(3), strategy, 1, params)
+        found.append((history, [weight.tobytes() for weight in model.get_weights()]))
+    assert found[0] == found[1]
+
+
+def test_predictions_of_images_in_files_are_those_of_images_in_memory(
+    model: keras.Model, stripes: ImageSet
+) -> None:
+    twice = ImageSet(stripes.pixels.repeat(2, axis=0), stripes.labels.repeat(2))
+    assert np.array_equal(predict(model, in_files(twice)), predict(model, twice.pixels))
+
+
+@pytest.mark.parametrize("of_val", [True, False])
+def test_an_image_that_went_during_training_is_told(stripes: ImageSet, of_val: bool) -> None:
+    def read(_: int) -> bytes:
+        raise UserError("data/raw/one/000.png: changed since it was listed")
+
+    gone = in_files(stripes)._replace(read=read)
+    train, val = (stripes, gone) if of_val else (gone, stripes)
+    with pytest.raises(UserError, match=r"000\.png: changed since it was listed"):
+        fit(build_cnn(16, 3), train, val, np.ones(3), PLAIN, 1, TRAIN)
+
+
 def test_batches_come_from_tf_data_balanced_epoch_after_epoch(stripes: ImageSet) -> None:
     few = np.r_[np.flatnonzero(stripes.labels == 0), [1, 4, 2]]
     rare = ImageSet(stripes.pixels[few], stripes.labels[few])
-    dataset, steps = training_batches(rare, batch_size=7, balanced=True, seed=1)
+    dataset, steps, _ = training_batches(rare, batch_size=7, balanced=True, seed=1)
     batches = [labels.numpy() for _, labels in dataset.take(2 * steps)]
     assert steps == -(-60 // 7)
     for epoch in (batches[:steps], batches[steps:]):
@@ -100,7 +144,7 @@ def test_batches_come_from_tf_data_balanced_epoch_after_epoch(stripes: ImageSet)
 
 
 def test_a_batch_holds_the_pixels_of_its_labels(stripes: ImageSet) -> None:
-    dataset, steps = training_batches(stripes, batch_size=8, balanced=False, seed=1)
+    dataset, steps, _ = training_batches(stripes, batch_size=8, balanced=False, seed=1)
     label_of = {image.tobytes(): label for image, label in zip(*stripes, strict=True)}
     shown = 0
     for pixels, labels in dataset.take(steps):

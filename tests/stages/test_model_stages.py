@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,25 @@ def test_nothing_of_the_live_values_is_left(reproduced: Project) -> None:
     assert "live" not in said
 
 
+def test_evaluate_says_its_verdict_and_puts_it_on_the_page(reproduced: Project) -> None:
+    page = reproduced.folder / "outputs/report.html"
+    before = page.read_bytes()
+    done = reproduced.stage("evaluate")
+    sentence = done.stdout.splitlines()[-1]
+    assert "test photographs are recognised" in sentence
+    assert f'<p class="verdict">{sentence}</p>' in before.decode()
+    assert page.read_bytes() == before, "the same page in another process"
+
+
+def test_evaluate_does_without_tensorflow(reproduced: Project) -> None:
+    loaded = (
+        "import sys; from stages.evaluate import main; main();"
+        " sys.exit(str({'tensorflow', 'keras', 'dvc', 'dvclive'} & set(sys.modules)))"
+    )
+    done = reproduced.run(sys.executable, "-c", loaded, check=False)
+    assert done.stderr.strip() == "set()"
+
+
 def test_predict_prints_a_table_for_images_and_folders(reproduced: Project) -> None:
     done = reproduced.stage("predict", "data/raw/one/000.png", "data/raw/two")
     assert done.returncode == 0
@@ -144,6 +165,23 @@ def test_train_reads_listed_images_alone_and_refuses_changed_ones(reproduced: Pr
     assert reproduced.stage("train").returncode == 0
     assert (reproduced.folder / "models/model.keras").read_bytes() == model
     (image.parent / "stale.jpg").unlink()
+
+
+def test_packed_and_streamed_images_give_the_same_model(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(reproduced.folder, tmp_path / "project"))
+    project.set_params({"augment.pack": True, "runtime.image_memory": 0})
+    assert project.stage("oversample").returncode == 0
+    augmented = project.folder / "data/augmented"
+    assert [path.name for path in augmented.iterdir()] == ["shard-r000.tar"]
+    assert project.read("data/augmented.csv") == reproduced.read("data/augmented.csv")
+
+    (project.folder / "models/model.keras").unlink()
+    done = project.stage("train")
+    assert done.returncode == 0, done.stderr
+    for name in ("models/model.keras", "outputs/history.csv"):
+        assert (project.folder / name).read_bytes() == (reproduced.folder / name).read_bytes()
 
 
 def test_predict_on_a_folder_passes_over_what_is_no_photograph(

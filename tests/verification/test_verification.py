@@ -21,6 +21,13 @@ def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
     assert problems(rows) == []
 
 
+def test_dask_changes_no_byte(reproduced: Project, tmp_path: Path) -> None:
+    stages = ["split", "count-classes", "oversample"]
+    _, rows = verify(reproduced.folder, tmp_path, 2, 2, ["engine dask"], stages)
+    assert [(row.name, row.skipped) for row in rows[1:]] == [("engine dask", "")]
+    assert problems(rows[1:]) == []
+
+
 def test_an_output_that_depends_on_the_locale_is_found_and_named(project: Project) -> None:
     script = project.folder / "stages/split.py"
     text = script.read_text(encoding="utf-8")
@@ -72,6 +79,10 @@ def test_together_keeps_every_single_difference(tmp_path: Path) -> None:
 def test_a_row_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     one_core = Difference("one core", command=("taskset", "--cpu-list", "0"))
     assert missing_tool(one_core) is None
+    engine = Difference("engine dask", engine="dask")
+    assert missing_tool(engine) is None
+    monkeypatch.setattr("verification.differences.find_spec", lambda _: None)
+    assert missing_tool(engine) == "dask"
     monkeypatch.setenv("PATH", "")
     assert missing_tool(one_core) == "taskset"
     assert missing_tool(Difference("here")) is None

@@ -1,0 +1,95 @@
+"""Measure what it takes to share: push, pull in full and in parts, against making it all again.
+
+    python -m benchmarks.sharing                     5 rounds, by way of a folder
+    python -m benchmarks.sharing --remote s3://bucket/benchmark --rounds 3
+
+Clones HEAD, whose cache must hold what dvc.lock names (run make first), and leaves the project as
+it is. Each round takes every row in turn, every other round the other way about; prints medians,
+and their ratio to dvc repro from nothing.
+"""
+
+import argparse
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tabulate import tabulate
+
+WHOLE = "dvc repro, from nothing"
+ROWS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "dvc pull data/augmented": (("pull", "data/augmented"),),
+    "dvc pull models": (("pull", "models"),),
+    "dvc pull": (("pull",),),
+    "dvc pull, then dvc repro": (("pull",), ("repro",)),
+    "dvc pull --run-cache": (("pull", "--run-cache"),),
+    WHOLE: (("repro",),),
+}
+
+
+def main() -> None:
+    """Run what the command line asks for, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--remote", help="a storage; else a folder that is removed at the end")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    times: dict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="ballast-sharing-") as scratch:
+        folder, storage = Path(scratch), arguments.remote or f"{scratch}/storage"
+        for number in range(arguments.rounds):
+            # A storage of its own each time, since only the first push carries anything.
+            remote = f"{storage}/{number}"
+            source = clone(folder / "source", remote)
+            shutil.copytree(".dvc/cache", source / ".dvc/cache")
+            dvc(source, "checkout", "--quiet")
+            times["dvc push --run-cache"].append(
+                seconds(partial(dvc, source, "push", "--run-cache"))
+            )
+            for row in list(ROWS)[:: 1 if number % 2 else -1]:
+                copy = clone(folder / "copy", remote)
+                times[row].append(seconds(partial(run_row, copy, row)))
+    whole = statistics.median(times[WHOLE])
+    rows = [
+        [row, statistics.median(taken), statistics.median(taken) / whole, min(taken), max(taken)]
+        for row, taken in times.items()
+    ]
+    headers = ["", "median s", "ratio", "min s", "max s"]
+    print(tabulate(rows, headers=headers, floatfmt=".2f", tablefmt="github"))
+
+
+def clone(folder: Path, remote: str) -> Path:
+    """Make a fresh clone of HEAD with a storage that is verified."""
+    shutil.rmtree(folder, ignore_errors=True)
+    subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)
+    dvc(folder, "remote", "add", "--quiet", "--local", "--default", "storage", remote)
+    dvc(folder, "remote", "modify", "--quiet", "--local", "storage", "verify", "true")
+    return folder
+
+
+def run_row(folder: Path, row: str) -> None:
+    """Run a row's commands."""
+    for command in ROWS[row]:
+        dvc(folder, *command)
+
+
+def dvc(folder: Path, *arguments: str) -> None:
+    """Run DVC."""
+    subprocess.run(["dvc", *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def seconds(work: Callable[[], None]) -> float:
+    """The time that it takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
