@@ -118,7 +118,9 @@ def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
             for key in run.params
             if key.startswith(row) or not key.startswith("strategies.")
         }
-        shown.append({name: run.params[key] for key, name in names.items()})
+        values = {name: run.params[key] for key, name in names.items()}
+        # A template compares values by their hashes, and a list has none.
+        shown.append({k: ", ".join(v) if isinstance(v, list) else v for k, v in values.items()})
     return {key: [params.get(key) for params in shown] for params in shown for key in params}
 
 
