@@ -20,6 +20,7 @@ FORMATS ?= tflite onnx
 
 run: check  ## run what has changed, and show the metrics
 	$(RUN) dvc repro
+	@cp outputs/model_card.md models/README.md
 	$(RUN) dvc metrics show
 
 setup: .venv/.ready  ## install everything into .venv/

@@ -1,5 +1,7 @@
 """Train the network on the augmented images, and keep its best epoch."""
 
+import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -67,11 +69,13 @@ def main() -> None:
     info = ModelInfo(classes, params.data.max_megapixels, params.train.threads)
     write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model), info))
     write_json(Path("models/classes.json"), classes)
-    hashes = weights_hashes(params.train, size, CACHE)
-    write_json(
-        Path("outputs/backbone.json"),
-        {"backbone": params.train.backbone, "weights": params.train.weights, "sha256": hashes},
-    )
+    training = {
+        "backbone": params.train.backbone,
+        "weights": params.train.weights,
+        "weights_sha256": weights_hashes(params.train, size, CACHE),
+        "code_sha256": code_hash(),
+    }
+    write_json(Path("outputs/training.json"), training)
     epochs = range(1, len(history["loss"]) + 1)
     columns = [[f"{value:.6g}" for value in values] for values in history.values()]
     write_csv(
@@ -95,6 +99,15 @@ def fit_network(
         return model, fit(model, train, val, weights, strategy, seed, params.train, callbacks)
     backbone = load_backbone(params.train, size, CACHE)
     return fit_backbone(backbone, train, val, weights, strategy, seed, params.train, callbacks)
+
+
+def code_hash() -> str:
+    """SHA-256 of the modules of this repository that run here: the stage's code in dvc.yaml."""
+    top = Path(__file__).parent.parent
+    files = {getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]}
+    own = [path for path in map(Path, files) if path.parent.parent == top]
+    code = b"\0".join(path.read_bytes() for path in sorted(own))
+    return hashlib.sha256(code).hexdigest()
 
 
 if __name__ == "__main__":
