@@ -15,11 +15,12 @@ JOBS ?= 1
 FORMATS ?= tflite onnx
 
 .PHONY: run setup setup-dev compare cross-validate publish-check export verify verify-short \
-	verify-processors test test-long fuzz audit lint check
+	verify-processors test test-long fuzz bench-oversample bench-training-input audit lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
 	$(RUN) dvc repro
+	@cp outputs/model_card.md models/README.md
 	$(RUN) dvc metrics show
 
 setup: .venv/.ready  ## install everything into .venv/
@@ -84,6 +85,15 @@ fuzz: | $(UV)  ## feed broken images to the decoder until one breaks it; needs a
 	PYTHONPATH=. $(UV) run --isolated --frozen --python $(FUZZ_PYTHON) --only-group images \
 	--only-group pipeline --with atheris==3.1.0 \
 	python tests/fuzz_images.py .fuzz -max_total_time=$(FUZZ_SECONDS)
+
+bench-%: setup  ## measure, on the photographs of DATA; benchmarks/README.md has the names
+	$(RUN) python -m benchmarks.$(subst -,_,$*) $(if $(DATA),--data $(DATA))
+
+bench-oversample: setup  ## measure oversampling against its peers, on the photographs of DATA
+	$(UV) run --frozen --inexact --group peers python -m benchmarks.oversampling --data $(DATA)
+
+bench-training-input: setup  ## measure training's input against imbalanced-learn's
+	$(UV) run --frozen --inexact --group peers python -m benchmarks.training_input
 
 audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
 	$(UV) audit --frozen

@@ -6,16 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ballast.intervals import PRIOR, central
 from ballast.metrics import compute_metrics
 from ballast.predictions import Predictions
 
 DRAWS = 4_000
-CONFIDENCE = 0.95
 # What is added to a class's photographs in each draw: one right in both strategies, in the first,
 # in the other and in none, each of weight PRIOR. Without it, a class of which every photograph is
 # right in both would have an interval of no width, however few they are.
 KINDS = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
-PRIOR = 1 / 3
 OVERALL = ("accuracy", "balanced_accuracy", "worst_class_recall")
 
 Pooled = Mapping[str, Mapping[int, Predictions]]  # by strategy and seed
@@ -155,10 +154,9 @@ def _difference(
     alphas = [np.r_[np.ones(len(places)), np.full(len(KINDS), PRIOR)] for places in members]
     drawn = figures([generator.dirichlet(alpha, draws) for alpha in alphas])
     by_seed = generator.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile((drawn * by_seed).sum(axis=-1), [tail, 1 - tail], axis=1)
-    rows = zip(values, np.minimum(low, values), np.maximum(high, values), strict=True)
-    intervals = [dict(zip(("value", "low", "high"), map(float, row), strict=True)) for row in rows]
+    over_seeds = (drawn * by_seed).sum(axis=-1)
+    found = map(central, values.tolist(), over_seeds)
+    intervals = [interval._asdict() for interval in found]
     named = dict(zip(OVERALL, intervals, strict=False))
     return {**named, "recall": dict(zip(classes, intervals[len(OVERALL) :], strict=True))}
 

@@ -1,5 +1,6 @@
 """Dask as a backend of joblib's."""
 
+import pickle
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from ballast.errors import UserError
 from ballast.versions import code_versions
 
 try:
+    import cloudpickle
     from distributed import Client, Future, KilledWorker, LocalCluster
 except ModuleNotFoundError:
     raise UserError(
@@ -47,7 +49,10 @@ class DaskBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Future], None]) -> Future:
         """Send a batch; the callback gets its future when it is done, given up or cancelled."""
-        future = self.client.submit(_outcome, func, key=f"ballast-{uuid4().hex}")
+        # Opaque, and what opens it by value: the scheduler need not import what is sent.
+        future = self.client.submit(
+            _opener(), cloudpickle.dumps(func), key=f"ballast-{uuid4().hex}"
+        )
         future.add_done_callback(callback)
         return future
 
@@ -59,12 +64,17 @@ class DaskBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
         return result
 
 
-def _outcome(batch: Callable[[], Any]) -> tuple[Any, Exception | None]:
-    """What a batch returns, or raises: Dask would write page after page of it to the logs."""
-    try:
-        return batch(), None
-    except Exception as error:
-        return None, error
+def _opener() -> Callable[[bytes], tuple[Any, Exception | None]]:
+    """A function, sent by value since it is no module's, that does a pickled batch."""
+
+    def outcome(batch: bytes) -> tuple[Any, Exception | None]:
+        # An error comes back as a value: Dask would write page after page of it to its logs.
+        try:
+            return pickle.loads(batch)(), None
+        except Exception as error:
+            return None, error
+
+    return outcome
 
 
 @contextmanager

@@ -120,14 +120,15 @@ def clear_queue(repo: Repo, names: Collection[str]) -> None:
     _kill_workers(repo)
     queue = repo.experiments.celery_queue
     for message, entry in _tasks(queue, names):
+        # The message first: DVC fails on one whose files are gone, should this be interrupted.
+        queue.celery.purge(message.delivery_tag)
+        # Each of these is there or not, as far as the experiment got.
+        with contextlib.suppress(FileNotFoundError):
+            queue.celery.AsyncResult(message.headers["id"]).forget()
         info = queue.get_infofile_path(entry.stash_rev)
-        # Each may be there or not, as far as the experiment got.
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(ExecutorInfo.load_json(info).root_dir, ignore_errors=True)
         shutil.rmtree(Path(info).parent, ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            queue.celery.AsyncResult(message.headers["id"]).forget()
-        queue.celery.purge(message.delivery_tag)
     for message, entry in list(queue._iter_queued()):
         if entry.name in names:
             queue.celery.reject(message.delivery_tag)

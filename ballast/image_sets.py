@@ -20,9 +20,9 @@ LOADED_AT_A_TIME = 16
 
 
 class ImageSet(NamedTuple):
-    """n square RGB images."""
+    """n square RGB images, or what a backbone made of them."""
 
-    pixels: NDArray[np.uint8]  # (n, size, size, 3)
+    pixels: NDArray[Any]  # uint8, (n, size, size, 3); or float32 features, (n, d)
     labels: NDArray[np.int64]  # (n,), index into the class names
 
 
@@ -109,9 +109,11 @@ def _loaded(files: ImageFiles) -> ImageSet:
     return ImageSet(pixels, files.labels)
 
 
-def image_size(images: ImageSet | ImageFiles) -> int:
-    """Side in pixels."""
-    return images.size if isinstance(images, ImageFiles) else images.pixels.shape[1]
+def batch_shape(images: ImageSet | ImageFiles) -> tuple[int | None, ...]:
+    """The shape of a batch of any number of images."""
+    if isinstance(images, ImageFiles):
+        return (None, images.size, images.size, 3)
+    return (None, *images.pixels.shape[1:])
 
 
 def ordered_batches(count: int, batch_size: int) -> Iterator[NDArray[np.int64]]:

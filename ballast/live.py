@@ -39,8 +39,8 @@ def live_values(folder: Path) -> Iterator[list[keras.callbacks.Callback]]:
         yield []
         return
     try:
-        with writing(folder):
-            yield [DVCLiveCallback(live=Live(str(folder), save_dvc_exp=False, dvcyaml=None))]
+        with writing(folder), Live(str(folder), save_dvc_exp=False, dvcyaml=None) as live:
+            yield [DVCLiveCallback(live=live)]
     finally:
         shutil.rmtree(folder / "plots", ignore_errors=True)
         (folder / "metrics.json").unlink(missing_ok=True)

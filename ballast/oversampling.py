@@ -29,8 +29,7 @@ from ballast.errors import UserError
 from ballast.image_store import ImageStore
 from ballast.images import decode_image, resize_image
 from ballast.manifest import Row, read_image
-from ballast.parallel import Engine, each
-from ballast.params import Augment
+from ballast.params import Augment, Runtime
 from ballast.versions import CODECS
 
 # Modules that shape the bytes of an image.
@@ -84,7 +83,7 @@ def oversampled_images(
     size: int,
     augment: Augment,
     store: ImageStore,
-    engine: Engine,
+    runtime: Runtime,
 ) -> Iterator[tuple[Row, int, bytes, str]]:
     """Make all images of a plan; only those that are not in the store, which then has them.
 
@@ -95,7 +94,7 @@ def oversampled_images(
         size: side in pixels of the images made.
         augment: bounds of the transforms, and the JPEG quality.
         store: of what earlier runs have made.
-        engine: what makes the others.
+        runtime: what makes the others.
 
     Yields:
         Photograph, round, JPEG file and its SHA-256 in hexadecimal, in the order of the plan: the
@@ -109,7 +108,16 @@ def oversampled_images(
     kept = _Kept(store, raw, _keys(size), _keys(size, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
     total = sum(len(absent) for _, absent in lacking)
-    most = _most_rounds(total, engine.workers)
+    decoded = [row for row, absent in lacking if absent and not kept.has_samples(row)]
+    engine = None
+    if runtime.engine != "local" or not _is_little(decoded, total * size**2):
+        # joblib takes 0.13 s to load, and is not needed where next to nothing is made.
+        from joblib import cpu_count
+
+        from ballast.parallel import Engine, each
+
+        engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
+    most = _most_rounds(total, engine.workers if engine else 1)
     chunks = (
         kept.chunk(row, absent[start : start + most])
         for row, absent in lacking
@@ -119,11 +127,10 @@ def oversampled_images(
     all_images = sum(rounds for _, rounds in plan) * 0.75 * size**2
     keep = len(plan) * 3 * fine_length(size) ** 2 + all_images < store.room
     make = partial(_make, seed, size, augment, keep)
-    decoded = [row for row, absent in lacking if absent and not kept.has_samples(row)]
     results = (
-        map(make, chunks)
-        if engine.name == "local" and _is_little(decoded, total * size**2)
-        else each(make, chunks, engine, lambda chunk: str(raw / chunk.row.path))
+        each(make, chunks, engine, lambda chunk: str(raw / chunk.row.path))
+        if engine
+        else map(make, chunks)
     )
     for (row, rounds), (_, absent) in zip(plan, lacking, strict=True):
         missing, made = {*absent}, dict[int, bytes]()

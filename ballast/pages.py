@@ -118,7 +118,9 @@ def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
             for key in run.params
             if key.startswith(row) or not key.startswith("strategies.")
         }
-        shown.append({name: run.params[key] for key, name in names.items()})
+        values = {name: run.params[key] for key, name in names.items()}
+        # A template compares values by their hashes, and a list has none.
+        shown.append({k: ", ".join(v) if isinstance(v, list) else v for k, v in values.items()})
     return {key: [params.get(key) for params in shown] for params in shown for key in params}
 
 
@@ -225,7 +227,9 @@ def percent(share: float | None) -> str:
     if share is None:
         return "\N{EN DASH}"
     whole = f"{100 * share:.0f}"
-    return f"{100 * share:.1f}" if whole in ("0", "100") and share not in (0, 1) else whole
+    if whole in ("0", "100") and share not in (0, 1):
+        return f"{min(max(100 * share, 0.1), 99.9):.1f}"
+    return whole
 
 
 def points(difference: float | None) -> str:

@@ -86,6 +86,12 @@ class Train(Section):
     learning_rate: float = Field(gt=0, le=10)
     patience: int = Field(ge=1, le=100_000)
     threads: int = Field(ge=1, le=256)
+    backbone: Name = "cnn"
+    backbone_alpha: float = Field(default=1.0, gt=0, le=2)
+    weights: Name = "none"
+    fine_tune_epochs: int = Field(default=0, ge=0, le=100_000)
+    fine_tune_layers: int = Field(default=20, ge=1, le=100_000)
+    fine_tune_rate: float = Field(default=0.1, gt=0, le=1)
 
 
 class Runtime(Section):
@@ -156,6 +162,11 @@ def parse_params(text: str) -> Params:
             f" which is {params.split.folds}"
         )
     _check_pattern(params.split.group)
+    if params.train.backbone == "cnn" and params.train.weights != "none":
+        raise UserError(
+            "params.yaml: train.weights: the cnn is trained from scratch; must be none,"
+            f" not {params.train.weights!r}"
+        )
     if params.augment.quality_drop >= params.augment.quality:
         raise UserError(
             f"params.yaml: augment.quality_drop: {params.augment.quality_drop} must be below"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ballast.backend import keras, tf
 from ballast.epochs import balanced_epoch, shuffled_epoch
 from ballast.errors import UserError
-from ballast.image_sets import ImageFiles, ImageSet, image_size, ordered_batches, pixel_batches
+from ballast.image_sets import ImageFiles, ImageSet, batch_shape, ordered_batches, pixel_batches
 from ballast.inference import BATCH_SIZE
 from ballast.logit_adjustment import adjusted_for_training, class_priors
 from ballast.params import Strategy, Train
@@ -175,9 +175,9 @@ def _batches(
             errors.append(error)
             raise
 
-    size = image_size(images)
+    dtype = images.pixels.dtype if isinstance(images, ImageSet) else np.uint8
     signature = (
-        tf.TensorSpec((None, size, size, 3), tf.uint8),
+        tf.TensorSpec(batch_shape(images), tf.as_dtype(dtype)),
         *(tf.TensorSpec((None,), tf.as_dtype(column.dtype)) for column in all_columns),
     )
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)

@@ -55,7 +55,8 @@ def main() -> None:
     parser.add_argument("--once", choices=CONTENDERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.once:
-        print(CONTENDERS[arguments.once](arguments.data, arguments.images, arguments.workers))
+        seconds = CONTENDERS[arguments.once](arguments.data, arguments.images, arguments.workers)
+        print(f"\n{seconds}")  # on a line of its own: Augmentor prints, too
         return
 
     rates = defaultdict(list)
@@ -64,7 +65,7 @@ def main() -> None:
         # Every other round the other way about, so that a drift hits all alike.
         for name in arguments.only if round_ % 2 else reversed(arguments.only):
             command = [sys.executable, "-m", "benchmarks.oversampling", *given, f"--once={name}"]
-            said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
             rates[name].append(arguments.images / float(said.split()[-1]))
     medians = {name: statistics.median(rates[name]) for name in arguments.only}
     rows = [[name, medians[name], min(rates[name]), max(rates[name])] for name in medians]
@@ -79,9 +80,10 @@ def ballast(data: Path, images: int, workers: int) -> float:
     from ballast.image_store import ImageStore
     from ballast.manifest import Row
     from ballast.oversampling import augmented_path, oversampled_images, plan_rounds
-    from ballast.parallel import Engine
 
-    augment = parse_params(read_text(Path("params.yaml"))).augment.model_copy(
+    params = parse_params(read_text(Path("params.yaml")))
+    runtime = params.runtime.model_copy(update={"workers": workers})
+    augment = params.augment.model_copy(
         update={
             "rotate": DEGREES, "flip": "horizontal", "zoom": 0, "shift": 0, "shear": 0,
             "brightness": BRIGHTNESS, "contrast": CONTRAST, "saturation": 0, "hue": 0,
@@ -100,7 +102,7 @@ def ballast(data: Path, images: int, workers: int) -> float:
         store = ImageStore(Path(folder) / "store", 1024)
         plan = plan_rounds(rows, {"photographs": images})
         (Path(folder) / "photographs").mkdir()
-        made = oversampled_images(plan, data, 42, SIZE, augment, store, Engine(workers))
+        made = oversampled_images(plan, data, 42, SIZE, augment, store, runtime)
         for row, round_, image_file, _ in made:
             (Path(folder) / augmented_path(row, round_)).write_bytes(image_file)
         return time.perf_counter() - start

@@ -72,6 +72,8 @@ def main() -> None:
         for round_ in range(arguments.rounds):
             for way in ways[::-1] if round_ % 2 else ways:
                 measure(folders[way], times[way], backwards=bool(round_ % 2))
+                latest = ", ".join(f"{name} {t[-1]:.2f}" for name, t in times[way].items())
+                print(f"round {round_ + 1}, {way.name}: {latest}", file=sys.stderr)
         changed = {way: changed_by_one_more(folders[way], way, size, photographs) for way in ways}
 
     medians = {way: {name: statistics.median(t) for name, t in times[way].items()} for way in ways}

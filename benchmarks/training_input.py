@@ -124,6 +124,7 @@ def speed(scratch: Path, rounds: int) -> list[str]:
     for round_ in range(rounds):
         for name in [*ways][:: -1 if round_ % 2 else 1]:
             found[name].append(ways[name]())
+            print(f"round {round_ + 1}, {name}: {found[name][-1]:.0f}", file=sys.stderr)
     medians = {name: statistics.median(values) for name, values in found.items()}
     table = [[name, medians[name], min(found[name]), max(found[name])] for name in ways]
     headers = ["", "images/s, median", "min", "max"]
@@ -272,7 +273,10 @@ def memory(scratch: Path, numbers: Sequence[int], rounds: int) -> list[str]:
     for round_ in range(rounds):
         cases = [(budget, number) for budget in budgets for number in numbers]
         for budget, number in cases[:: -1 if round_ % 2 else 1]:
-            peaks[budget, number].append(peak_of_train(folders[number], budget))
+            peak = peak_of_train(folders[number], budget)
+            peaks[budget, number].append(peak)
+            told = f"round {round_ + 1}, {number} images, {budget} MiB"
+            print(f"{told}: {peak:.0f} MiB", file=sys.stderr)
     medians = {case: statistics.median(values) for case, values in peaks.items()}
     table = [
         [

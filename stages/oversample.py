@@ -3,7 +3,6 @@
 from collections import Counter
 from pathlib import Path
 
-from joblib import cpu_count
 from tqdm import tqdm
 
 from ballast.counts import train_counts
@@ -12,7 +11,6 @@ from ballast.files import make_folder, read_json, read_text, whole_folder, writi
 from ballast.image_store import ImageStore
 from ballast.manifest import AugmentedRow, read_manifest, subset_rows, write_augmented
 from ballast.oversampling import augmented_path, oversampled_images, plan_rounds, target_counts
-from ballast.parallel import Engine
 from ballast.params import parse_params
 from ballast.shards import append_image, close_shard, shard_names
 
@@ -34,7 +32,7 @@ def main() -> None:
         params.data.image_size,
         params.augment,
         ImageStore(Path(".dvc/tmp/image_store"), runtime.image_store),
-        Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler),
+        runtime,
     )
     with whole_folder(Path("data/augmented")) as folder:
         for name in targets if not shards else ():

@@ -1,25 +1,32 @@
 """Train the network on the augmented images, and keep its best epoch."""
 
-from collections.abc import Mapping
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from joblib import cpu_count
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ballast.backbones import load_backbone, weights_hashes
 from ballast.backend import keras, make_deterministic
 from ballast.errors import one_line_errors
 from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
-from ballast.image_sets import image_files, load_within
+from ballast.image_sets import ImageFiles, ImageSet, image_files, load_within
 from ballast.inference import ModelInfo
 from ballast.live import live_values
 from ballast.manifest import class_names, read_augmented, read_image, read_manifest, subset_rows
 from ballast.model_file import model_bytes
 from ballast.network import accept_any_size, build_cnn
-from ballast.params import parse_params
+from ballast.params import Params, parse_params
 from ballast.shards import image_reader
 from ballast.training import fit
+from ballast.transfer import fit_backbone
+
+CACHE = Path(".keras")  # of what Keras downloads
 
 
 def main() -> None:
@@ -41,29 +48,34 @@ def main() -> None:
     )
 
     make_deterministic(params.seed, params.train.threads)
-    model = build_cnn(size, len(classes))
-    progress = tqdm(total=params.train.epochs, unit=" epochs", mininterval=1)
+    progress = tqdm(
+        total=params.train.epochs + params.train.fine_tune_epochs, unit=" epochs", mininterval=1
+    )
 
     def show(_: int, logs: Mapping[str, float]) -> None:
         progress.set_postfix(logs, refresh=False)
         progress.update()
 
     with live_values(Path("outputs/live")) as live:
-        history = fit(
-            model,
+        model, history = fit_network(
             train,
             val,
             np.array([weights[name] for name in classes]),
-            params.active_strategy,
-            params.seed,
-            params.train,
-            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=show), *live],
+            params,
+            [keras.callbacks.LambdaCallback(on_epoch_end=show), *live],
         )
     progress.close()
 
     info = ModelInfo(classes, params.data.max_megapixels, params.train.threads)
     write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model), info))
     write_json(Path("models/classes.json"), classes)
+    training = {
+        "backbone": params.train.backbone,
+        "weights": params.train.weights,
+        "weights_sha256": weights_hashes(params.train, size, CACHE),
+        "code_sha256": code_hash(),
+    }
+    write_json(Path("outputs/training.json"), training)
     epochs = range(1, len(history["loss"]) + 1)
     columns = [[f"{value:.6g}" for value in values] for values in history.values()]
     write_csv(
@@ -71,6 +83,31 @@ def main() -> None:
         ["epoch", *history],
         zip(epochs, *columns, strict=True),
     )
+
+
+def fit_network(
+    train: ImageSet | ImageFiles,
+    val: ImageSet | ImageFiles,
+    weights: NDArray[np.float64],
+    params: Params,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> tuple[keras.Model, dict[str, list[float]]]:
+    """Build and train the network that params ask for."""
+    size, strategy, seed = params.data.image_size, params.active_strategy, params.seed
+    if params.train.backbone == "cnn":
+        model = build_cnn(size, len(weights))
+        return model, fit(model, train, val, weights, strategy, seed, params.train, callbacks)
+    backbone = load_backbone(params.train, size, CACHE)
+    return fit_backbone(backbone, train, val, weights, strategy, seed, params.train, callbacks)
+
+
+def code_hash() -> str:
+    """SHA-256 of the modules of this repository that run here: the stage's code in dvc.yaml."""
+    top = Path(__file__).parent.parent
+    files = {getattr(module, "__file__", None) or "" for module in [*sys.modules.values()]}
+    own = [path for path in map(Path, files) if path.parent.parent == top]
+    code = b"\0".join(path.read_bytes() for path in sorted(own))
+    return hashlib.sha256(code).hexdigest()
 
 
 if __name__ == "__main__":

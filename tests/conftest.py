@@ -26,6 +26,8 @@ CODE = (
     ".gitignore",
     "ballast",
     "dvc.yaml",
+    "imagenet",
+    "none",
     "outputs/live",
     "params.yaml",
     "pyproject.toml",

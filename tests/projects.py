@@ -84,7 +84,7 @@ class Project(NamedTuple):
         return {
             path.relative_to(self.folder).as_posix(): path.read_bytes()
             for path in files
-            if raw not in path.parents
+            if raw not in path.parents and path.name != ".gitkeep"
         }
 
     def raw_files(self) -> dict[str, bytes]:

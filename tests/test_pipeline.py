@@ -15,7 +15,7 @@ import pytest
 from projects import Project, environment
 
 from ballast.files import write_csv, write_json
-from ballast.manifest import write_augmented, write_manifest
+from ballast.manifest import AugmentedRow, write_augmented, write_manifest
 from ballast.predictions import Predictions, write_predictions
 
 ALL = [
@@ -87,7 +87,7 @@ def test_a_line_of_code_runs_the_stages_that_import_it(reproduced: Project) -> N
         reproduced.repro()
         return found
 
-    assert touched("class_weights.py") == {"compute-weights"}
+    assert touched("class_weights.py") == {"compute-weights", "evaluate"}
     assert touched("metrics.py") == {"evaluate"}
     assert touched("templates/page.css", "/* one more line */") == {"evaluate"}
     # plots.py is imported by two stages; count-classes writes what it wrote before.
@@ -251,7 +251,8 @@ def test_a_name_with_a_script_in_it_does_not_reach_the_page_of_plots(project: Pr
     write_json(outputs / "class_counts.json", counts)
     write_csv(outputs / "history.csv", ["epoch", "loss", "accuracy"], [[1, 0.5, 0.5]])
     write_manifest(project.folder / "data/manifest.csv", [])
-    write_augmented(project.folder / "data/augmented.csv", [])
+    images = [AugmentedRow(f"{name}.jpg", name, f"{name}.png", 0, "") for name in classes]
+    write_augmented(project.folder / "data/augmented.csv", images)
     done = project.stage("evaluate")
     assert done.returncode == 0, done.stderr
     project.dvc("plots", "show", "outputs/confusion.csv", "--out", "plots")

@@ -83,7 +83,7 @@ def runner(reproduced: Project, tmp_path: Path) -> Runner:
         "HOME": str(tmp_path / "home"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
         "GITHUB_BASE_REF": "main",
-        "VERIFY_SHORT": '--only "umask 077" --stages count-classes',
+        "VERIFY_SHORT": '--only "umask 077" --stages split',
     }
     secrets = {"DVC_CONFIG_LOCAL": secret, "DVC_SSH_KEY": "a key"}
     return Runner(branch, given | more, secrets)

@@ -23,16 +23,17 @@ from pathlib import Path
 import numpy as np
 from ballast.errors import UserError, one_line_errors
 from ballast.files import read_text
-from ballast.manifest import class_names, subset_rows
+from ballast.manifest import class_names, read_manifest, subset_rows
 from ballast.params import parse_params
 from ballast.predictions import Predictions, write_predictions
-from stages.split import split_folder
+from stages import split
 
 def main():
     params = parse_params(read_text(Path("params.yaml")))
     if (params.seed, params.split.fold) == (3, 1):
         raise UserError("this one fails")
-    rows, *_ = split_folder(Path(params.data.raw), params)
+    split.main()
+    rows = read_manifest(Path("data/manifest.csv"))
     classes, tested = class_names(rows), subset_rows(rows, "test")
     shift = 1 if params.strategy == "baseline" else 0
     places = [(classes.index(r.class_) + shift * (int(r.sha256, 16) % 3 == 0)) % 3 for r in tested]
@@ -59,10 +60,12 @@ def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
 
 def until_one_is_done(process: subprocess.Popen[str]) -> None:
     assert process.stdout
+    said = []
     for line in process.stdout:
+        said.append(line)
         if line.endswith("is done\n"):
             return
-    raise AssertionError("it ended before any experiment")
+    raise AssertionError(f"it ended before any experiment: {said}")
 
 
 def workers(project: Project) -> list[str]:
@@ -171,6 +174,7 @@ def test_every_photograph_is_judged_once_and_the_figures_are_scikit_learns(quick
     assert all(found["low"] < found["value"] < found["high"] for found in differences)
 
 
+@pytest.mark.long
 def test_one_that_fails_is_named_and_the_others_count(quick: Project) -> None:
     ended = start(quick, "--seeds", "1", "3", "--strategies", "balanced", "--jobs", "2")
     said = ended.communicate()[0]
@@ -197,6 +201,7 @@ def test_other_params_are_run_anew_and_the_ways_of_running_are_not_params(quick:
     quick.set_params({"runtime.workers": 0, "split.val": 0.15})
 
 
+@pytest.mark.long
 def test_what_was_set_aside_for_testing_stays_shut(quick: Project) -> None:
     raw = quick.folder / "data/raw"
     for name in ("one", "two", "zero"):

@@ -112,9 +112,9 @@ def test_one_line_registers_another_engine(monkeypatch: pytest.MonkeyPatch) -> N
     used = []
 
     class Borrowed(ThreadingBackend):  # type: ignore[misc]  # untyped
-        def submit(self, *arguments: object) -> object:
+        def configure(self, *arguments: object, **more: object) -> object:
             used.append(self)
-            return super().submit(*arguments)
+            return super().configure(*arguments, **more)
 
     module = ModuleType("borrowed")
     register = partial(register_parallel_backend, "borrowed", Borrowed)

@@ -39,6 +39,13 @@ def test_unpacked_images_are_what_an_unpacked_run_makes(packed: Project) -> None
     assert done.stdout == f"{len(files(packed.folder / 'single'))} images in looked at/images\n"
 
 
+def test_packing_again_gives_the_same_shards(packed: Project) -> None:
+    before = files(packed.folder / "data/augmented")
+    packed.set_params({"runtime.workers": 1, "runtime.image_store": 0})
+    assert packed.stage("oversample").returncode == 0
+    assert files(packed.folder / "data/augmented") == before
+
+
 def test_tar_alone_unpacks_the_same(packed: Project) -> None:
     target = packed.folder / "by tar"
     target.mkdir()

@@ -158,8 +158,7 @@ def test_a_users_mistake_is_one_line_and_leaves_nothing_behind(
         assert len(done.stderr.strip().splitlines()) == 1
         for word in words:
             assert word in done.stderr
-    assert not (project.folder / "outputs").exists()
-    assert not (project.folder / "data/manifest.csv").exists()
+    assert not project.outputs()
 
 
 def test_a_photograph_that_changed_after_the_split_stops_oversampling(project: Project) -> None:

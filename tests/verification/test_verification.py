@@ -21,9 +21,12 @@ def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
     assert problems(rows) == []
 
 
-def test_dask_changes_no_byte(reproduced: Project, tmp_path: Path) -> None:
+def test_dask_changes_no_byte(project: Project, tmp_path: Path) -> None:
+    project.git("init", "--quiet")
+    project.git("add", ".")
+    project.git("commit", "--quiet", "--message", "start")
     stages = ["split", "count-classes", "oversample"]
-    _, rows = verify(reproduced.folder, tmp_path, 2, 2, ["engine dask"], stages)
+    _, rows = verify(project.folder, tmp_path / "verified", 2, 2, ["engine dask"], stages)
     assert [(row.name, row.skipped) for row in rows[1:]] == [("engine dask", "")]
     assert problems(rows[1:]) == []
 

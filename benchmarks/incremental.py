@@ -1,0 +1,134 @@
+"""Measure what oversample takes where most images are kept from an earlier run.
+
+    python -m benchmarks.incremental --data photos
+
+Makes --photographs of 500 x 400 out of the ones in a folder, by crops, in the same shares a class.
+Then runs the stage oversample, images of 224 x 224, --rounds times over: from nothing, after one
+photograph more, and with a factor of 4 in place of 3. Takes the time of the whole process; what
+DVC removes before it runs the stage is removed before. Compares every byte with those of a run
+from nothing. Prints medians, and ratios on the last line.
+"""
+
+import argparse
+import hashlib
+import io
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import yaml
+from PIL import Image
+from tabulate import tabulate
+
+from ballast.files import write_json
+from ballast.manifest import Row, write_manifest
+
+ROOT = Path(__file__).parent.parent
+RUNS = (
+    # name, photographs more, factor, whether from nothing
+    ("from nothing, factor 3", 0, 3, True),
+    ("one photograph more", 1, 3, False),
+    ("factor 4 after 3", 1, 4, False),
+    ("from nothing, one photograph more", 1, 3, True),
+    ("from nothing, factor 4", 1, 4, True),
+)
+
+
+def main() -> None:
+    """Run what the command line asks for, and print a table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--photographs", type=int, default=1000)
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    times: dict[str, list[float]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        rows = write_photographs(project / "photos", arguments.data, arguments.photographs + 1)
+        for _ in range(arguments.rounds):
+            made: dict[tuple[int, int], str] = {}
+            for name, more, factor, from_nothing in RUNS:
+                prepare(project, rows[: arguments.photographs + more], factor, from_nothing)
+                start = time.perf_counter()
+                run(project)
+                times[name].append(time.perf_counter() - start)
+                digest = digest_of(project / "data")
+                if made.setdefault((more, factor), digest) != digest:
+                    raise SystemExit(f"ERROR: {name}: other bytes than from nothing")
+    medians = {name: statistics.median(times[name]) for name in times}
+    table = [[name, medians[name], min(times[name]), max(times[name])] for name in times]
+    headers = ["run", "median s", "min s", "max s"]
+    print(tabulate(table, headers=headers, floatfmt=".2f", tablefmt="github"))
+    another = medians["one photograph more"] / medians["from nothing, one photograph more"]
+    other = medians["factor 4 after 3"] / medians["from nothing, factor 4"]
+    print(f"one photograph more: {another:.3f} of cold, factor 3 to 4: {other:.2f} of cold")
+
+
+def write_photographs(folder: Path, data: Path, count: int) -> list[Row]:
+    """Crops of a folder's photographs, the same ones at every call."""
+    paths = sorted(path for path in data.glob("*/*") if path.is_file())
+    generator = random.Random(1)
+    rows = []
+    for number in range(count):
+        source = paths[number % len(paths)]
+        left, top = generator.random() * 0.2, generator.random() * 0.2
+        with Image.open(source) as image:
+            width, height = image.size
+            box = (left * width, top * height, (left + 0.8) * width, (top + 0.8) * height)
+            file = io.BytesIO()
+            image.convert("RGB").resize((500, 400), box=box).save(file, "JPEG", quality=90)
+        name = f"{source.parent.name}/{number:06}.jpg"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(file.getvalue())
+        sha256 = hashlib.sha256(file.getvalue()).hexdigest()
+        rows.append(Row(name, source.parent.name, "train", "", sha256, 500, 400))
+    return rows
+
+
+def prepare(project: Path, rows: list[Row], factor: int, from_nothing: bool) -> None:
+    """Write what the stage reads, and remove what it writes."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    params["data"] |= {"raw": "photos", "image_size": 224}
+    params["augment"] |= {"factor": factor, "rotate": 15, "zoom": 0, "shift": 0}
+    params["augment"] |= {"saturation": 0, "hue": 0, "quality": 95}
+    (project / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    write_manifest(project / "data/manifest.csv", rows)
+    classes = sorted({row.class_ for row in rows})
+    counts = {name: sum(row.class_ == name for row in rows) for name in classes}
+    empty = {"val": 0, "test": 0}
+    write_json(
+        project / "outputs/class_counts.json",
+        {name: {"train": count, **empty} for name, count in counts.items()},
+    )
+    for path in ("data/augmented", *([".dvc/tmp/image_store"] if from_nothing else [])):
+        shutil.rmtree(project / path, ignore_errors=True)
+
+
+def run(project: Path) -> None:
+    """Run the stage as DVC does."""
+    command = [sys.executable, "-X", "utf8", "-m", "stages.oversample"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=project, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def digest_of(folder: Path) -> str:
+    """Of every name and byte in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        digest.update(str(path.relative_to(folder)).encode())
+        if path.is_file():
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+if __name__ == "__main__":
+    main()

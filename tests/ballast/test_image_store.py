@@ -1,0 +1,155 @@
+"""The store of images: whole records or none, bounded, and never in the way."""
+
+import os
+import resource
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ballast.image_store import ImageStore
+
+KEY, OTHER = "a1" * 32, "b2" * 32
+RECORDS = {0: b"zero", 1: b"", 7: bytes(range(256)) * 10}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store with the records under KEY."""
+    ImageStore(tmp_path / "store", 1).add(KEY, RECORDS)
+    return tmp_path / "store"
+
+
+def found(store: ImageStore, key: str = KEY) -> dict[int, bytes]:
+    """What can be read of the records."""
+    read = zip(RECORDS, store.read(key, list(RECORDS)), strict=True)
+    return {number: record[0] for number, record in read if record}
+
+
+def test_records_come_back_with_their_hash(folder: Path) -> None:
+    store = ImageStore(folder, 1)
+    assert store.numbers(KEY) == {0, 1, 7}
+    assert found(store) == RECORDS
+    assert list(store.read(KEY, [7, 3])) == [(RECORDS[7], sha256(RECORDS[7]).hexdigest()), None]
+    assert store.numbers(OTHER) == set()
+
+
+def test_records_are_added_to_those_that_are_there(folder: Path) -> None:
+    ImageStore(folder, 1).add(KEY, {0: b"another", 2: b"two"})
+    store = ImageStore(folder, 1)
+    assert list(store.read(KEY, [0, 2]))[1] == (b"two", sha256(b"two").hexdigest())
+    assert found(store) == RECORDS
+
+
+@given(place=st.integers(0, 2700), bit=st.integers(0, 7))
+def test_a_damaged_bit_is_noticed_and_what_is_added_then_comes_back(
+    tmp_path_factory: pytest.TempPathFactory, place: int, bit: int
+) -> None:
+    folder = tmp_path_factory.mktemp("store")
+    ImageStore(folder, 1).add(KEY, RECORDS)
+    data = bytearray((folder / KEY).read_bytes())
+    data[place % len(data)] ^= 1 << bit
+    (folder / KEY).write_bytes(data)
+    store = ImageStore(folder, 1)
+    whole = found(store)
+    assert whole != RECORDS
+    assert whole.items() <= RECORDS.items()
+    store.add(KEY, RECORDS)
+    assert found(ImageStore(folder, 1)) == RECORDS
+
+
+@given(length=st.integers(0, 2700))
+def test_what_a_killed_run_has_left_of_a_record_goes(
+    tmp_path_factory: pytest.TempPathFactory, length: int
+) -> None:
+    folder = tmp_path_factory.mktemp("store")
+    ImageStore(folder, 1).add(KEY, RECORDS)
+    data = (folder / KEY).read_bytes()
+    (folder / KEY).write_bytes(data[: length % len(data)])
+    store = ImageStore(folder, 1)
+    assert found(store).items() < RECORDS.items()
+    store.add(KEY, RECORDS)
+    assert (folder / KEY).stat().st_size == len(data)
+    assert found(ImageStore(folder, 1)) == RECORDS
+
+
+def test_a_file_under_the_name_of_another_is_noticed(folder: Path) -> None:
+    (folder / KEY).rename(folder / OTHER)
+    assert found(ImageStore(folder, 1), OTHER) == {}
+
+
+def keys(store: Path) -> set[str]:
+    return {path.name for path in store.iterdir()}
+
+
+def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
+    names = [f"{number:064x}" for number in range(3)]
+    for age, name in enumerate(names):
+        ImageStore(tmp_path, 1).add(name, {0: bytes(300_000)})
+        os.utime(tmp_path / name, (age, age))
+    assert ImageStore(tmp_path, 1).numbers(names[0]) == {0}
+    ImageStore(tmp_path, 1).add(KEY, {0: bytes(300_000)})
+    assert keys(tmp_path) == {names[0], names[2], KEY}
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2**20
+
+
+def test_what_a_run_uses_makes_no_room_for_what_it_adds(tmp_path: Path) -> None:
+    store = ImageStore(tmp_path, 1)
+    store.add(KEY, {0: bytes(600_000)})
+    store.add(OTHER, {0: bytes(600_000)})
+    assert store.numbers(KEY) == {0}
+    assert store.numbers(OTHER) == set()
+
+
+def test_a_bound_of_0_empties_the_store_and_leaves_what_is_not_its_own(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+    store = ImageStore(folder, 0)
+    assert keys(folder) == {"notes.txt"}
+    store.add(KEY, RECORDS)
+    assert found(store) == {}
+
+
+@pytest.mark.parametrize("obstacle", ["file", "no permission", "folder in a file's place"])
+def test_a_folder_that_cannot_be_used_is_as_if_it_were_empty(
+    tmp_path: Path, obstacle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "store"
+    if obstacle == "file":
+        folder.write_text("in the way")
+    elif obstacle == "no permission":
+
+        def refuse(*_: object, **__: object) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(Path, "open", refuse)
+    else:
+        (folder / KEY).mkdir(parents=True)
+    store = ImageStore(folder, 1)
+    store.add(KEY, RECORDS)
+    assert store.numbers(KEY) == set()
+    assert found(store) == {}
+
+
+def test_a_full_disk_leaves_no_part_of_a_record(folder: Path) -> None:
+    store = ImageStore(folder, 1)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = (folder / KEY).stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))  # as if no more were free
+    try:
+        store.add(KEY, {2: bytes(1000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (folder / KEY).stat().st_size == size
+    assert found(ImageStore(folder, 1)) == RECORDS
+    store.add(OTHER, RECORDS)
+    assert found(store, OTHER) == {}
+
+
+def test_two_stores_at_once_do_not_lose_what_both_add(tmp_path: Path) -> None:
+    one, two = ImageStore(tmp_path, 1), ImageStore(tmp_path, 1)
+    one.add(KEY, {0: b"zero"})
+    two.add(KEY, {0: b"zero", 7: RECORDS[7]})
+    one.add(KEY, {1: b""})
+    assert found(ImageStore(tmp_path, 1)) == RECORDS
