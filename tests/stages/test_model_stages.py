@@ -1,10 +1,12 @@
 """The stages from training on, in a project that dvc repro has run."""
 
 import csv
+import hashlib
 import io
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +150,39 @@ def test_packed_and_streamed_images_give_the_same_model(
     assert done.returncode == 0, done.stderr
     for name in ("models/model.keras", "outputs/history.csv"):
         assert (project.folder / name).read_bytes() == (reproduced.folder / name).read_bytes()
+
+
+def test_the_model_card_names_the_classes_and_the_model_by_its_hash(reproduced: Project) -> None:
+    card = reproduced.read("outputs/model_card.md")
+    model = (reproduced.folder / "models/model.keras").read_bytes()
+    assert f"| models/model\\.keras | `{hashlib.sha256(model).hexdigest()}` |" in card
+    for name in ("one", "two", "zero"):
+        assert f"\n| {name} | " in card
+
+
+@pytest.mark.long
+def test_a_change_of_the_weights_file_trains_again(
+    new_project: Callable[[Path], Project], tmp_path: Path
+) -> None:
+    project = new_project(tmp_path / "project")
+    project.dvc("config", "--local", "core.no_scm", "true")
+    weights = tmp_path / "random.weights.h5"
+    backbone = {"train.backbone": "mobilenet_v2", "train.backbone_alpha": 0.35}
+    project.set_params(
+        {**backbone, "data.image_size": 32, "train.weights": str(weights), "export": []}
+    )
+
+    def write_weights(seed: int) -> str:
+        keras.utils.set_random_seed(seed)
+        keras.applications.MobileNetV2(
+            input_shape=(32, 32, 3), include_top=False, weights=None, alpha=0.35
+        ).save_weights(weights)
+        return hashlib.sha256(weights.read_bytes()).hexdigest()
+
+    for seed in (1, 2):
+        digest = write_weights(seed)
+        assert "train" in project.repro()[0]
+        training = json.loads(project.read("outputs/training.json"))
+        assert training["weights_sha256"] == {"random.weights.h5": digest}
+        assert digest in project.read("outputs/model_card.md")
+    assert "train" not in project.repro()[0]
