@@ -160,7 +160,8 @@ def read_params(repo: Repo) -> dict[str, Any]:
         if not field.is_required()
     }
     rows = {name: defaults | row for name, row in params.get("strategies", {}).items()}
-    return dotted({**params, "strategies": rows, "runtime": {}})
+    # Neither shapes a figure: how fast it ran, and in which formats the model is kept besides.
+    return dotted({**params, "strategies": rows, "runtime": {}, "export": {}})
 
 
 def copy(repo: Repo, path: str, target: Path) -> None:
