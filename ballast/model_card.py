@@ -60,7 +60,7 @@ def model_card(
 
 def plain(text: object) -> str:
     """Text that Markdown shows as it is, on one line."""
-    return MARKDOWN.sub(r"\\\1", one_line(str(text)))
+    return MARKDOWN.sub(r"\\\1", one_line(str(text).replace("\N{NO-BREAK SPACE}", " ")))
 
 
 def interval(figure: Mapping[str, float | None]) -> str:

@@ -31,6 +31,7 @@ def test_a_class_has_its_counts_and_its_figures_with_bounds(card: str) -> None:
 
 def test_a_name_is_text_and_no_markdown(card: str) -> None:
     assert r"| dog \| \<b\> | 2 | 1 | 30 |" in card
+    assert plain("88\N{NO-BREAK SPACE}%") == "88 %"
     assert plain("a\n# b_c") == r"a\\n\# b\_c"
 
 
