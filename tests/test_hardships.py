@@ -38,7 +38,7 @@ for stage in {stages}; do
   {python} -m stages.$stage > {said}/$stage 2>&1 < /dev/null
   echo $? >> {said}/$stage
 done
-diff --recursive --brief --exclude filler --exclude __pycache__ {original} . > {said}/differences
+diff --recursive --brief --exclude filler --exclude __pycache__ --exclude .dvc {original} . > {said}/differences
 true
 """
 
