@@ -68,10 +68,10 @@ def onnx_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     _sort(converted.graph)
     converted.graph.ClearField("doc_string")  # a function's number in this process
     # The converter numbers what has no name.
-    for axis, name in zip(
-        converted.graph.input[0].type.tensor_type.shape.dim, ("n", "height", "width"), strict=False
-    ):
+    shape = converted.graph.input[0].type.tensor_type.shape.dim
+    for axis, name in zip(shape, ("n", "height", "width"), strict=False):
         axis.dim_param = name
+    converted.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "n"
     classes = converted.metadata_props.add()
     classes.key, classes.value = "classes", json.dumps(info.classes, ensure_ascii=False)
     exported: bytes = converted.SerializeToString(deterministic=True)
