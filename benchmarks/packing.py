@@ -1,14 +1,14 @@
 """Measure dvc pull and dvc push of packed training images, against single files and plain copies.
 
     python -m benchmarks.packing                        20,000 images of 224 pixels
-    python -m benchmarks.packing --link-type hardlink   with DVC's cache.type set
     python -m benchmarks.packing --shard-pixels 4194304 16777216 67108864
 
-Makes a DVC project with a folder as its remote, below --scratch, and removes it. Every round pulls
-and pushes anew, with no cache and no state of DVC's, as on another machine, and copies the same
-files with cp -r; every other round the other way about. What was written before is on the disk when
-a command starts (sync). The images are random bytes, as many as in such JPEGs: DVC does not look
-into them. Prints medians of --rounds, and ratios.
+Single files and shards as DVC handles them by default (copies), and shards with hard links (DVC's
+cache.type). Makes a DVC project of each, with a folder as its remote, below --scratch, and removes
+it. Every round pulls and pushes anew, with no cache and no state of DVC's, as on another machine,
+and copies the same files with cp -r; every other round the other way about. What was written before
+is on the disk when a command starts (sync). The images are random bytes, as many as in such JPEGs:
+DVC does not look into them. Prints medians of --rounds; the last lines have the ratios.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from ballast.shards import SHARD_PIXELS, append_image, close_shard, shard_names
 ROUNDS_A_PHOTOGRAPH = 3
 # Of photographs at quality 95 without subsampling, as Ballast writes them: 38 KB at 224 pixels.
 BYTES_PER_PIXEL = 0.76
+COPIES = "reflink,copy"  # DVC's default
 DVC = [sys.executable, "-m", "dvc"]
 MEASURED = ["cp -r", "cp -r, sync", "pull", "pull, sync", "push", "push, sync"]
 
@@ -44,6 +45,7 @@ class Packing(NamedTuple):
 
     name: str
     shard_pixels: int | None  # None for single files
+    links: str  # DVC's cache.type
 
 
 def main() -> None:
@@ -54,20 +56,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=20_000)
     parser.add_argument("--size", type=int, default=224, help="pixels a side")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--link-type", default="reflink,copy", help="DVC's cache.type")
     parser.add_argument("--shard-pixels", type=int, nargs="+", default=[SHARD_PIXELS])
     parser.add_argument("--scratch", type=Path, help="where to work")
     arguments = parser.parse_args()
     ways = [
-        Packing("single files", None),
-        *(Packing(f"shards of {n / 2**20:g} Mpixel", n) for n in arguments.shard_pixels),
+        Packing("single files", None, COPIES),
+        *(
+            Packing(f"shards of {n / 2**20:g} Mpixel{kind}", n, links)
+            for n in arguments.shard_pixels
+            for kind, links in (("", COPIES), (", hard links", "hardlink,copy"))
+        ),
     ]
     size, photographs = arguments.size, arguments.images // ROUNDS_A_PHOTOGRAPH
     times: dict[Packing, dict[str, list[float]]] = {way: defaultdict(list) for way in ways}
     with tempfile.TemporaryDirectory(prefix="ballast-packing-", dir=arguments.scratch) as scratch:
         folders = {way: Path(scratch) / str(number) for number, way in enumerate(ways)}
         for way, folder in folders.items():
-            make_project(folder, way, size, photographs, arguments.link_type)
+            make_project(folder, way, size, photographs)
         files = {way: len(digests(folders[way] / "augmented")) for way in ways}
         for round_ in range(arguments.rounds):
             for way in ways[::-1] if round_ % 2 else ways:
@@ -79,7 +84,7 @@ def main() -> None:
     medians = {way: {name: statistics.median(t) for name, t in times[way].items()} for way in ways}
     rows = [[w.name, files[w], *(medians[w][n] for n in MEASURED), changed[w] / 1e6] for w in ways]
     headers = ["", "files", *(f"{name}, s" for name in MEASURED), "a photograph more, MB"]
-    print(f"{3 * photographs} images of {size} pixels, cache.type {arguments.link_type}\n")
+    print(f"{3 * photographs} images of {size} pixels\n")
     print(tabulate(rows, headers=headers, floatfmt=".2f", tablefmt="github"))
     for way in ways[1:]:
         print(ratios(way.name, medians[way], medians[ways[0]]))
@@ -97,16 +102,15 @@ def ratios(name: str, packed: Mapping[str, float], single: Mapping[str, float]) 
     return f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in figures.items())
 
 
-def make_project(folder: Path, way: Packing, size: int, photographs: int, link_type: str) -> Path:
+def make_project(folder: Path, way: Packing, size: int, photographs: int) -> None:
     """Make a DVC project that holds the images, pushed."""
     (folder / "augmented").mkdir(parents=True)
     write_images(folder / "augmented", way, size, range(photographs))
     run(folder, *DVC, "init", "--no-scm", "--quiet")
-    run(folder, *DVC, "config", "cache.type", link_type)
+    run(folder, *DVC, "config", "cache.type", way.links)
     run(folder, *DVC, "remote", "add", "--default", "--quiet", "storage", str(folder / "remote"))
     run(folder, *DVC, "add", "--quiet", "augmented")
     run(folder, *DVC, "push", "--quiet")
-    return folder
 
 
 def write_images(folder: Path, way: Packing, size: int, numbers: range) -> None:
