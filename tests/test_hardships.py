@@ -15,6 +15,7 @@ from projects import Project, environment
 
 STAGES = [
     "split", "count_classes", "oversample", "compute_weights", "train", "predict", "evaluate",
+    "describe",
 ]  # fmt: skip
 FULL = """
 set -e
@@ -38,7 +39,8 @@ for stage in {stages}; do
   {python} -m stages.$stage > {said}/$stage 2>&1 < /dev/null
   echo $? >> {said}/$stage
 done
-diff --recursive --brief --exclude filler --exclude __pycache__ --exclude .dvc {original} . > {said}/differences
+diff --recursive --brief --exclude filler --exclude __pycache__ --exclude .dvc \\
+  {original} . > {said}/differences
 true
 """
 
@@ -95,7 +97,7 @@ def test_stages_need_no_network_and_write_to_their_own_folders_alone(
             path: path.read_bytes()
             for path in project.folder.rglob("*")
             if path.is_file()
-            and path.relative_to(project.folder).parts[0] not in ("models", "outputs")
+            and path.relative_to(project.folder).parts[0] not in (".dvc", "models", "outputs")
             and "data" not in path.relative_to(project.folder).parts[0]
             and "__pycache__" not in path.parts
         }
@@ -105,6 +107,7 @@ def test_stages_need_no_network_and_write_to_their_own_folders_alone(
     done = project.in_namespace(f"export HOME={home} TMPDIR={temporary}; {stages}")
     assert done.returncode == 0, done.stderr
     assert others() == files
+    assert [path.name for path in (project.folder / ".dvc").iterdir()] == ["tmp"]
     assert project.raw_files() == raw
     # Matplotlib's list of fonts, which takes seconds to make where many are installed.
     written = {path.relative_to(home).as_posix() for path in home.rglob("*") if path.is_file()}
