@@ -108,7 +108,8 @@ def _render(template: str, runs: Sequence[Run], **values: Any) -> str:  # noqa: 
 def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """The value of each param in each run; None where a run has no such param.
 
-    Of the strategies, only the row in use counts.
+    Of the strategies, only the row in use counts. Where the photographs lie says nothing of them;
+    the fingerprints do.
     """
     shown: list[dict[str, Any]] = []
     for run in runs:
@@ -116,7 +117,7 @@ def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
         names = {
             key: any_row + key.removeprefix(row) if key.startswith(row) else key
             for key in run.params
-            if key.startswith(row) or not key.startswith("strategies.")
+            if key.startswith(row) or not key.startswith(("strategies.", "data.raw"))
         }
         values = {name: run.params[key] for key, name in names.items()}
         # A template compares values by their hashes, and a list has none.

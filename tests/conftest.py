@@ -23,6 +23,7 @@ CODE = (
     ".dvc/config",
     ".dvc/plots",
     ".dvcignore",
+    ".gitattributes",
     ".gitignore",
     "ballast",
     "dvc.yaml",
