@@ -183,7 +183,7 @@ def write_one(folder: Path, item: tuple[Path, int]) -> None:
     import cv2
 
     path, number = item
-    pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)  # type: ignore[arg-type]
+    pixels = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
     pixels = cv2.cvtColor(albumentations_transform()(image=pixels)["image"], cv2.COLOR_RGB2BGR)
     name = str(folder / f"{path.parent.name}-{path.stem}-{number}.jpg")
     cv2.imwrite(name, pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])

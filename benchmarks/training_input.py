@@ -211,8 +211,8 @@ def keras_speed(
 
 def imblearn_speed(images: ImageSet, *, epoch_a_call: bool) -> float:
     """Images a second of BalancedBatchGenerator, which takes vectors alone."""
-    from imblearn.keras import BalancedBatchGenerator  # type: ignore[import-untyped]
-    from imblearn.over_sampling import RandomOverSampler  # type: ignore[import-untyped]
+    from imblearn.keras import BalancedBatchGenerator
+    from imblearn.over_sampling import RandomOverSampler
 
     generator = BalancedBatchGenerator(
         images.pixels.reshape(len(images.pixels), -1),
