@@ -77,7 +77,9 @@ def runner(reproduced: Project, tmp_path: Path) -> Runner:
     for name, script in STAND_INS.items():
         (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "bin" / name).chmod(0o755)
-    given = environment()
+    # Without what `make test` and `uv run` say of themselves: the steps have a stand-in for uv.
+    outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "UV", "VIRTUAL_ENV")
+    given = {key: value for key, value in environment().items() if key not in outer}
     more = {
         "PATH": f"{tmp_path / 'bin'}{os.pathsep}{given['PATH']}",
         "HOME": str(tmp_path / "home"),
