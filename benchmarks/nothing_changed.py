@@ -65,6 +65,7 @@ def make_peer(project: Path, peer: Path) -> None:
     """Make the project whose stages are `true`, with its outputs in place."""
     raw = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))["data"]["raw"]
     stages = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = {name: stage for name, stage in stages.items() if "foreach" not in stage}  # opt-in
     outputs = {path_of(out) for stage in stages.values() for out in outs_of(stage)}
     run(project.parent, "git", "init", "--quiet", str(peer))
     run(peer, "dvc", "init", "--quiet")
