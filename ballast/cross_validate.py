@@ -197,7 +197,8 @@ def set_params(run: Run, folds: int, raw: str) -> list[str]:
 def code_and_photographs(raw: str) -> dict[str, str]:
     """MD5 of each file that decides what an experiment gives."""
     stages = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"].values()
-    code = {dep for stage in stages for dep in stage["deps"] if dep.endswith(".py")}
+    # A stage that is opt-in has none, but a row for each of its items.
+    code = {dep for stage in stages for dep in stage.get("deps", []) if dep.endswith(".py")}
     paths = [*map(Path, sorted(code)), Path("dvc.yaml"), Path("pyproject.toml")]
     photographs = [Path(raw, name) for name in list_files(Path(raw))]
     return {str(path): file_md5(path) for path in (*paths, *photographs) if not unreadable(path)}

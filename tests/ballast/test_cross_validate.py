@@ -16,6 +16,8 @@ import yaml
 from projects import Project, environment
 from sklearn.metrics import accuracy_score, recall_score
 
+from ballast.cross_validate import code_and_photographs
+
 # In place of training and predicting, so that an experiment takes seconds. The split is the real
 # one; predictions are right for all but every third photograph, and fold 1 of seed 3 fails.
 QUICK_STAGE = """
@@ -258,3 +260,13 @@ def test_real_trainings_are_gone_on_with_after_being_killed(
     assert "4 experiments, 0 of them" not in said
     assert workers(project) == []
     assert result(project)["photographs"] == {"one": 3, "two": 10, "zero": 8}
+
+
+def test_the_code_and_photographs_of_an_experiment_are_those_of_the_pipeline(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    found = code_and_photographs("data/raw")
+    names = {"ballast/training.py", "data/raw/one/000.png", "dvc.yaml", "stages/train.py"}
+    assert names <= set(found)
+    assert "ballast/cross_validate.py" not in found
