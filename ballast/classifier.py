@@ -7,14 +7,13 @@ for prediction in classifier.predict(["rex.jpg", "tom.jpg"]):
     print(prediction.predicted, prediction.probabilities["dog"])
 """
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable
 from contextlib import closing
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 from joblib import cpu_count
@@ -27,9 +26,8 @@ from ballast.errors import UserError
 from ballast.folders import unreadable
 from ballast.images import ImageError, as_seen, decode_image, resize_image
 from ballast.inference import BATCH_SIZE, input_size, load_model, predict, read_info
+from ballast.threads import ahead
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 # A path, the bytes of a file, a Pillow image, or a uint8 array: RGB (height, width, 3) or grey
 # (height, width).
 ImageSource = str | PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
@@ -92,7 +90,8 @@ class Classifier(NamedTuple):
             UserError: where the model's probabilities are no numbers.
         """
         size = input_size(self.model)
-        decoded = _ahead(lambda image: self._array(image, size), images, workers or cpu_count())
+        decode = partial(self._array, size)
+        decoded = ahead(decode, images, workers or cpu_count(), 2 * BATCH_SIZE)
         with closing(decoded) as arrays:
             while batch := list(islice(arrays, BATCH_SIZE)):
                 good = [array for array in batch if not isinstance(array, ImageError)]
@@ -100,7 +99,7 @@ class Classifier(NamedTuple):
                 for array in batch:
                     yield array if isinstance(array, ImageError) else self._named(next(rows))
 
-    def _array(self, image: ImageSource, size: int) -> NDArray[np.uint8] | ImageError:
+    def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
             seen = _decode(image, self.max_megapixels, size)
             return np.asarray(resize_image(seen, size), dtype=np.uint8)
@@ -147,23 +146,3 @@ def _read(path: str | PathLike[str], most: int) -> bytes:
         raise ImageError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:  # a NUL in the name
         raise ImageError(f"cannot be read: {error}") from None
-
-
-def _ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Generator[Result, None, None]:
-    """Results in the order of items, from threads that work a bounded number of them ahead.
-
-    Pillow and the file system leave Python's lock to others, so that threads will do.
-    """
-    waiting: deque[Future[Result]] = deque()
-    items = iter(items)
-    pool = ThreadPoolExecutor(workers)
-    try:
-        waiting.extend(pool.submit(function, item) for item in islice(items, 2 * BATCH_SIZE))
-        while waiting:
-            result = waiting.popleft().result()
-            waiting.extend(pool.submit(function, item) for item in islice(items, 1))
-            yield result
-    finally:
-        pool.shutdown(cancel_futures=True)

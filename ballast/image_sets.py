@@ -1,20 +1,16 @@
 """Images for the network, with the class of each: in memory, or read whenever they are needed."""
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ballast.images import image_array
 from ballast.manifest import AugmentedRow, Row, read_image
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+from ballast.threads import ahead
 
 LOADED_AT_A_TIME = 16
 
@@ -141,7 +137,7 @@ def pixel_batches(
         UserError: as the files' `read` does.
     """
     if isinstance(images, ImageFiles):
-        yield from _ahead(partial(_decode, images), batches, images.workers)
+        yield from ahead(partial(_decode, images), batches, images.workers, images.workers + 1)
     else:
         for indices in batches:
             yield images.pixels[indices]
@@ -152,22 +148,3 @@ def _decode(files: ImageFiles, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
     for place, index in enumerate(indices.tolist()):
         pixels[place] = image_array(files.read(index), files.size)
     return pixels
-
-
-def _ahead(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
-) -> Iterator[Result]:
-    """Call a function on items in threads, `workers` + 1 of them ahead; results in order.
-
-    joblib's and concurrent.futures' own ways go on however slowly the results are taken.
-    """
-    pool, waiting = ThreadPoolExecutor(workers), deque[Future[Result]]()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers + 1:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
