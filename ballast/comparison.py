@@ -270,26 +270,36 @@ def draw_pair(
 
 
 def difference_intervals(
-    reference: Run, this: Run, drawn: tuple[Drawn, Drawn], confidence: float = CONFIDENCE
+    reference: Mapping[str, Any],
+    this: Mapping[str, Any],
+    drawn: tuple[Drawn, Drawn],
+    confidence: float = CONFIDENCE,
 ) -> dict[str, Any]:
-    """Intervals of the differences of all metrics, in the shape of metric_intervals."""
-    first, second = (figures(of_run) for of_run in drawn)
-    tested = [name for name in reference.predictions.classes if name in reference.predictions.true]
+    """Intervals of the differences of all metrics, in the shape of metric_intervals.
+
+    Args:
+        reference: metrics of a run, each {"value", "low", "high"}.
+        this: those of the run to compare with it.
+        drawn: as draw_pair returns it.
+        confidence: of each interval.
+    """
+    first, second = map(figures, drawn)
+    tested = [name for name, recall in reference["recall"].items() if recall["value"] is not None]
 
     def interval(name: str, class_: str | None = None) -> Interval:
-        values = [run.metrics[name] for run in (reference, this)]
-        draws = second[name] - first[name]
+        before, after, draws = reference[name], this[name], second[name] - first[name]
         if class_ is not None:
             if class_ not in tested:
                 return UNDEFINED
-            values, draws = [of[class_] for of in values], draws[:, tested.index(class_)]
-        return central(values[1]["value"] - values[0]["value"], draws, confidence)
+            before, after = before[class_], after[class_]
+            draws = draws[:, tested.index(class_)]
+        return central(after["value"] - before["value"], draws, confidence)
 
     return {
-        name: {class_: interval(name, class_) for class_ in reference.predictions.classes}
+        name: {class_: interval(name, class_) for class_ in reference["recall"]}
         if name in CLASS_METRICS
         else interval(name)
-        for name in reference.metrics
+        for name in reference
     }
 
 
@@ -311,9 +321,10 @@ def _difference(
         else None
         for name, outcome in by_class.items()
     }
-    strict = difference_intervals(reference, this, drawn, confidence)["balanced_accuracy"]
+    metrics = reference.metrics, this.metrics
+    strict = difference_intervals(*metrics, drawn, confidence)["balanced_accuracy"]
     return {
-        "metrics": as_json(difference_intervals(reference, this, drawn)),
+        "metrics": as_json(difference_intervals(*metrics, drawn)),
         "mcnemar": overall._asdict(),
         "mcnemar_by_class": {name: outcome._asdict() for name, outcome in by_class.items()},
         "verdict": overall_verdict(reference, this, strict, confidence, overall),

@@ -1,7 +1,7 @@
 """How sure one can be of a figure: 95 % intervals, from the test photographs alone.
 
-What is drawn anew is the photographs of each class, whose number stays: a test set is split, or
-put together, class by class. Nothing is said of what another training would have given.
+What a bootstrap draws anew is the photographs of each class, whose number stays: a test set is
+split, or put together, class by class. Nothing is said of what another training would have given.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -47,8 +47,8 @@ def metric_intervals(predictions: Predictions, seed: int, draws: int = DRAWS) ->
     """Give the metrics of metrics.json their intervals.
 
     Accuracy, recall and precision have Wilson's interval of a proportion. It is right where the
-    photographs are a random sample; as the number of each class is fixed, it is wider than need
-    be for the accuracy where recalls differ much, and for a low precision.
+    photographs are a random sample; where the number of each class is fixed, it is wider than need
+    be for the accuracy where recalls differ much, and for a low precision (docs/comparing.md).
     The others are bootstrapped. Photographs of a class differ in what they were taken for alone,
     so drawing them with replacement is drawing from a multinomial of their counts; here each
     draw gives the shares of a Dirichlet instead (the Bayesian bootstrap, Rubin 1981), to which
