@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -51,12 +52,14 @@ Subsystem sftp internal-sftp
 """
 
 
-@contextlib.contextmanager
-def ssh_server(folder: Path) -> Iterator[Remote]:
-    """Run OpenSSH's server as this user, with a host key and an authorized key of its own.
+def ssh_server_in(folder: Path) -> tuple[list[str], Remote]:
+    """OpenSSH's server as this user, with a host key and an authorized key of its own.
 
     Args:
         folder: an empty one, for the keys and what is pushed.
+
+    Returns:
+        The command that runs it, and the storage that it then serves.
     """
     path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin"
     sshd = needed("sshd", shutil.which("sshd", path=path), "apt install openssh-server")
@@ -68,9 +71,9 @@ def ssh_server(folder: Path) -> Iterator[Remote]:
     shutil.copy(folder / "key.pub", folder / "authorized_keys")
     port = free_port()
     (folder / "config").write_text(SSHD_CONFIG.format(port=port, folder=folder))
-    with serving([sshd, "-D", "-e", "-f", str(folder / "config")], port):
-        settings = {"keyfile": str(folder / "key"), "user": getpass.getuser()}
-        yield Remote(f"ssh://127.0.0.1:{port}{folder / 'storage'}", settings, port)
+    settings = {"keyfile": str(folder / "key"), "user": getpass.getuser()}
+    remote = Remote(f"ssh://127.0.0.1:{port}{folder / 'storage'}", settings, port)
+    return [sshd, "-D", "-e", "-f", str(folder / "config")], remote
 
 
 @contextlib.contextmanager
@@ -90,16 +93,24 @@ def s3_server() -> Iterator[Remote]:
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str], port: int) -> Iterator[None]:
+def serving(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; the block starts when it listens."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         try:
             until_it_listens(process, port)
-            yield
+            yield process
         finally:
             process.kill()
+
+
+def kill_with_its_children(pid: int) -> None:
+    """Kill a process and all that came of it, which for SSH is one for each connection."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    os.kill(pid, signal.SIGKILL)
+    for child in children:
+        kill_with_its_children(int(child))
 
 
 def until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:

@@ -3,12 +3,21 @@
 import hashlib
 import os
 import shutil
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from projects import Project
-from servers import CuttingProxy, Remote, s3_server, ssh_server
+from servers import (
+    CuttingProxy,
+    Remote,
+    kill_with_its_children,
+    s3_server,
+    serving,
+    ssh_server_in,
+)
 
 KINDS = ["local", "ssh", "s3"]
 
@@ -30,7 +39,8 @@ def second(first: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Remote]:
-    with ssh_server(tmp_path_factory.mktemp("ssh")) as remote:
+    command, remote = ssh_server_in(tmp_path_factory.mktemp("ssh"))
+    with serving(command, remote.port):
         yield remote
 
 
@@ -209,6 +219,39 @@ def test_a_push_and_a_pull_that_were_cut_off_end_well_when_repeated(
     proxy.close()
     assert second.outputs() == first.outputs()
     assert second.repro() == ([], [])
+
+
+def test_a_server_that_is_killed_in_the_middle_and_comes_back_does_no_harm(
+    first: Project, second: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("home", "server"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    command, remote = ssh_server_in(tmp_path / "server")
+    caches = tmp_path / "server/storage", second.folder / ".dvc/cache"
+    for project, action, cache in zip((first, second), ("push", "pull"), caches, strict=True):
+        use(project, remote)
+        with serving(command, remote.port) as server, ThreadPoolExecutor() as pool:
+            killed = pool.submit(kill_when_filled, server.pid, cache, len(objects(first)) // 4)
+            code, said = try_dvc(project, action)
+            killed.result()
+        assert code != 0
+        assert "ERROR" in said
+        assert damaged(project) == []
+        with serving(command, remote.port):
+            project.dvc(action)
+    assert second.outputs() == first.outputs()
+    assert second.repro() == ([], [])
+
+
+def kill_when_filled(pid: int, folder: Path, files: int) -> None:
+    """Kill a server once a folder has so many files."""
+    for _ in range(10_000):
+        if sum(path.is_file() for path in folder.rglob("*")) >= files:
+            kill_with_its_children(pid)
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"{folder} has fewer than {files} files after a while")
 
 
 def test_damage_in_the_storage_is_noticed_and_not_used(
