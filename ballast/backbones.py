@@ -123,7 +123,7 @@ def add_head(backbone: keras.Model, classes: int) -> tuple[keras.Model, keras.Mo
     """
     features = keras.Input(backbone.output_shape[1:], name="inputs")
     x = keras.layers.Dropout(DROPOUT, name="dropout")(features)
-    x = keras.layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    x = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
     head = keras.Model(features, x, name="head")
     network = keras.Model(backbone.input, head(backbone.output), name=backbone.layers[-2].name)
     return network, head

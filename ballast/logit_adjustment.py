@@ -57,5 +57,5 @@ def adjusted_for_training(
         logits = keras.ops.log(keras.ops.maximum(probabilities, LEAST))
         return keras.activations.softmax(logits + shift)
 
-    layer = keras.layers.Lambda(adjust, name="logit_adjustment")
+    layer = keras.layers.Lambda(adjust, dtype="float32", name="logit_adjustment")
     return keras.Model(model.input, layer(model.output), name="training")

@@ -16,7 +16,8 @@ def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     """Save a model so that equal models are equal files.
 
     Keras writes the time of saving into the metadata and into every entry of the zip, and memory
-    addresses into the config; here they are left out, fixed and numbered.
+    addresses into the config; here they are left out, fixed and numbered. A model that was trained
+    in mixed precision becomes one of float32, which every machine computes alike and fast.
     keras.saving.load_model reads the result.
 
     Args:
@@ -38,7 +39,7 @@ def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     metadata = json.loads(entries["metadata.json"])
     del metadata["date_saved"]
     entries["metadata.json"] = json.dumps(metadata).encode()
-    config = _without_addresses(json.loads(entries["config.json"]), {})
+    config = _portable(json.loads(entries["config.json"]), {})
     entries["config.json"] = json.dumps(config).encode()
     entries[INFO] = json.dumps(info._asdict(), ensure_ascii=False).encode()
     file = io.BytesIO()
@@ -50,13 +51,16 @@ def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     return file.getvalue()
 
 
-def _without_addresses(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # any JSON
+def _portable(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # any JSON
     """Replace shared_object_id, which is Python's id(), by the order of first appearance.
 
-    A dtype policy loses it: policies are equal by value, and loaded ones are not shared.
+    A dtype policy loses it: policies are equal by value, and loaded ones are not shared. What mixed
+    precision computes in float16 becomes float32, as its weights are.
     """
     if isinstance(value, list):
-        return [_without_addresses(item, numbers) for item in value]
+        return [_portable(item, numbers) for item in value]
+    if value in ("float16", "mixed_float16"):
+        return "float32"
     if not isinstance(value, dict):
         return value
     address = value.get("shared_object_id")
@@ -64,4 +68,4 @@ def _without_addresses(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN
         value = {key: item for key, item in value.items() if key != "shared_object_id"}
         if value.get("class_name") != "DTypePolicy":
             value["shared_object_id"] = numbers.setdefault(address, len(numbers))
-    return {key: _without_addresses(item, numbers) for key, item in value.items()}
+    return {key: _portable(item, numbers) for key, item in value.items()}

@@ -40,7 +40,10 @@ def build_cnn(image_size: int, classes: int) -> keras.Model:
         x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(DROPOUT, name="dropout")(x)
-    probabilities = layers.Dense(classes, activation="softmax", name="probabilities")(x)
+    # In float16 (see prepare_training) a small probability would be 0, and its logarithm no number.
+    probabilities = layers.Dense(
+        classes, activation="softmax", dtype="float32", name="probabilities"
+    )(x)
     return keras.Model(images, probabilities, name="cnn")
 
 

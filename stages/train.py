@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ballast.backbones import load_backbone, weights_hashes
-from ballast.backend import keras, make_deterministic
+from ballast.backend import keras, prepare_training
 from ballast.errors import one_line_errors
 from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
 from ballast.image_sets import ImageFiles, ImageSet, image_files, load_within
@@ -47,7 +47,7 @@ def main() -> None:
         image_files(read_val, val_images, classes, size, workers),
     )
 
-    make_deterministic(params.seed, params.train.threads)
+    prepare_training(params.seed, params.train.threads)
     progress = tqdm(
         total=params.train.epochs + params.train.fine_tune_epochs, unit=" epochs", mininterval=1
     )

@@ -267,3 +267,19 @@ def test_it_trains_on_one_image_a_class(stripes: ImageSet) -> None:
     params = TRAIN.model_copy(update={"epochs": 2})
     history = fit(build_cnn(16, 3), one, one, np.ones(3), PLAIN, 1, params)
     assert np.isfinite(history["loss"]).all()
+
+
+def test_what_was_trained_in_mixed_precision_is_a_file_of_float32(
+    model: keras.Model, stripes: ImageSet, tmp_path: Path
+) -> None:
+    keras.config.set_dtype_policy("mixed_float16")  # as prepare_training does where there is a GPU
+    try:
+        network = accept_any_size(build_cnn(16, 3))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert network.layers[-1].get_layer("stem_convolution").compute_dtype == "float16"
+    network.set_weights(model.get_weights())
+    (tmp_path / "model.keras").write_bytes(model_bytes(network, INFO))
+    loaded = load_model(tmp_path / "model.keras")
+    assert {layer.compute_dtype for layer in loaded.layers[-1].layers} == {"float32"}
+    assert np.array_equal(predict(loaded, stripes.pixels), predict(model, stripes.pixels))
