@@ -95,17 +95,6 @@ def fine_image(image: Image.Image) -> Image.Image:
     )
 
 
-def fine_length(size: int) -> int:
-    """Samples a side of the fine image of one of `size` pixels."""
-    return size * _finer(size) + 1
-
-
-def coarse_image(fine: Image.Image, size: int) -> Image.Image:
-    """The image, `size` pixels a side, of which fine_image made this."""
-    finer = _finer(size)
-    return Image.fromarray(np.asarray(fine)[finer // 2 :: finer, finer // 2 :: finer])
-
-
 def apply_transforms(
     fine: Image.Image, size: int, transforms: Sequence[Transform]
 ) -> Iterator[Image.Image]:

@@ -18,13 +18,7 @@ import numpy as np
 import PIL
 from PIL import Image, features
 
-from ballast.augmentation import (
-    apply_transforms,
-    coarse_image,
-    draw_transform,
-    fine_image,
-    fine_length,
-)
+from ballast.augmentation import apply_transforms, draw_transform, fine_image
 from ballast.errors import UserError
 from ballast.image_store import ImageStore
 from ballast.images import decode_image, resize_image
@@ -108,7 +102,7 @@ def oversampled_images(
     kept = _Kept(store, raw, _keys(size), _keys(size, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
     total = sum(len(absent) for _, absent in lacking)
-    decoded = [row for row, absent in lacking if absent and not kept.has_samples(row)]
+    decoded = [row for row, absent in lacking if absent and not kept.has_pixels(row)]
     engine = None
     if runtime.engine != "local" or not _is_little(decoded, total * size**2):
         # joblib takes 0.13 s to load, and is not needed where next to nothing is made.
@@ -123,9 +117,9 @@ def oversampled_images(
         for row, absent in lacking
         for start in range(0, len(absent), most)
     )
-    # Samples are kept where all find room beside the images (0.6 bytes a pixel at quality 95).
-    all_images = sum(rounds for _, rounds in plan) * 0.75 * size**2
-    keep = len(plan) * 3 * fine_length(size) ** 2 + all_images < store.room
+    # Pixels are kept where all find room beside the images (0.6 bytes a pixel at quality 95).
+    images = sum(rounds for _, rounds in plan)
+    keep = (3 * len(plan) + 0.75 * images) * size**2 < store.room
     make = partial(_make, seed, size, augment, keep)
     results = (
         each(make, chunks, engine, lambda chunk: str(raw / chunk.row.path))
@@ -153,8 +147,8 @@ class _Chunk(NamedTuple):
 
     row: Row
     rounds: tuple[int, ...]
-    data: bytes = b""  # the photograph's file or, where they were kept, its samples
-    sampled: bool = False  # which of both
+    data: bytes = b""  # the photograph's file or, where they were kept, its pixels
+    decoded: bool = False  # which of both
     problem: str = ""  # why there is no data
 
 
@@ -163,7 +157,7 @@ class _Kept(NamedTuple):
 
     store: ImageStore
     raw: Path
-    samples_key: Callable[[str], str]
+    pixels_key: Callable[[str], str]
     images_key: Callable[[str], str]
 
     def lacking(self, row: Row, rounds: int) -> list[int]:
@@ -173,35 +167,35 @@ class _Kept(NamedTuple):
     def images(self, row: Row, rounds: Sequence[int]) -> Iterator[tuple[bytes, str] | None]:
         return self.store.read(self.images_key(row.sha256), rounds)
 
-    def has_samples(self, row: Row) -> bool:
-        return bool(self.store.numbers(self.samples_key(row.sha256)))
+    def has_pixels(self, row: Row) -> bool:
+        return bool(self.store.numbers(self.pixels_key(row.sha256)))
 
     def chunk(self, row: Row, rounds: Sequence[int]) -> _Chunk:
-        (found,) = self.store.read(self.samples_key(row.sha256), [0])
+        (found,) = self.store.read(self.pixels_key(row.sha256), [0])
         if found:
-            return _Chunk(row, tuple(rounds), found[0], sampled=True)
+            return _Chunk(row, tuple(rounds), found[0], decoded=True)
         try:
             return _Chunk(row, tuple(rounds), read_image(self.raw, row))
         except UserError as error:  # told where the images would be, by what makes them
             return _Chunk(row, tuple(rounds), problem=str(error))
 
-    def add(self, row: Row, made: dict[int, bytes], samples: bytes) -> dict[int, bytes]:
+    def add(self, row: Row, made: dict[int, bytes], pixels: bytes) -> dict[int, bytes]:
         self.store.add(self.images_key(row.sha256), made)
-        if samples:
-            self.store.add(self.samples_key(row.sha256), {0: samples})
+        if pixels:
+            self.store.add(self.pixels_key(row.sha256), {0: pixels})
         return made
 
 
 def _make(
     seed: int, size: int, augment: Augment, keep: bool, chunk: _Chunk
 ) -> tuple[dict[int, bytes], bytes]:
-    """The images by their rounds, and the samples that are to be kept."""
+    """The images by their rounds, and the pixels that are to be kept."""
     if chunk.problem:
         raise UserError(chunk.problem)
-    samples = chunk.data if chunk.sampled else fine_samples(chunk.data, size)
-    images = augmented_images(samples, chunk.row.sha256, chunk.rounds, seed, size, augment)
-    new = keep and not chunk.sampled
-    return dict(zip(chunk.rounds, images, strict=True)), samples if new else b""
+    pixels = chunk.data if chunk.decoded else resized_pixels(chunk.data, size)
+    images = augmented_images(pixels, chunk.row.sha256, chunk.rounds, seed, size, augment)
+    new = keep and not chunk.decoded
+    return dict(zip(chunk.rounds, images, strict=True)), pixels if new else b""
 
 
 def _most_rounds(images: int, workers: int) -> int:
@@ -242,29 +236,29 @@ def _keys(*shaped_by: object) -> Callable[[str], str]:
     return key
 
 
-def fine_samples(data: bytes, size: int) -> bytes:
-    """Decode a photograph, resize it and sample it finely.
+def resized_pixels(data: bytes, size: int) -> bytes:
+    """Decode a photograph and resize it.
 
     Args:
         data: the photograph's file.
         size: side in pixels.
 
     Returns:
-        The pixels of fine_image, row by row, RGB.
+        The pixels of a square, row by row, RGB.
 
     Raises:
         ImageError: as decode_image does.
     """
-    return fine_image(resize_image(decode_image(data, size=size), size)).tobytes()
+    return resize_image(decode_image(data, size=size), size).tobytes()
 
 
 def augmented_images(
-    samples: bytes, sha256: str, rounds: Sequence[int], seed: int, size: int, augment: Augment
+    pixels: bytes, sha256: str, rounds: Sequence[int], seed: int, size: int, augment: Augment
 ) -> list[bytes]:
     """Make images of one photograph.
 
     Args:
-        samples: as fine_samples makes them.
+        pixels: as resized_pixels makes them.
         sha256: of the photograph's file, in hexadecimal.
         rounds: which to make; round 0 is the photograph itself, resized.
         seed: params' seed.
@@ -274,13 +268,13 @@ def augmented_images(
     Returns:
         JPEG files in the order of `rounds`.
     """
-    length = fine_length(size)
-    fine = Image.frombytes("RGB", (length, length), samples)
+    photograph = Image.frombytes("RGB", (size, size), pixels)
     drawn = {r: draw_transform(seed, sha256, r, augment) for r in rounds if r}
-    files = {0: _jpeg(coarse_image(fine, size), augment.quality)} if 0 in rounds else {}
-    images = apply_transforms(fine, size, list(drawn.values()))
-    for (round_, transform), image in zip(drawn.items(), images, strict=True):
-        files[round_] = _jpeg(image, transform.quality)
+    files = {0: _jpeg(photograph, augment.quality)} if 0 in rounds else {}
+    if drawn:
+        images = apply_transforms(fine_image(photograph), size, list(drawn.values()))
+        for (round_, transform), image in zip(drawn.items(), images, strict=True):
+            files[round_] = _jpeg(image, transform.quality)
     return [files[round_] for round_ in rounds]
 
 

@@ -15,6 +15,8 @@ Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 ExportFormat = Literal["tflite", "onnx"]
 Name = Annotated[str, StringConstraints(min_length=1)]
+# What may be part of a dotted key, and of an experiment's name.
+Word = Annotated[str, StringConstraints(pattern=r"^[\w-]+$")]
 
 
 class Section(BaseModel):
@@ -112,7 +114,7 @@ class Params(Section):
     data: Data
     split: Split
     augment: Augment
-    strategies: dict[Name, Strategy] = Field(min_length=1)
+    strategies: dict[Word, Strategy] = Field(min_length=1)
     train: Train
     export: list[ExportFormat] = Field(description="formats to keep the model in besides")
     runtime: Runtime

@@ -37,8 +37,8 @@ from ballast.metrics import compute_metrics
 from ballast.oversampling import (
     augmented_images,
     augmented_path,
-    fine_samples,
     plan_rounds,
+    resized_pixels,
     target_counts,
 )
 from ballast.parallel import Engine
@@ -221,8 +221,8 @@ def training_images(
     size, augment = params.data.image_size, params.augment
     for row, rounds in plan_rounds(subset_rows(rows, "train"), targets):
         data = read_image(raw, row)
-        samples = fine_samples(data, size)
-        images = augmented_images(samples, row.sha256, range(rounds), seed, size, augment)
+        pixels = resized_pixels(data, size)
+        images = augmented_images(pixels, row.sha256, range(rounds), seed, size, augment)
         for round_, image in enumerate(images):
             yield augmented_path(row, round_), row.class_, image
 

@@ -22,6 +22,7 @@ ALL = [
     "split", "count-classes", "compute-weights", "oversample", "train", "predict", "evaluate",
     "describe",
 ]  # fmt: skip
+SHOWING_PARAMS = ["evaluate", "describe"]
 BELOW_OVERSAMPLE = ["train", "predict", "evaluate", "describe"]
 
 
@@ -59,6 +60,14 @@ def test_partial_reruns(reproduced: Project) -> None:
     reproduced.set_params({"runtime.workers": 1})
     assert reproduced.repro() == ([], []), "workers change how fast, not what"
     reproduced.set_params({"runtime.workers": 0})
+
+    reproduced.set_params({"strategies.weights.weight_power": 0.5})
+    assert reproduced.repro() == ([], []), "a row of strategies that is not in use"
+    reproduced.set_params({"strategies.balanced.weight_power": 0.5})
+    # Of classes that were oversampled alike the weights are 1, whatever the power.
+    assert ran(reproduced) == {"oversample", "compute-weights", "train", *SHOWING_PARAMS}
+    reproduced.set_params({"strategies.balanced.weight_power": 1})
+    reproduced.repro()
 
 
 def test_a_new_image_runs_split_and_what_its_output_changes(reproduced: Project) -> None:

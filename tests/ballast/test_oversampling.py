@@ -25,9 +25,9 @@ from ballast.oversampling import (
     _most_rounds,
     augmented_images,
     augmented_path,
-    fine_samples,
     oversampled_images,
     plan_rounds,
+    resized_pixels,
     target_counts,
 )
 from ballast.params import Params
@@ -77,8 +77,8 @@ def test_round_0_is_the_photograph_and_the_others_are_variants(
     digits: dict[str, list[bytes]], shipped: Params
 ) -> None:
     data = digits["two"][0]
-    samples = fine_samples(data, 32)
-    images = augmented_images(samples, sha256(data).hexdigest(), range(5), 42, 32, shipped.augment)
+    pixels = resized_pixels(data, 32)
+    images = augmented_images(pixels, sha256(data).hexdigest(), range(5), 42, 32, shipped.augment)
     assert Counter(Image.open(io.BytesIO(image)).format for image in images) == {"JPEG": 5}
     original = image_array(data, 32).astype(int)
     differences = [np.abs(image_array(i, 32).astype(int) - original).mean() for i in images]
@@ -90,8 +90,8 @@ def test_round_0_is_the_photograph_and_the_others_are_variants(
 def test_an_image_is_the_same_whatever_others_are_made_with_it(
     digits: dict[str, list[bytes]], shipped: Params
 ) -> None:
-    samples = fine_samples(digits["two"][0], 16)
-    make = partial(augmented_images, samples, "ab" * 32, seed=42, size=16, augment=shipped.augment)
+    pixels = resized_pixels(digits["two"][0], 16)
+    make = partial(augmented_images, pixels, "ab" * 32, seed=42, size=16, augment=shipped.augment)
     every = make(rounds=range(6))
     assert make(rounds=range(3)) == every[:3]
     assert make(rounds=[5, 0, 2]) == [every[5], every[0], every[2]]

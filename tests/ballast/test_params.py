@@ -80,6 +80,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         (changed("split.fold", 5), ["split.fold", "5", "below split.folds"]),
         (changed("augment.flip", "diagonal"), ["augment.flip", "'horizontal'", "diagonal"]),
         (changed("train.learning_rate", float("nan")), ["train.learning_rate", "not nan"]),
+        (TEXT.replace("  effective:", "  my own:"), ["strategies.my own", "match", "[\\w-]+"]),
         (changed("strategy", "balancd"), ["strategy", "balancd", "baseline", "balanced"]),
         (changed("train", None), ["train", "not None"]),
         ("seed: [1", ["line 1"]),
