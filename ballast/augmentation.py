@@ -77,66 +77,85 @@ def draw_transform(seed: int, sha256: str, round_: int, augment: Augment) -> Tra
     )
 
 
-def fine_image(image: Image.Image) -> Image.Image:
-    """Sample an image more finely, so that the nearest sample will do for any position.
-
-    Args:
-        image: square, RGB.
-
-    Returns:
-        RGB; FINER samples a pixel, from edge to edge, those at the pixels' middles as they were.
-    """
-    size, finer = image.width, _finer(image.width)
-    step = 1 / (2 * finer)
-    return _mirror_edges(image, 1, twice=True).resize(
-        (size * finer + 1, size * finer + 1),
-        Image.Resampling.LANCZOS,
-        box=(1 - step, 1 - step, size + 1 + step, size + 1 + step),
-    )
-
-
-def apply_transforms(
-    fine: Image.Image, size: int, transforms: Sequence[Transform]
-) -> Iterator[Image.Image]:
+def apply_transforms(image: Image.Image, transforms: Sequence[Transform]) -> Iterator[Image.Image]:
     """Apply transforms: all geometry in one resampling, all colour in one table; then the rest.
 
     What comes in over the edges is the image mirrored, not black: black corners would tell the
     network which images are augmented.
 
     The nearest of samples that are made once takes 0.1 ms an image of 224 pixels, where Pillow's
-    bilinear interpolation takes 0.8 ms and its bicubic 2.0 ms; the samples take 2.2 ms an image
+    bilinear interpolation takes 0.8 ms and its bicubic 2.0 ms; the samples take 2.0 ms an image
     once. Against a transform of the whole photograph, reduced afterwards: 34.3 dB, bilinear
     34.6 dB, bicubic 37.7 dB; at 64 pixels 35.3, 32.9 and 36.1 dB.
 
     Args:
-        fine: as fine_image makes it.
-        size: side in pixels of the image that it was made of.
+        image: square, RGB.
         transforms: as drawn.
 
     Yields:
-        An RGB image of `size` pixels a side for each transform.
+        An RGB image of the same size for each transform.
     """
+    if not transforms:
+        return
+    size, finer = image.width, _finer(image.width)
     maps = [_inverse_map(transform, size) for transform in transforms]
-    finer = _finer(size)
-    margin = math.ceil(finer * max((_reach(map_, size) for map_ in maps), default=0)) + 2
-    mirrored = _mirror_edges(fine, margin)
+    margin = math.ceil(finer * max(_reach(map_, size) for map_ in maps)) + 2
+    samples = _fine_samples(image, finer, margin)
     for transform, (a, b, c, d, e, f) in zip(transforms, maps, strict=True):
         # The first sample is that of the edge, so position x is nearest to sample x * finer + 1/2.
         offset = margin + 0.5
-        image = mirrored.transform(
+        variant = samples.transform(
             (size, size),
             Image.Transform.AFFINE,
             (a * finer, b * finer, c * finer + offset, d * finer, e * finer, f * finer + offset),
             resample=Image.Resampling.NEAREST,
         )
-        image = _recolour(image, transform)
+        variant = _recolour(variant, transform)
         if transform.blur:
-            image = image.filter(ImageFilter.GaussianBlur(round(transform.blur * size, 6)))
+            variant = variant.filter(ImageFilter.GaussianBlur(round(transform.blur * size, 6)))
         if transform.noise:
-            image = _add_noise(image, transform.noise, transform.noise_seed)
+            variant = _add_noise(variant, transform.noise, transform.noise_seed)
         if transform.cutout:
-            _cut_out(image, transform.cutout, transform.cutout_x, transform.cutout_y)
-        yield image
+            _cut_out(variant, transform.cutout, transform.cutout_x, transform.cutout_y)
+        yield variant
+
+
+def _fine_samples(image: Image.Image, finer: int, margin: int) -> Image.Image:
+    """Sample an image more finely, so that the nearest sample will do for any position.
+
+    Samples at equal places in their pixels are one resampling that keeps the size, which all of
+    them are not: 2.0 ms for an image of 224 pixels, not 2.7.
+
+    Args:
+        image: square, RGB.
+        finer: samples a pixel, each way.
+        margin: samples of the image mirrored, on each side.
+
+    Returns:
+        RGB, from edge to edge; the samples at the pixels' middles are the pixels.
+    """
+    pixels = Image.fromarray(np.pad(np.asarray(image), ((1, 1), (1, 1), (0, 0)), "symmetric"))
+    size = image.width
+    samples = np.empty((size * finer + 1, size * finer + 1), np.uint32)  # four bytes: RGBX
+    for column in range(finer):
+        left, width = 0.5 + column / finer, size + (column == 0)
+        columns = _part(pixels, (left, 0, left + width, size + 2))
+        for row in range(finer):
+            top, height = 0.5 + row / finer, size + (row == 0)
+            data = _part(columns, (0, top, width, top + height)).tobytes("raw", "RGBX")
+            samples[row::finer, column::finer] = np.frombuffer(data, np.uint32).reshape(-1, width)
+    mirrored = np.pad(samples, margin, "reflect")
+    side = len(mirrored)
+    return Image.frombytes("RGB", (side, side), mirrored.tobytes(), "raw", "RGBX")
+
+
+def _part(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
+    """What is in a box, of the box's own size; its edges may lie within pixels."""
+    left, top, right, bottom = box
+    if float(left).is_integer() and float(top).is_integer():
+        return image.crop(box)
+    size = round(right - left), round(bottom - top)
+    return image.resize(size, Image.Resampling.LANCZOS, box=box)
 
 
 def _finer(size: int) -> int:
@@ -199,29 +218,6 @@ def _cut_out(image: Image.Image, share: float, x: float, y: float) -> None:
     side = round(share * width)
     left, top = round(x * width - side / 2), round(y * height - side / 2)
     image.paste((128, 128, 128), (left, top, left + side, top + side))
-
-
-def _mirror_edges(image: Image.Image, margin: int, twice: bool = False) -> Image.Image:
-    """Add a mirrored margin all around, in which the outermost pixels come `twice` or not again.
-
-    np.pad takes 1.6 ms for what takes 0.6 ms here.
-    """
-    skip = 0 if twice else 1
-    size = image.width - skip
-    if margin > size:
-        return _mirror_edges(_mirror_edges(image, size, twice), margin - size, twice)
-    flip, near, far = Image.Transpose, skip + margin, size - margin
-    wide = Image.new("RGB", (image.width + 2 * margin, image.height))
-    wide.paste(image, (margin, 0))
-    left, right = (skip, 0, near, image.height), (far, 0, size, image.height)
-    wide.paste(image.crop(left).transpose(flip.FLIP_LEFT_RIGHT), (0, 0))
-    wide.paste(image.crop(right).transpose(flip.FLIP_LEFT_RIGHT), (margin + image.width, 0))
-    whole = Image.new("RGB", (wide.width, image.height + 2 * margin))
-    whole.paste(wide, (0, margin))
-    top, bottom = (0, skip, wide.width, near), (0, far, wide.width, size)
-    whole.paste(wide.crop(top).transpose(flip.FLIP_TOP_BOTTOM), (0, 0))
-    whole.paste(wide.crop(bottom).transpose(flip.FLIP_TOP_BOTTOM), (0, margin + image.height))
-    return whole
 
 
 def _colour_matrix(transform: Transform) -> tuple[float, ...]:

@@ -2,10 +2,11 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,7 +34,7 @@ def read_text(path: Path) -> str:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path | str) -> Iterator[None]:
     """Write to a file or folder.
 
     Raises:
@@ -93,6 +94,21 @@ def write_bytes(path: Path, data: bytes) -> None:
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def link_or_write(path: str, same: str, data: bytes) -> None:
+    """Make a new file: a link to one of the same content, or where there can be none, written.
+
+    Paths are no Path here: for thousands of files, making those takes as long as linking them.
+
+    Raises:
+        OSError: where it cannot be written.
+    """
+    if same:
+        with suppress(OSError):  # other file systems, or one without links
+            os.link(same, path)
+            return
+    Path(path).write_bytes(data)
 
 
 @contextmanager

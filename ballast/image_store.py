@@ -1,52 +1,61 @@
 """What was made of each photograph, kept for later runs: bounded, checked, safe to delete.
 
-A photograph's images are in one file of records, appended to, so that one more round costs one
-write and 100,000 images are not 100,000 more files.
+A record is a file of its own, so that it can be linked to where it is wanted: no byte is written
+again, and no file made. Making one takes ext4 0.2 ms where thousands were removed within a minute,
+as DVC removes a stage's outputs; a link takes 5 µs.
 """
 
 import hashlib
 import os
 import re
 import shutil
-import struct
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-# Of a record: a mark, its number, its length, and what it is checked by.
-HEADER = struct.Struct("<4sII32s")
-MARK = b"\x93img"
-NAME = re.compile(r"[0-9a-f]{64}")
+KEY = re.compile(r"[0-9a-f]{64}")
+# The name of a record's file: its number, and what it is checked by.
+NAME = re.compile(r"(\d{1,10})-([0-9a-f]{64})")
 # At most this share of the free space is taken: DVC's cache needs some, too.
 SHARE_OF_FREE = 4
 
 
-class _Place(NamedTuple):
-    start: int
-    length: int
-    check: bytes
+class Record(NamedTuple):
+    """An image, say, and where it is kept."""
+
+    data: bytes
+    sha256: str  # of the data, in hexadecimal
+    path: str  # of the store's own file; '' where it has none
+
+
+class _Kept(NamedTuple):
+    """The records of a key."""
+
+    names: dict[int, str]  # of their files, by number
+    size: int  # bytes of all
 
 
 class ImageStore:
-    """Numbered records by key, in a folder of files.
+    """Numbered records by key, in a folder of folders.
 
     It never fails: where the folder cannot be read or written, or a record is not as it was
-    written, it is as if they were not there. Several processes may use it at once.
+    written, it is as if they were not there. Several processes may use it at once; what another
+    adds after this one has opened it is not seen.
     """
 
     def __init__(self, folder: Path, mebibytes: int) -> None:
         """Open a store.
 
         Args:
-            folder: made when something is added. Files of other names in it are left alone.
+            folder: made when something is added. What has other names in it is left alone.
             mebibytes: at most so many are kept; what was used longest ago goes first, and what
                 this object has read or added stays.
         """
         self._folder = folder
-        self._sizes = _oldest_first(folder)  # bytes by key
+        self._kept = _oldest_first(folder)
         self._used: set[str] = set()
-        self._total = sum(self._sizes.values())
+        self._total = sum(kept.size for kept in self._kept.values())
         self.room = mebibytes * 2**20  # bytes, at most
         with suppress(OSError):
             free = shutil.disk_usage(next(p for p in folder.absolute().parents if p.exists())).free
@@ -55,15 +64,15 @@ class ImageStore:
 
     def numbers(self, key: str) -> set[int]:
         """The records that there seem to be; reading them shows whether they are whole."""
-        with self._opened(key) as file:
-            if file is None:
-                return set()
-            with suppress(OSError):
-                os.utime(self._folder / key)
-            self._used.add(key)
-            return set(_places(file)[0])
+        kept = self._kept.get(key)
+        if kept is None:
+            return set()
+        self._used.add(key)
+        with suppress(OSError):
+            os.utime(f"{self._folder}/{key}")
+        return set(kept.names)
 
-    def read(self, key: str, numbers: Sequence[int]) -> Iterator[tuple[bytes, str] | None]:
+    def read(self, key: str, numbers: Sequence[int]) -> Iterator[Record | None]:
         """Read records.
 
         Args:
@@ -71,116 +80,105 @@ class ImageStore:
             numbers: of the records.
 
         Yields:
-            The bytes and their SHA-256, in hexadecimal, of each; None for one that is not there
-            or is damaged. A file with a damaged record is removed, with all that it holds.
+            Each record; None for one that is not there or is damaged, which is then removed.
         """
-        with self._opened(key) as file:
-            places = {} if file is None else _places(file)[0]
-            for number in numbers:
-                record = None
-                if file is not None and number in places:
-                    self._used.add(key)
-                    record = _checked(file, key, number, places[number])
-                    if record is None:
-                        places = {}
-                        self._remove(key)
-                yield record
+        for number in numbers:
+            kept = self._kept.get(key)
+            yield self._checked(key, number) if kept and number in kept.names else None
 
-    def add(self, key: str, records: Mapping[int, bytes]) -> None:
+    def add(self, key: str, records: Mapping[int, bytes]) -> dict[int, Record]:
         """Add records; where there is no room for them, none.
 
         Args:
             key: 64 hexadecimal digits.
             records: by their numbers, 0 to 2**32 - 1; ones that are there already are left out.
-        """
-        with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder / key).open("a+b", buffering=0) as file:
-                places, end = _places(file)
-                file.truncate(end)  # what a killed run has left of a record goes
-                data = b"".join(
-                    _header(key, number, data) + data
-                    for number, data in records.items()
-                    if number not in places
-                )
-                self._used.add(key)
-                self._set_size(key, end)
-                if self._make_room(len(data)):
-                    if file.write(data) == len(data):
-                        self._set_size(key, end + len(data))
-                    else:
-                        self.room = 0  # the disk is full: no more
-                        file.truncate(end)
 
-    @contextmanager
-    def _opened(self, key: str) -> Iterator[BinaryIO | None]:
-        file = None
-        if key in self._sizes:
-            with suppress(OSError):
-                file = (self._folder / key).open("rb")
-        try:
-            yield file
-        finally:
-            if file is not None:
-                file.close()
+        Returns:
+            All of `records` by number; those that were left out without a path.
+        """
+        self._used.add(key)
+        there = self._kept.get(key, _Kept({}, 0)).names
+        room = self._make_room(sum(len(data) for n, data in records.items() if n not in there))
+        return {
+            number: self._added(key, number, data, room and number not in there)
+            for number, data in records.items()
+        }
+
+    def _added(self, key: str, number: int, data: bytes, wanted: bool) -> Record:
+        digest = hashlib.sha256(data)
+        name = f"{number}-{_check(key, number, digest.digest())}"
+        path = f"{self._folder}/{key}/{name}"
+        written = wanted and self.room > 0 and self._write(path, data)
+        if written:
+            self._resize(key, number, name, len(data))
+        return Record(data, digest.hexdigest(), path if written else "")
+
+    def _write(self, path: str, data: bytes) -> bool:
+        """Write a new file whole or not at all."""
+        with suppress(OSError):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            # Where there is one, another run has it, or is writing it.
+            file = open(path, "xb", buffering=0)  # noqa: PTH123, SIM115  # 20 µs less than Path's
+            with suppress(OSError), file:
+                if file.write(data) == len(data):
+                    return True
+            self.room = 0  # the disk is full: no more
+            Path(path).unlink()
+        return False
+
+    def _checked(self, key: str, number: int) -> Record | None:
+        name = self._kept[key].names[number]
+        path = f"{self._folder}/{key}/{name}"
+        with suppress(OSError):
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123  # likewise
+                data = file.read()
+            self._used.add(key)
+            digest = hashlib.sha256(data)
+            if _check(key, number, digest.digest()) == name.partition("-")[2]:
+                return Record(data, digest.hexdigest(), path)
+            Path(path).unlink()
+            self._resize(key, number, None, -len(data))
+        return None
 
     def _make_room(self, length: int) -> bool:
         """Remove what was used longest ago, until there is room; False where there is none."""
-        for key in list(self._sizes):
-            if self._total + length <= self.room:
-                break
-            if key not in self._used:
-                self._remove(key)
+        if self._total + length > self.room:
+            for key in [key for key in self._kept if key not in self._used]:
+                shutil.rmtree(self._folder / key, ignore_errors=True)
+                self._total -= self._kept.pop(key).size
+                if self._total + length <= self.room:
+                    break
         return self._total + length <= self.room
 
-    def _remove(self, key: str) -> None:
-        with suppress(OSError):
-            (self._folder / key).unlink(missing_ok=True)
-        self._total -= self._sizes.pop(key, 0)
+    def _resize(self, key: str, number: int, name: str | None, difference: int) -> None:
+        """Note that a file has come, or gone."""
+        names, size = self._kept.get(key, _Kept({}, 0))
+        if name:
+            names[number] = name
+        else:
+            del names[number]
+        self._kept[key] = _Kept(names, size + difference)
+        self._total += difference
 
-    def _set_size(self, key: str, size: int) -> None:
-        self._total += size - self._sizes.get(key, 0)
-        self._sizes[key] = size
 
-
-def _oldest_first(folder: Path) -> dict[str, int]:
-    """Bytes of each file, by its name; the one used longest ago first."""
+def _oldest_first(folder: Path) -> dict[str, _Kept]:
+    """What there is of each key; the key used longest ago first."""
     found = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                stat = entry.stat(follow_symlinks=False)
-                found.append((stat.st_mtime_ns, entry.name, stat.st_size))
-    return {name: size for _, name, size in sorted(found)}
+            if KEY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                with suppress(OSError), os.scandir(entry.path) as files:
+                    names, size = {}, 0
+                    for file in files:
+                        if match := NAME.fullmatch(file.name):
+                            names[int(match[1])] = file.name
+                            size += file.stat(follow_symlinks=False).st_size
+                    modified = entry.stat(follow_symlinks=False).st_mtime_ns
+                    found.append((modified, entry.name, _Kept(names, size)))
+    found.sort(key=lambda kept: kept[:2])
+    return {key: kept for _, key, kept in found}
 
 
-def _places(file: BinaryIO) -> tuple[dict[int, _Place], int]:
-    """Where each record is, and where the last whole one ends."""
-    places = {}
-    start, size = 0, file.seek(0, os.SEEK_END)
-    while start + HEADER.size <= size:
-        file.seek(start)
-        mark, number, length, check = HEADER.unpack(file.read(HEADER.size))
-        if mark != MARK or start + HEADER.size + length > size:
-            break
-        places[number] = _Place(start + HEADER.size, length, check)
-        start += HEADER.size + length
-    return places, start
-
-
-def _checked(file: BinaryIO, key: str, number: int, place: _Place) -> tuple[bytes, str] | None:
-    file.seek(place.start)
-    data = file.read(place.length)
-    digest = hashlib.sha256(data)
-    whole = _check(key, number, digest.digest()) == place.check
-    return (data, digest.hexdigest()) if whole else None
-
-
-def _header(key: str, number: int, data: bytes) -> bytes:
-    check = _check(key, number, hashlib.sha256(data).digest())
-    return HEADER.pack(MARK, number, len(data), check)
-
-
-def _check(key: str, number: int, digest: bytes) -> bytes:
+def _check(key: str, number: int, digest: bytes) -> str:
     """Of the content and its name, so that a file under another's name is found out, too."""
-    return hashlib.sha256(f"{key}:{number}:".encode() + digest).digest()
+    return hashlib.sha256(f"{key}:{number}:".encode() + digest).hexdigest()

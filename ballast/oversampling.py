@@ -18,9 +18,9 @@ import numpy as np
 import PIL
 from PIL import Image, features
 
-from ballast.augmentation import apply_transforms, draw_transform, fine_image
+from ballast.augmentation import apply_transforms, draw_transform
 from ballast.errors import UserError
-from ballast.image_store import ImageStore
+from ballast.image_store import ImageStore, Record
 from ballast.images import decode_image, resize_image
 from ballast.manifest import Row, read_image
 from ballast.params import Augment, Runtime
@@ -78,7 +78,7 @@ def oversampled_images(
     augment: Augment,
     store: ImageStore,
     runtime: Runtime,
-) -> Iterator[tuple[Row, int, bytes, str]]:
+) -> Iterator[tuple[Row, int, Record]]:
     """Make all images of a plan; only those that are not in the store, which then has them.
 
     Args:
@@ -91,8 +91,8 @@ def oversampled_images(
         runtime: what makes the others.
 
     Yields:
-        Photograph, round, JPEG file and its SHA-256 in hexadecimal, in the order of the plan: the
-        same ones whatever the store holds.
+        Photograph, round and JPEG file, in the order of the plan: the same bytes whatever the store
+        holds.
 
     Raises:
         UserError: as read_image and each do.
@@ -127,7 +127,7 @@ def oversampled_images(
         else map(make, chunks)
     )
     for (row, rounds), (_, absent) in zip(plan, lacking, strict=True):
-        missing, made = {*absent}, dict[int, bytes]()
+        missing, made = {*absent}, dict[int, Record]()
         found = kept.images(row, [round_ for round_ in range(rounds) if round_ not in missing])
         for round_ in range(rounds):
             record = None if round_ in missing else next(found)
@@ -135,11 +135,7 @@ def oversampled_images(
                 # Where none seemed to be missing, it was damaged.
                 result = next(results) if round_ in missing else make(kept.chunk(row, [round_]))
                 made |= kept.add(row, *result)
-            yield row, round_, *(record or _with_hash(made.pop(round_)))
-
-
-def _with_hash(image: bytes) -> tuple[bytes, str]:
-    return image, hashlib.sha256(image).hexdigest()
+            yield row, round_, record or made.pop(round_)
 
 
 class _Chunk(NamedTuple):
@@ -164,7 +160,7 @@ class _Kept(NamedTuple):
         there = self.store.numbers(self.images_key(row.sha256))
         return [round_ for round_ in range(rounds) if round_ not in there]
 
-    def images(self, row: Row, rounds: Sequence[int]) -> Iterator[tuple[bytes, str] | None]:
+    def images(self, row: Row, rounds: Sequence[int]) -> Iterator[Record | None]:
         return self.store.read(self.images_key(row.sha256), rounds)
 
     def has_pixels(self, row: Row) -> bool:
@@ -173,17 +169,16 @@ class _Kept(NamedTuple):
     def chunk(self, row: Row, rounds: Sequence[int]) -> _Chunk:
         (found,) = self.store.read(self.pixels_key(row.sha256), [0])
         if found:
-            return _Chunk(row, tuple(rounds), found[0], decoded=True)
+            return _Chunk(row, tuple(rounds), found.data, decoded=True)
         try:
             return _Chunk(row, tuple(rounds), read_image(self.raw, row))
         except UserError as error:  # told where the images would be, by what makes them
             return _Chunk(row, tuple(rounds), problem=str(error))
 
-    def add(self, row: Row, made: dict[int, bytes], pixels: bytes) -> dict[int, bytes]:
-        self.store.add(self.images_key(row.sha256), made)
+    def add(self, row: Row, made: dict[int, bytes], pixels: bytes) -> dict[int, Record]:
         if pixels:
             self.store.add(self.pixels_key(row.sha256), {0: pixels})
-        return made
+        return self.store.add(self.images_key(row.sha256), made)
 
 
 def _make(
@@ -271,10 +266,9 @@ def augmented_images(
     photograph = Image.frombytes("RGB", (size, size), pixels)
     drawn = {r: draw_transform(seed, sha256, r, augment) for r in rounds if r}
     files = {0: _jpeg(photograph, augment.quality)} if 0 in rounds else {}
-    if drawn:
-        images = apply_transforms(fine_image(photograph), size, list(drawn.values()))
-        for (round_, transform), image in zip(drawn.items(), images, strict=True):
-            files[round_] = _jpeg(image, transform.quality)
+    images = apply_transforms(photograph, list(drawn.values()))
+    for (round_, transform), image in zip(drawn.items(), images, strict=True):
+        files[round_] = _jpeg(image, transform.quality)
     return [files[round_] for round_ in rounds]
 
 

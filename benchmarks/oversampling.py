@@ -77,6 +77,7 @@ def main() -> None:
 
 def ballast(data: Path, images: int, workers: int) -> float:
     """Oversample as the stage does."""
+    from ballast.files import link_or_write
     from ballast.image_store import ImageStore
     from ballast.manifest import Row
     from ballast.oversampling import augmented_path, oversampled_images, plan_rounds
@@ -103,8 +104,8 @@ def ballast(data: Path, images: int, workers: int) -> float:
         plan = plan_rounds(rows, {"photographs": images})
         (Path(folder) / "photographs").mkdir()
         made = oversampled_images(plan, data, 42, SIZE, augment, store, runtime)
-        for row, round_, image_file, _ in made:
-            (Path(folder) / augmented_path(row, round_)).write_bytes(image_file)
+        for row, round_, kept in made:
+            link_or_write(f"{folder}/{augmented_path(row, round_)}", kept.path, kept.data)
         return time.perf_counter() - start
 
 

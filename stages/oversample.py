@@ -7,7 +7,14 @@ from tqdm import tqdm
 
 from ballast.counts import train_counts
 from ballast.errors import one_line_errors
-from ballast.files import make_folder, read_json, read_text, whole_folder, writing
+from ballast.files import (
+    link_or_write,
+    make_folder,
+    read_json,
+    read_text,
+    whole_folder,
+    writing,
+)
 from ballast.image_store import ImageStore
 from ballast.manifest import AugmentedRow, read_manifest, subset_rows, write_augmented
 from ballast.oversampling import augmented_path, oversampled_images, plan_rounds, target_counts
@@ -38,14 +45,15 @@ def main() -> None:
         for name in targets if not shards else ():
             make_folder(folder / name)
         total = sum(targets.values())
-        for row, round_, image, sha256 in tqdm(images, "images", total, disable=None):
+        for row, round_, image in tqdm(images, "images", total, disable=None):
             path = augmented_path(row, round_)
-            with writing(folder / path):
+            target = f"{folder}/{shards.get((row.sha256, round_), path)}"
+            with writing(target):
                 if shards:
-                    append_image(folder / shards[row.sha256, round_], path, image)
+                    append_image(Path(target), path, image.data)
                 else:
-                    (folder / path).write_bytes(image)
-            listed.append(AugmentedRow(path, row.class_, row.path, round_, sha256))
+                    link_or_write(target, image.path, image.data)
+            listed.append(AugmentedRow(path, row.class_, row.path, round_, image.sha256))
         for name in sorted(set(shards.values())):
             close_shard(folder / name)
     write_augmented(Path("data/augmented.csv"), listed)

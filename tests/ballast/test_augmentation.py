@@ -15,7 +15,6 @@ from ballast.augmentation import (
     Transform,
     apply_transforms,
     draw_transform,
-    fine_image,
 )
 from ballast.params import Augment
 
@@ -70,7 +69,7 @@ def picture() -> Image.Image:
 
 
 def apply_transform(image: Image.Image, transform: Transform) -> Image.Image:
-    (changed,) = apply_transforms(fine_image(image), image.width, [transform])
+    (changed,) = apply_transforms(image, [transform])
     return changed
 
 

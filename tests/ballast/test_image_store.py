@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballast.image_store import ImageStore
+from ballast.image_store import ImageStore, Record
 
 KEY, OTHER = "a1" * 32, "b2" * 32
 RECORDS = {0: b"zero", 1: b"", 7: bytes(range(256)) * 10}
@@ -25,59 +25,78 @@ def folder(tmp_path: Path) -> Path:
 def found(store: ImageStore, key: str = KEY) -> dict[int, bytes]:
     """What can be read of the records."""
     read = zip(RECORDS, store.read(key, list(RECORDS)), strict=True)
-    return {number: record[0] for number, record in read if record}
+    return {number: record.data for number, record in read if record}
+
+
+def file_of(folder: Path, key: str, number: int) -> Path:
+    (path,) = (folder / key).glob(f"{number}-*")
+    return path
 
 
 def test_records_come_back_with_their_hash(folder: Path) -> None:
     store = ImageStore(folder, 1)
     assert store.numbers(KEY) == {0, 1, 7}
     assert found(store) == RECORDS
-    assert list(store.read(KEY, [7, 3])) == [(RECORDS[7], sha256(RECORDS[7]).hexdigest()), None]
+    path = str(file_of(folder, KEY, 7))
+    digest = sha256(RECORDS[7]).hexdigest()
+    assert list(store.read(KEY, [7, 3])) == [Record(RECORDS[7], digest, path), None]
     assert store.numbers(OTHER) == set()
 
 
 def test_records_are_added_to_those_that_are_there(folder: Path) -> None:
     ImageStore(folder, 1).add(KEY, {0: b"another", 2: b"two"})
     store = ImageStore(folder, 1)
-    assert list(store.read(KEY, [0, 2]))[1] == (b"two", sha256(b"two").hexdigest())
+    assert [record and record.data for record in store.read(KEY, [0, 2])] == [b"zero", b"two"]
     assert found(store) == RECORDS
 
 
-@given(place=st.integers(0, 2700), bit=st.integers(0, 7))
+def test_who_adds_learns_where_each_is_kept(folder: Path) -> None:
+    added = ImageStore(folder, 1).add(KEY, {0: b"another", 2: b"two"})
+    assert added[0] == Record(b"another", sha256(b"another").hexdigest(), "")
+    assert added[2].path == str(file_of(folder, KEY, 2))
+    assert Path(added[2].path).read_bytes() == b"two"
+    full = ImageStore(folder, 0).add(OTHER, {0: b"zero"})
+    assert full == {0: Record(b"zero", sha256(b"zero").hexdigest(), "")}
+
+
+@given(number=st.sampled_from([0, 7]), place=st.integers(0, 2559), bit=st.integers(0, 7))
 def test_a_damaged_bit_is_noticed_and_what_is_added_then_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, place: int, bit: int
+    tmp_path_factory: pytest.TempPathFactory, number: int, place: int, bit: int
 ) -> None:
     folder = tmp_path_factory.mktemp("store")
     ImageStore(folder, 1).add(KEY, RECORDS)
-    data = bytearray((folder / KEY).read_bytes())
+    path = file_of(folder, KEY, number)
+    data = bytearray(path.read_bytes())
     data[place % len(data)] ^= 1 << bit
-    (folder / KEY).write_bytes(data)
+    path.write_bytes(data)
     store = ImageStore(folder, 1)
-    whole = found(store)
-    assert whole != RECORDS
-    assert whole.items() <= RECORDS.items()
+    others = {key: value for key, value in RECORDS.items() if key != number}
+    assert found(store) == others
     store.add(KEY, RECORDS)
     assert found(ImageStore(folder, 1)) == RECORDS
 
 
-@given(length=st.integers(0, 2700))
+@given(length=st.integers(0, 2559))
 def test_what_a_killed_run_has_left_of_a_record_goes(
     tmp_path_factory: pytest.TempPathFactory, length: int
 ) -> None:
     folder = tmp_path_factory.mktemp("store")
     ImageStore(folder, 1).add(KEY, RECORDS)
-    data = (folder / KEY).read_bytes()
-    (folder / KEY).write_bytes(data[: length % len(data)])
+    path = file_of(folder, KEY, 7)
+    path.write_bytes(RECORDS[7][:length])
     store = ImageStore(folder, 1)
-    assert found(store).items() < RECORDS.items()
+    assert found(store) == {0: RECORDS[0], 1: RECORDS[1]}
+    assert not path.exists()
     store.add(KEY, RECORDS)
-    assert (folder / KEY).stat().st_size == len(data)
     assert found(ImageStore(folder, 1)) == RECORDS
 
 
 def test_a_file_under_the_name_of_another_is_noticed(folder: Path) -> None:
     (folder / KEY).rename(folder / OTHER)
     assert found(ImageStore(folder, 1), OTHER) == {}
+    ImageStore(folder, 1).add(KEY, RECORDS)
+    file_of(folder, KEY, 7).rename(folder / KEY / file_of(folder, KEY, 0).name)
+    assert found(ImageStore(folder, 1)) == {1: b""}
 
 
 def keys(store: Path) -> set[str]:
@@ -92,7 +111,7 @@ def test_what_was_used_longest_ago_goes_first(tmp_path: Path) -> None:
     assert ImageStore(tmp_path, 1).numbers(names[0]) == {0}
     ImageStore(tmp_path, 1).add(KEY, {0: bytes(300_000)})
     assert keys(tmp_path) == {names[0], names[2], KEY}
-    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 2**20
+    assert sum(path.stat().st_size for path in tmp_path.glob("*/*")) <= 2**20
 
 
 def test_what_a_run_uses_makes_no_room_for_what_it_adds(tmp_path: Path) -> None:
@@ -107,11 +126,12 @@ def test_a_bound_of_0_empties_the_store_and_leaves_what_is_not_its_own(folder: P
     (folder / "notes.txt").write_text("mine")
     store = ImageStore(folder, 0)
     assert keys(folder) == {"notes.txt"}
+    assert (folder / "notes.txt").read_text() == "mine"
     store.add(KEY, RECORDS)
     assert found(store) == {}
 
 
-@pytest.mark.parametrize("obstacle", ["file", "no permission", "folder in a file's place"])
+@pytest.mark.parametrize("obstacle", ["file", "no permission", "file in a folder's place"])
 def test_a_folder_that_cannot_be_used_is_as_if_it_were_empty(
     tmp_path: Path, obstacle: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,9 +143,10 @@ def test_a_folder_that_cannot_be_used_is_as_if_it_were_empty(
         def refuse(*_: object, **__: object) -> None:
             raise PermissionError
 
-        monkeypatch.setattr(Path, "open", refuse)
+        monkeypatch.setattr(Path, "mkdir", refuse)
     else:
-        (folder / KEY).mkdir(parents=True)
+        folder.mkdir()
+        (folder / KEY).write_text("in the way")
     store = ImageStore(folder, 1)
     store.add(KEY, RECORDS)
     assert store.numbers(KEY) == set()
@@ -135,13 +156,13 @@ def test_a_folder_that_cannot_be_used_is_as_if_it_were_empty(
 def test_a_full_disk_leaves_no_part_of_a_record(folder: Path) -> None:
     store = ImageStore(folder, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    size = (folder / KEY).stat().st_size
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))  # as if no more were free
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))  # as if no more were free
     try:
-        store.add(KEY, {2: bytes(1000)})
+        added = store.add(KEY, {2: bytes(50), 3: bytes(1000), 4: b"four"})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert (folder / KEY).stat().st_size == size
+    assert [record.path != "" for record in added.values()] == [True, False, False]
+    assert ImageStore(folder, 1).numbers(KEY) == {0, 1, 2, 7}
     assert found(ImageStore(folder, 1)) == RECORDS
     store.add(OTHER, RECORDS)
     assert found(store, OTHER) == {}
