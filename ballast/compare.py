@@ -20,7 +20,8 @@ from dvc.scm import NoSCM, RevError
 from dvc.utils.serialize import YAMLError, parse_yaml
 from tabulate import tabulate
 
-from ballast.comparison import check_comparable, compare
+from ballast.comparable import check_comparable
+from ballast.comparison import compare
 from ballast.errors import UserError, one_line, one_line_errors
 from ballast.files import make_folder, read_json, write_bytes, write_json, writing
 from ballast.intervals import CLASS_METRICS, as_json, metric_intervals

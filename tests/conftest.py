@@ -189,10 +189,7 @@ def reproduced(
 ) -> Project:
     """A project in git after dvc repro, shared: a test that changes it must change it back."""
     project = new_project(tmp_path_factory.mktemp("reproduced") / "project")
-    project.git("init", "--quiet")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "start")
+    project.commit_all()
     project.dvc("repro")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "run")
+    project.commit_all()
     return project

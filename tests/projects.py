@@ -53,6 +53,13 @@ class Project(NamedTuple):
         """Run git and return what it prints."""
         return self.run("git", *arguments).stdout
 
+    def commit_all(self) -> None:
+        """Commit everything; in a new repository where there is none."""
+        if not (self.folder / ".git").exists():
+            self.git("init", "--quiet")
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message", "all")
+
     def repro(self) -> tuple[list[str], list[str]]:
         """Run dvc repro; return the stages that ran and those restored from the run cache."""
         said = self.dvc("repro")

@@ -189,9 +189,7 @@ def test_two_experiments_at_once_in_temporary_folders_never_mix(
     new_project: Callable[[Path], Project], tmp_path: Path
 ) -> None:
     project = new_project(tmp_path / "project")
-    project.git("init", "--quiet")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "start")
+    project.commit_all()
 
     def metrics_of(strategy: str, name: str, *more: str) -> subprocess.Popen[str]:
         return subprocess.Popen(

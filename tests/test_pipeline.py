@@ -234,9 +234,7 @@ def test_experiments_are_compared_class_by_class(reproduced: Project, tmp_path: 
 @pytest.mark.long
 def test_another_process_sees_a_training_epoch_by_epoch(project: Project) -> None:
     project.set_params({"train.epochs": 600, "train.patience": 600})
-    project.git("init", "--quiet")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "start")
+    project.commit_all()
     project.dvc("repro", "oversample", "compute-weights")
     command = [sys.executable, "-m", "dvc", "exp", "run", "--name", "long"]
     running = subprocess.Popen(command, cwd=project.folder, env=environment())

@@ -1,7 +1,6 @@
 """Comparisons agree with scikit-learn and statsmodels, and take nothing for more than luck."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,19 +20,15 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from ballast.comparison import (
-    check_comparable,
     compare,
     difference_intervals,
-    different_params,
     discordant,
     draw_pair,
     holm,
     mcnemar,
     photographs_that_would_tell,
 )
-from ballast.errors import UserError
 from ballast.intervals import as_json, metric_intervals, unpacked
-from ballast.manifest import Row
 from ballast.predictions import Predictions, read_predictions, write_predictions
 from ballast.runs import Run
 
@@ -260,43 +255,6 @@ def test_more_photographs_than_there_are_would_tell() -> None:
     assert photographs_that_would_tell(0, 5, 5) == 6
     assert photographs_that_would_tell(0, 5, 100) == 155
     assert photographs_that_would_tell(3, 3, 40) is None
-
-
-def rows(*cells: tuple[str, str, str]) -> list[Row]:
-    return [Row(f"{class_}/{name}", class_, "test", name, sha, 8, 8) for class_, name, sha in cells]
-
-
-def test_other_test_photographs_are_refused() -> None:
-    first = rows(("dog", "1.jpg", "a"), ("dog", "2.jpg", "b"), ("human", "1.jpg", "c"))
-    params: dict[str, dict[str, Any]] = {"baseline": {}, "other": {}}
-    check_comparable({"baseline": first, "other": first}, params)
-    changed = rows(("dog", "1.jpg", "a"), ("dog", "2.jpg", "x"), ("human", "1.jpg", "c"))
-    with pytest.raises(UserError, match=r"other: 1 of its .* dog/2.jpg .*not the same photograph"):
-        check_comparable({"baseline": first, "other": changed}, params)
-    with pytest.raises(UserError, match=r"other: 2 of its .* dog/1.jpg for one \(only baseline"):
-        check_comparable({"baseline": first, "other": first[2:]}, params)
-    with pytest.raises(UserError, match="only other has it"):
-        check_comparable({"baseline": first[1:], "other": first}, params)
-    trained = [*first, first[0]._replace(path="cat/1.jpg", class_="cat", split="train")]
-    with pytest.raises(UserError, match="other: its classes are not those of baseline, cat"):
-        check_comparable({"baseline": first, "other": trained}, params)
-    moved = [*first, first[0]._replace(path="dog/9.jpg", split="train")]
-    check_comparable({"baseline": first, "other": moved}, params)
-
-
-def test_params_may_differ_in_the_strategy_alone() -> None:
-    first = rows(("dog", "1.jpg", "a"))
-    manifests = {"a": first, "b": first}
-    params = {
-        "a": {"strategy": "x", "strategies.x.oversample": True, "train.epochs": 3},
-        "b": {"strategy": "y", "strategies.x.oversample": False, "train.epochs": 3},
-    }
-    check_comparable(manifests, params)
-    params["b"] |= {"train.epochs": 4, "augment.new": 1}
-    assert different_params(params)["augment.new"] == {"a": None, "b": 1}
-    with pytest.raises(UserError, match=r"than the strategy: augment.new, train.epochs;"):
-        check_comparable(manifests, params)
-    check_comparable(manifests, params, allow_different_params=True)
 
 
 @pytest.mark.long

@@ -99,9 +99,7 @@ def quick(
     }
     (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"quick": stage}}))
     (project.folder / ".gitignore").write_text("/data/raw\n/outputs/cross_validation.json\n")
-    project.git("init", "--quiet")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "start")
+    project.commit_all()
     return project
 
 
@@ -247,9 +245,7 @@ def test_real_trainings_are_gone_on_with_after_being_killed(
     new_project: Callable[[Path], Project], tmp_path: Path
 ) -> None:
     project = new_project(tmp_path / "project")
-    project.git("init", "--quiet")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "start")
+    project.commit_all()
     killed = start(project, "--seeds", "1", "--jobs", "2")
     until_one_is_done(killed)
     killed.kill()

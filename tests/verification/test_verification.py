@@ -22,9 +22,7 @@ def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
 
 
 def test_dask_changes_no_byte(project: Project, tmp_path: Path) -> None:
-    project.git("init", "--quiet")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "start")
+    project.commit_all()
     stages = ["split", "count-classes", "oversample"]
     _, rows = verify(project.folder, tmp_path / "verified", 2, 2, ["engine dask"], stages)
     assert [(row.name, row.skipped) for row in rows[1:]] == [("engine dask", "")]
@@ -38,9 +36,7 @@ def test_an_output_that_depends_on_the_locale_is_found_and_named(project: Projec
     assert mark in text
     leak = mark.replace("rejected)", '[("locale", __import__("os").environ.get("LC_ALL", ""))])')
     script.write_text(text.replace(mark, leak), encoding="utf-8")
-    project.git("init", "--quiet")
-    project.git("add", ".")
-    project.git("commit", "--quiet", "--message", "a leak")
+    project.commit_all()
     done = project.run(
         "python", "-m", "verification", "--stages", "split", "--only", "locale C", check=False
     )
