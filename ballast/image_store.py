@@ -108,15 +108,16 @@ class ImageStore:
         digest = hashlib.sha256(data)
         name = f"{number}-{_check(key, number, digest.digest())}"
         path = f"{self._folder}/{key}/{name}"
-        written = wanted and self.room > 0 and self._write(path, data)
+        written = wanted and self.room > 0 and self._write(key, path, data)
         if written:
             self._resize(key, number, name, len(data))
         return Record(data, digest.hexdigest(), path if written else "")
 
-    def _write(self, path: str, data: bytes) -> bool:
+    def _write(self, key: str, path: str, data: bytes) -> bool:
         """Write a new file whole or not at all."""
         with suppress(OSError):
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            if key not in self._kept:
+                (self._folder / key).mkdir(parents=True, exist_ok=True)
             # Where there is one, another run has it, or is writing it.
             file = open(path, "xb", buffering=0)  # noqa: PTH123, SIM115  # 20 µs less than Path's
             with suppress(OSError), file:

@@ -12,19 +12,21 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import PIL
 from PIL import Image, features
 
-from ballast.augmentation import apply_transforms, draw_transform
+from ballast.augmentation import Transform, apply_transforms, draw_transform
 from ballast.errors import UserError
 from ballast.image_store import ImageStore, Record
 from ballast.images import decode_image, resize_image
 from ballast.manifest import Row, read_image
-from ballast.params import Augment, Runtime
 from ballast.versions import CODECS
+
+if TYPE_CHECKING:  # pydantic takes 60 ms to load, and other processes need none of it
+    from ballast.params import Augment, Runtime
 
 # Modules that shape the bytes of an image.
 SHAPING = ("augmentation", "images", "oversampling")
@@ -75,9 +77,9 @@ def oversampled_images(
     raw: Path,
     seed: int,
     size: int,
-    augment: Augment,
+    augment: "Augment",
     store: ImageStore,
-    runtime: Runtime,
+    runtime: "Runtime",
 ) -> Iterator[tuple[Row, int, Record]]:
     """Make all images of a plan; only those that are not in the store, which then has them.
 
@@ -99,7 +101,8 @@ def oversampled_images(
         ImageError: as decode_image does.
     """
     bounds = augment.model_dump(exclude={"factor", "pack"})
-    kept = _Kept(store, raw, _keys(size), _keys(size, seed, bounds))
+    draw = partial(drawn_rounds, seed=seed, augment=augment)
+    kept = _Kept(store, raw, draw, _keys(size), _keys(size, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
     total = sum(len(absent) for _, absent in lacking)
     decoded = [row for row, absent in lacking if absent and not kept.has_pixels(row)]
@@ -120,7 +123,7 @@ def oversampled_images(
     # Pixels are kept where all find room beside the images (0.6 bytes a pixel at quality 95).
     images = sum(rounds for _, rounds in plan)
     keep = (3 * len(plan) + 0.75 * images) * size**2 < store.room
-    make = partial(_make, seed, size, augment, keep)
+    make = partial(_make, size, augment.quality, keep)
     results = (
         each(make, chunks, engine, lambda chunk: str(raw / chunk.row.path))
         if engine
@@ -142,7 +145,7 @@ class _Chunk(NamedTuple):
     """Rounds of one photograph that one process makes."""
 
     row: Row
-    rounds: tuple[int, ...]
+    rounds: Mapping[int, Transform | None]  # as drawn_rounds draws them
     data: bytes = b""  # the photograph's file or, where they were kept, its pixels
     decoded: bool = False  # which of both
     problem: str = ""  # why there is no data
@@ -153,6 +156,7 @@ class _Kept(NamedTuple):
 
     store: ImageStore
     raw: Path
+    draw: Callable[[str, Sequence[int]], dict[int, Transform | None]]
     pixels_key: Callable[[str], str]
     images_key: Callable[[str], str]
 
@@ -167,13 +171,14 @@ class _Kept(NamedTuple):
         return bool(self.store.numbers(self.pixels_key(row.sha256)))
 
     def chunk(self, row: Row, rounds: Sequence[int]) -> _Chunk:
+        drawn = self.draw(row.sha256, rounds)
         (found,) = self.store.read(self.pixels_key(row.sha256), [0])
         if found:
-            return _Chunk(row, tuple(rounds), found.data, decoded=True)
+            return _Chunk(row, drawn, found.data, decoded=True)
         try:
-            return _Chunk(row, tuple(rounds), read_image(self.raw, row))
+            return _Chunk(row, drawn, read_image(self.raw, row))
         except UserError as error:  # told where the images would be, by what makes them
-            return _Chunk(row, tuple(rounds), problem=str(error))
+            return _Chunk(row, drawn, problem=str(error))
 
     def add(self, row: Row, made: dict[int, bytes], pixels: bytes) -> dict[int, Record]:
         if pixels:
@@ -181,16 +186,14 @@ class _Kept(NamedTuple):
         return self.store.add(self.images_key(row.sha256), made)
 
 
-def _make(
-    seed: int, size: int, augment: Augment, keep: bool, chunk: _Chunk
-) -> tuple[dict[int, bytes], bytes]:
+def _make(size: int, quality: int, keep: bool, chunk: _Chunk) -> tuple[dict[int, bytes], bytes]:
     """The images by their rounds, and the pixels that are to be kept."""
     if chunk.problem:
         raise UserError(chunk.problem)
     pixels = chunk.data if chunk.decoded else resized_pixels(chunk.data, size)
-    images = augmented_images(pixels, chunk.row.sha256, chunk.rounds, seed, size, augment)
+    images = augmented_images(pixels, size, chunk.rounds, quality)
     new = keep and not chunk.decoded
-    return dict(zip(chunk.rounds, images, strict=True)), pixels if new else b""
+    return images, pixels if new else b""
 
 
 def _most_rounds(images: int, workers: int) -> int:
@@ -247,29 +250,41 @@ def resized_pixels(data: bytes, size: int) -> bytes:
     return resize_image(decode_image(data, size=size), size).tobytes()
 
 
+def drawn_rounds(
+    sha256: str, rounds: Sequence[int], seed: int, augment: "Augment"
+) -> dict[int, Transform | None]:
+    """Draw the transform of each round; round 0 has none, it is the photograph itself, resized.
+
+    Args:
+        sha256: of the photograph's file, in hexadecimal.
+        rounds: 0 or more.
+        seed: params' seed.
+        augment: bounds of the transforms.
+    """
+    return {r: draw_transform(seed, sha256, r, augment) if r else None for r in rounds}
+
+
 def augmented_images(
-    pixels: bytes, sha256: str, rounds: Sequence[int], seed: int, size: int, augment: Augment
-) -> list[bytes]:
+    pixels: bytes, size: int, rounds: Mapping[int, Transform | None], quality: int
+) -> dict[int, bytes]:
     """Make images of one photograph.
 
     Args:
         pixels: as resized_pixels makes them.
-        sha256: of the photograph's file, in hexadecimal.
-        rounds: which to make; round 0 is the photograph itself, resized.
-        seed: params' seed.
         size: side in pixels of the images made.
-        augment: bounds of the transforms, and the JPEG quality.
+        rounds: which to make, as drawn_rounds draws them.
+        quality: of the JPEG file where there is no transform; the others have their own.
 
     Returns:
-        JPEG files in the order of `rounds`.
+        JPEG files by round.
     """
     photograph = Image.frombytes("RGB", (size, size), pixels)
-    drawn = {r: draw_transform(seed, sha256, r, augment) for r in rounds if r}
-    files = {0: _jpeg(photograph, augment.quality)} if 0 in rounds else {}
-    images = apply_transforms(photograph, list(drawn.values()))
-    for (round_, transform), image in zip(drawn.items(), images, strict=True):
-        files[round_] = _jpeg(image, transform.quality)
-    return [files[round_] for round_ in rounds]
+    transforms = [transform for transform in rounds.values() if transform]
+    changed = apply_transforms(photograph, transforms)
+    return {
+        round_: _jpeg(next(changed), transform.quality) if transform else _jpeg(photograph, quality)
+        for round_, transform in rounds.items()
+    }
 
 
 def augmented_path(row: Row, round_: int) -> str:

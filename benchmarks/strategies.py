@@ -37,6 +37,7 @@ from ballast.metrics import compute_metrics
 from ballast.oversampling import (
     augmented_images,
     augmented_path,
+    drawn_rounds,
     plan_rounds,
     resized_pixels,
     target_counts,
@@ -222,8 +223,9 @@ def training_images(
     for row, rounds in plan_rounds(subset_rows(rows, "train"), targets):
         data = read_image(raw, row)
         pixels = resized_pixels(data, size)
-        images = augmented_images(pixels, row.sha256, range(rounds), seed, size, augment)
-        for round_, image in enumerate(images):
+        drawn = drawn_rounds(row.sha256, range(rounds), seed, augment)
+        images = augmented_images(pixels, size, drawn, augment.quality)
+        for round_, image in images.items():
             yield augmented_path(row, round_), row.class_, image
 
 

@@ -4,8 +4,7 @@ import io
 import math
 import shutil
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from ballast.oversampling import (
     _most_rounds,
     augmented_images,
     augmented_path,
+    drawn_rounds,
     oversampled_images,
     plan_rounds,
     resized_pixels,
@@ -78,7 +78,8 @@ def test_round_0_is_the_photograph_and_the_others_are_variants(
 ) -> None:
     data = digits["two"][0]
     pixels = resized_pixels(data, 32)
-    images = augmented_images(pixels, sha256(data).hexdigest(), range(5), 42, 32, shipped.augment)
+    drawn = drawn_rounds(sha256(data).hexdigest(), range(5), 42, shipped.augment)
+    images = [*augmented_images(pixels, 32, drawn, shipped.augment.quality).values()]
     assert Counter(Image.open(io.BytesIO(image)).format for image in images) == {"JPEG": 5}
     original = image_array(data, 32).astype(int)
     differences = [np.abs(image_array(i, 32).astype(int) - original).mean() for i in images]
@@ -91,10 +92,15 @@ def test_an_image_is_the_same_whatever_others_are_made_with_it(
     digits: dict[str, list[bytes]], shipped: Params
 ) -> None:
     pixels = resized_pixels(digits["two"][0], 16)
-    make = partial(augmented_images, pixels, "ab" * 32, seed=42, size=16, augment=shipped.augment)
-    every = make(rounds=range(6))
-    assert make(rounds=range(3)) == every[:3]
-    assert make(rounds=[5, 0, 2]) == [every[5], every[0], every[2]]
+
+    def make(rounds: Sequence[int]) -> dict[int, bytes]:
+        drawn = drawn_rounds("ab" * 32, rounds, 42, shipped.augment)
+        return augmented_images(pixels, 16, drawn, shipped.augment.quality)
+
+    every = make(range(6))
+    assert [*every] == [0, 1, 2, 3, 4, 5]
+    for some in (range(3), [5, 0, 2]):
+        assert make(some) == {round_: every[round_] for round_ in some}
 
 
 @pytest.mark.parametrize(
