@@ -173,15 +173,16 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     A cell that a spreadsheet would run as a formula gets a ' before it, as OWASP's page on CSV
     injection has it; read_csv takes it off again.
     """
-    write_bytes(path, "".join(f"{csv_line(row)}\n" for row in (columns, *rows)).encode())
+    write_bytes(path, "".join(f"{line}\n" for line in csv_lines([columns, *rows])).encode())
 
 
-def csv_line(cells: Sequence[object]) -> str:
-    """A row as write_csv writes it, without the line end."""
+def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Rows as write_csv writes them, without the line ends."""
     # Of a writer that returns its lines. One for \n alone would not quote a cell with a \r in it.
     writer = csv.writer(SimpleNamespace(write=str), lineterminator="\r\n")
-    line: str = writer.writerow([_harmless(cell) for cell in cells])
-    return line.removesuffix("\r\n")
+    for cells in rows:
+        line: str = writer.writerow([_harmless(cell) for cell in cells])
+        yield line.removesuffix("\r\n")
 
 
 def _harmless(cell: object) -> object:

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ballast.backend import make_deterministic
 from ballast.classifier import Classifier, Prediction
 from ballast.errors import one_line, one_line_errors
-from ballast.files import csv_line
+from ballast.files import csv_lines
 from ballast.folders import is_folder, list_files, printable
 from ballast.images import ImageError, without_warnings
 from ballast.inference import read_info
@@ -113,9 +113,11 @@ def _csv(classes: Sequence[str]) -> Format:
     """The columns of outputs/predictions.csv, without the true class."""
 
     def line(path: str, prediction: Prediction) -> str:
-        return csv_line([path, prediction.predicted, *_digits(prediction).values()])
+        (text,) = csv_lines([[path, prediction.predicted, *_digits(prediction).values()]])
+        return text
 
-    return Format(csv_line(["path", "predicted", *(PREFIX + name for name in classes)]), line)
+    (header,) = csv_lines([["path", "predicted", *(PREFIX + name for name in classes)]])
+    return Format(header, line)
 
 
 def _json(_: Sequence[str]) -> Format:
