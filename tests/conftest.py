@@ -4,7 +4,7 @@ import io
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,6 +17,9 @@ from ballast.params import Params, parse_params
 from ballast.predictions import Predictions
 from ballast.runs import Run
 from ballast.thumbnails import confident_mistakes, thumbnail
+
+if TYPE_CHECKING:
+    from ballast.classifier import Classifier
 
 ROOT = Path(__file__).parent.parent
 CODE = (
@@ -193,3 +196,11 @@ def reproduced(
     project.dvc("repro")
     project.commit_all()
     return project
+
+
+@pytest.fixture(scope="module")
+def classifier(reproduced: Project) -> "Classifier":
+    """The model of that project, ready to predict."""
+    from ballast.classifier import Classifier  # which loads TensorFlow
+
+    return Classifier.load(reproduced.folder / "models/model.keras")

@@ -17,11 +17,6 @@ from ballast.inference import BATCH_SIZE
 from ballast.predictions import read_predictions
 
 
-@pytest.fixture(scope="module")
-def classifier(reproduced: Project) -> Classifier:
-    return Classifier.load(reproduced.folder / "models/model.keras")
-
-
 @pytest.fixture
 def photo(reproduced: Project) -> Path:
     return reproduced.folder / "data/raw/one/000.png"

@@ -17,11 +17,6 @@ from ballast.predictions import read_predictions
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.fixture(scope="module")
-def classifier(reproduced: Project) -> Classifier:
-    return Classifier.load(reproduced.folder / "models/model.keras")
-
-
 @pytest.fixture
 def raw(reproduced: Project) -> Path:
     return reproduced.folder / "data/raw"
