@@ -37,7 +37,8 @@ ITEMS = 512
 BYTES = 64 * 2**20
 
 # For processes that are started here. glibc gives each large block back to the system at once, and
-# the next one then costs a page fault every 4 KiB: a quarter of the time of an image of 224 pixels.
+# the next one then costs a page fault every 4 KiB. That was a quarter of making images of 224
+# pixels in one process, and a twentieth of a whole run of oversample in two.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**27}"}
 
 
@@ -125,7 +126,8 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
                 f"params.yaml: runtime.engine: {engine.name} is not installed: {error}"
             ) from None
     if engine.name == "local":
-        os.environ.update({name: value for name, value in MEMORY.items() if name not in os.environ})
+        for variable, value in MEMORY.items():
+            os.environ.setdefault(variable, value)
     backend_name = "loky" if engine.name == "local" else engine.name
     if backend_name not in BACKENDS:
         known = ", ".join(["local", "dask", *REGISTRATIONS])
