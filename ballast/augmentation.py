@@ -3,13 +3,12 @@
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter
 
-if TYPE_CHECKING:  # as in oversampling.py
-    from ballast.params import Augment
+from ballast.params import Augment
 
 
 class Transform(NamedTuple):
@@ -35,7 +34,7 @@ class Transform(NamedTuple):
     quality: int  # of the JPEG file
 
 
-def draw_transform(seed: int, sha256: str, round_: int, augment: "Augment") -> Transform:
+def draw_transform(seed: int, sha256: str, round_: int, augment: Augment) -> Transform:
     """Draw the transform of one image in one round.
 
     The draw depends on the arguments alone, never on order, process or thread. Every number is

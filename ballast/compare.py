@@ -18,6 +18,7 @@ from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
 from dvc.scm import NoSCM, RevError
 from dvc.utils.serialize import YAMLError, parse_yaml
+from msgspec.structs import fields
 from tabulate import tabulate
 
 from ballast.comparable import check_comparable
@@ -155,11 +156,7 @@ def read_params(repo: Repo) -> dict[str, Any]:
                     f"its outputs were made with another {key} than its params.yaml has; run dvc"
                     " repro there, and commit dvc.lock"
                 )
-    defaults = {
-        key: field.default
-        for key, field in Strategy.model_fields.items()
-        if not field.is_required()
-    }
+    defaults = {field.name: field.default for field in fields(Strategy) if not field.required}
     rows = {name: defaults | row for name, row in params.get("strategies", {}).items()}
     # Neither shapes a figure: how fast it ran, and in which formats the model is kept besides.
     return dotted({**params, "strategies": rows, "runtime": {}, "export": {}})

@@ -37,7 +37,7 @@ from ballast.experiments import clear_queue, finished, queue_experiment, read_fi
 from ballast.files import read_text, write_bytes, write_json
 from ballast.folders import list_files, unreadable
 from ballast.inventory import subset_of
-from ballast.params import Params, parse_params
+from ballast.params import Params, as_dict, parse_params
 from ballast.predictions import Predictions, read_predictions
 
 HEADLINES = ("accuracy", "balanced_accuracy", "worst_class_recall", "calibration_error")
@@ -172,10 +172,11 @@ def experiment_name(run: Run) -> str:
 
 def overridden(params: Params, run: Run, folds: int, raw: str) -> dict[str, Any]:
     """The params of a run; of the strategies its own alone, and not those that change no byte."""
-    values = params.model_dump(exclude={"runtime", "strategies"})
+    values = as_dict(params)
+    del values["runtime"]
     values["data"]["raw"] = raw
     values["split"] |= {"folds": folds, "fold": run.fold}
-    values["strategies"] = params.strategies[run.strategy].model_dump()
+    values["strategies"] = values["strategies"][run.strategy]
     return values | {"strategy": run.strategy, "seed": run.seed}
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 KEY = re.compile(r"[0-9a-f]{64}")
-# The name of a record's file: its number, and what it is checked by.
-NAME = re.compile(r"(\d{1,10})-([0-9a-f]{64})")
+# The name of a record's file: its number, its length, and what it is checked by. To ask the file
+# system for the length of thousands takes as long as to list them: 11 ms for 6,800.
+NAME = re.compile(r"(\d{1,10})-(\d{1,19})-([0-9a-f]{64})")
 # At most this share of the free space is taken: DVC's cache needs some, too.
 SHARE_OF_FREE = 4
 
@@ -33,7 +34,7 @@ class _Kept(NamedTuple):
     """The records of a key."""
 
     names: dict[int, str]  # of their files, by number
-    size: int  # bytes of all
+    size: int  # bytes of all, as their names have it
 
 
 class ImageStore:
@@ -106,11 +107,11 @@ class ImageStore:
 
     def _added(self, key: str, number: int, data: bytes, wanted: bool) -> Record:
         digest = hashlib.sha256(data)
-        name = f"{number}-{_check(key, number, digest.digest())}"
+        name = f"{number}-{len(data)}-{_check(key, number, digest.digest())}"
         path = f"{self._folder}/{key}/{name}"
         written = wanted and self.room > 0 and self._write(key, path, data)
         if written:
-            self._resize(key, number, name, len(data))
+            self._note(key, number, name, len(data))
         return Record(data, digest.hexdigest(), path if written else "")
 
     def _write(self, key: str, path: str, data: bytes) -> bool:
@@ -135,10 +136,11 @@ class ImageStore:
                 data = file.read()
             self._used.add(key)
             digest = hashlib.sha256(data)
-            if _check(key, number, digest.digest()) == name.partition("-")[2]:
+            _, length, check = name.split("-")
+            if _check(key, number, digest.digest()) == check:
                 return Record(data, digest.hexdigest(), path)
             Path(path).unlink()
-            self._resize(key, number, None, -len(data))
+            self._note(key, number, None, -int(length))
         return None
 
     def _make_room(self, length: int) -> bool:
@@ -151,7 +153,7 @@ class ImageStore:
                     break
         return self._total + length <= self.room
 
-    def _resize(self, key: str, number: int, name: str | None, difference: int) -> None:
+    def _note(self, key: str, number: int, name: str | None, difference: int) -> None:
         """Note that a file has come, or gone."""
         names, size = self._kept.get(key, _Kept({}, 0))
         if name:
@@ -173,7 +175,7 @@ def _oldest_first(folder: Path) -> dict[str, _Kept]:
                     for file in files:
                         if match := NAME.fullmatch(file.name):
                             names[int(match[1])] = file.name
-                            size += file.stat(follow_symlinks=False).st_size
+                            size += int(match[2])
                     modified = entry.stat(follow_symlinks=False).st_mtime_ns
                     found.append((modified, entry.name, _Kept(names, size)))
     found.sort(key=lambda kept: kept[:2])

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -23,10 +23,8 @@ from ballast.errors import UserError
 from ballast.image_store import ImageStore, Record
 from ballast.images import decode_image, resize_image
 from ballast.manifest import Row, read_image
+from ballast.params import Augment, Runtime, as_dict
 from ballast.versions import CODECS
-
-if TYPE_CHECKING:  # pydantic takes 60 ms to load, and other processes need none of it
-    from ballast.params import Augment, Runtime
 
 # Modules that shape the bytes of an image.
 SHAPING = ("augmentation", "images", "oversampling")
@@ -77,9 +75,9 @@ def oversampled_images(
     raw: Path,
     seed: int,
     size: int,
-    augment: "Augment",
+    augment: Augment,
     store: ImageStore,
-    runtime: "Runtime",
+    runtime: Runtime,
 ) -> Iterator[tuple[Row, int, Record]]:
     """Make all images of a plan; only those that are not in the store, which then has them.
 
@@ -100,7 +98,9 @@ def oversampled_images(
         UserError: as read_image and each do.
         ImageError: as decode_image does.
     """
-    bounds = augment.model_dump(exclude={"factor", "pack"})
+    bounds = {
+        key: value for key, value in as_dict(augment).items() if key not in ("factor", "pack")
+    }
     draw = partial(drawn_rounds, seed=seed, augment=augment)
     kept = _Kept(store, raw, draw, _keys(size), _keys(size, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
@@ -251,7 +251,7 @@ def resized_pixels(data: bytes, size: int) -> bytes:
 
 
 def drawn_rounds(
-    sha256: str, rounds: Sequence[int], seed: int, augment: "Augment"
+    sha256: str, rounds: Sequence[int], seed: int, augment: Augment
 ) -> dict[int, Transform | None]:
     """Draw the transform of each round; round 0 has none, it is the photograph itself, resized.
 

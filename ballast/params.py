@@ -1,128 +1,139 @@
 """The schema of params.yaml: every knob, its type and its range."""
 
 import re
+import reprlib
 import warnings
+from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
+import msgspec
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic_core import ErrorDetails
+from msgspec import Meta, Struct, inspect, structs
 
 from ballast.errors import UserError
 
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 ExportFormat = Literal["tflite", "onnx"]
-Name = Annotated[str, StringConstraints(min_length=1)]
-# What may be part of a dotted key, and of an experiment's name.
-Word = Annotated[str, StringConstraints(pattern=r"^[\w-]+$")]
+Name = Annotated[str, Meta(min_length=1)]
+# What may be part of a dotted key, and of an experiment's name. Descriptions are of the messages.
+Word = Annotated[str, Meta(pattern=r"^[\w-]+\Z", description="letters, digits, _ and - alone")]
+Address = Annotated[
+    str, Meta(pattern=r"^((tcp|tls)://\S+:\d+)?\Z", description="tcp://host:port or ''")
+]
+Count = Annotated[int, Meta(ge=1, le=100_000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 
-class Section(BaseModel):
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A group of params: unknown keys are errors, and no value is converted to another type."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-
-class Data(Section):
+class Data(Section, frozen=True):
     """Which photographs to read, and the side in pixels to which they are resized."""
 
     raw: Name
     # Pillow refuses images of more than 178 by itself, and warns from 89.
-    max_megapixels: float = Field(gt=0, le=89)
-    image_size: int = Field(ge=16, le=512)
+    max_megapixels: Annotated[float, Meta(gt=0, le=89)]
+    image_size: Annotated[int, Meta(ge=16, le=512)]
 
 
-class Split(Section):
+class Split(Section, frozen=True):
     """Fold `fold` of `folds` is the test set; a `val` share of the rest is for validation."""
 
-    folds: int = Field(ge=2, le=1000)
-    fold: int = Field(ge=0)
-    val: float = Field(ge=0, lt=1)
-    group: str = Field(description="a regular expression, or a .csv file in data.raw; or nothing")
-    near_duplicates: int | None = Field(ge=0, le=64, description="bits of 256")
+    folds: Annotated[int, Meta(ge=2, le=1000)]
+    fold: Annotated[int, Meta(ge=0)]
+    val: Annotated[float, Meta(ge=0, lt=1)]
+    group: str  # a regular expression, or a .csv file in data.raw; or nothing
+    near_duplicates: Annotated[int, Meta(ge=0, le=64)] | None  # bits of 256
     label_conflicts: Policy
     leakage: Policy
 
 
-class Augment(Section):
+class Augment(Section, frozen=True):
     """Images per class as a multiple of the largest class, and the bounds of each transform."""
 
-    factor: int = Field(ge=1, le=1000)
-    rotate: float = Field(ge=0, le=180, description="degrees, each way")
+    factor: Annotated[int, Meta(ge=1, le=1000)]
+    rotate: Annotated[float, Meta(ge=0, le=180)]  # degrees, each way
     flip: Flip
-    zoom: float = Field(ge=0, le=0.5, description="share of the size, each way")
-    shift: float = Field(ge=0, le=0.5, description="share of the size, each way")
-    brightness: float = Field(ge=0, le=1, description="share of white, each way")
-    contrast: float = Field(ge=0, le=1, description="share of the contrast, each way")
-    saturation: float = Field(ge=0, le=1, description="share of the saturation, each way")
-    hue: float = Field(ge=0, le=180, description="degrees around the colour circle, each way")
-    shear: float = Field(ge=0, le=60, description="degrees, each way")
-    blur: float = Field(ge=0, le=0.2, description="share of the size, at most")
-    noise: float = Field(ge=0, le=1, description="share of white, at most")
-    cutout: float = Field(ge=0, le=1, description="share of the size, at most")
-    quality: int = Field(ge=1, le=100, description="JPEG quality")
-    quality_drop: int = Field(ge=0, le=99, description="by which the quality may be lower")
-    pack: bool = Field(description="a few tar files in place of a file an image")
+    zoom: Annotated[float, Meta(ge=0, le=0.5)]  # share of the size, each way
+    shift: Annotated[float, Meta(ge=0, le=0.5)]  # share of the size, each way
+    brightness: Share  # of white, each way
+    contrast: Share  # of the contrast, each way
+    saturation: Share  # of the saturation, each way
+    hue: Annotated[float, Meta(ge=0, le=180)]  # degrees around the colour circle, each way
+    shear: Annotated[float, Meta(ge=0, le=60)]  # degrees, each way
+    blur: Annotated[float, Meta(ge=0, le=0.2)]  # share of the size, at most
+    noise: Share  # of white, at most
+    cutout: Share  # of the size, at most
+    quality: Annotated[int, Meta(ge=1, le=100)]  # of the JPEG files
+    quality_drop: Annotated[int, Meta(ge=0, le=99)]  # by which the quality may be lower
+    pack: bool  # a few tar files in place of a file an image
 
 
-class Strategy(Section):
+class Strategy(Section, frozen=True):
     """Which of the prongs a strategy uses, and whether val_loss counts classes alike."""
 
     oversample: bool
     class_weights: Literal["none", "balanced", "effective"]
     balanced_batches: bool
-    weight_power: float = Field(default=1.0, ge=0, le=1)
-    beta: float = Field(default=0.99, ge=0, lt=1, description="of effective class_weights")
-    logit_adjustment: float = Field(default=0.0, ge=0, le=4, description="tau; 0 for none")
+    weight_power: Share = 1.0
+    beta: Annotated[float, Meta(ge=0, lt=1)] = 0.99  # of effective class_weights
+    logit_adjustment: Annotated[float, Meta(ge=0, le=4)] = 0.0  # tau; 0 for none
     balanced_val: bool = True
 
 
-class Train(Section):
+class Train(Section, frozen=True):
     """How the network is trained."""
 
-    epochs: int = Field(ge=1, le=100_000)
-    min_epochs: int = Field(ge=1, le=100_000)
-    batch_size: int = Field(ge=1, le=65_536)
-    learning_rate: float = Field(gt=0, le=10)
-    patience: int = Field(ge=1, le=100_000)
-    threads: int = Field(ge=1, le=256)
+    epochs: Count
+    min_epochs: Count
+    batch_size: Annotated[int, Meta(ge=1, le=65_536)]
+    learning_rate: Annotated[float, Meta(gt=0, le=10)]
+    patience: Count
+    threads: Annotated[int, Meta(ge=1, le=256)]
     backbone: Name = "cnn"
-    backbone_alpha: float = Field(default=1.0, gt=0, le=2)
+    backbone_alpha: Annotated[float, Meta(gt=0, le=2)] = 1.0
     weights: Name = "none"
-    fine_tune_epochs: int = Field(default=0, ge=0, le=100_000)
-    fine_tune_layers: int = Field(default=20, ge=1, le=100_000)
-    fine_tune_rate: float = Field(default=0.1, gt=0, le=1)
+    fine_tune_epochs: Annotated[int, Meta(ge=0, le=100_000)] = 0
+    fine_tune_layers: Count = 20
+    fine_tune_rate: Annotated[float, Meta(gt=0, le=1)] = 0.1
 
 
-class Runtime(Section):
+class Runtime(Section, frozen=True):
     """How fast, not what: never tracked by DVC."""
 
-    workers: int = Field(ge=0, le=1024, description="files at a time; 0 for one a core")
+    workers: Annotated[int, Meta(ge=0, le=1024)]  # files at a time; 0 for one a core
     engine: Name
-    scheduler: str = Field(pattern=r"^((tcp|tls)://\S+:\d+)?$", description="tcp://host:port")
-    image_store: int = Field(ge=0, le=1_048_576, description="MiB, at most; 0 for none")
-    image_memory: int = Field(ge=0, le=2**24, description="MiB")
+    scheduler: Address
+    image_store: Annotated[int, Meta(ge=0, le=1_048_576)]  # MiB, at most; 0 for none
+    image_memory: Annotated[int, Meta(ge=0, le=2**24)]  # MiB
 
 
-class Params(Section):
+class Params(Section, frozen=True):
     """All of params.yaml."""
 
-    seed: int = Field(ge=0, lt=2**32)
+    seed: Annotated[int, Meta(ge=0, lt=2**32)]
     strategy: Name
     data: Data
     split: Split
     augment: Augment
-    strategies: dict[Word, Strategy] = Field(min_length=1)
+    strategies: Annotated[dict[Word, Strategy], Meta(min_length=1)]
     train: Train
-    export: list[ExportFormat] = Field(description="formats to keep the model in besides")
+    export: list[ExportFormat]  # formats to keep the model in besides
     runtime: Runtime
 
     @property
     def active_strategy(self) -> Strategy:
         """The row of `strategies` that `strategy` names."""
         return self.strategies[self.strategy]
+
+
+def as_dict(section: Section) -> dict[str, Any]:
+    """A section's values by key, those of sections in it as mappings."""
+    values: dict[str, Any] = msgspec.to_builtins(section)
+    return values
 
 
 def parse_params(text: str) -> Params:
@@ -150,9 +161,9 @@ def parse_params(text: str) -> Params:
     if not isinstance(values, dict):
         raise UserError("params.yaml: must be a mapping of keys to values")
     try:
-        params = Params.model_validate(values)
-    except ValidationError as error:
-        raise UserError(_first_problem(error)) from None
+        params = msgspec.convert(values, Params)
+    except msgspec.ValidationError:
+        raise UserError(f"params.yaml: {_first_problem(values, Params)}") from None
     if params.strategy not in params.strategies:
         known = ", ".join(params.strategies)
         raise UserError(
@@ -191,39 +202,91 @@ def _check_pattern(group: str) -> None:
         ) from None
 
 
-def _first_problem(error: ValidationError) -> str:
-    """The most telling of pydantic's problems, as one line."""
-    # A misspelt key is both unknown and missing: the unknown one says what was typed.
-    problems = sorted(error.errors(), key=lambda p: p["type"] != "extra_forbidden")
-    problem = problems[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"params.yaml: {key}: no such key{_known_keys(problem['loc'])}"
-    if problem["type"] == "missing":
-        return f"params.yaml: {key}: this key is missing"
-    return f"params.yaml: {key}: {_wanted(problem)}, not {_short(repr(problem['input']))}"
+def _first_problem(value: object, type_: Any, at: str = "") -> str:  # noqa: ANN401
+    """Where a value is not of a type, and what would be right there.
+
+    msgspec's own messages name no key of a mapping, and not what a Literal allows.
+    """
+    info = inspect.type_info(type_)
+    below = f"{at}." if at else ""
+    if isinstance(info, inspect.StructType) and isinstance(value, dict):
+        fields = {field.name: field for field in structs.fields(type_)}
+        # A misspelt key is both unknown and missing: the unknown one says what was typed.
+        for key in value:
+            if key not in fields:
+                return f"{below}{_short(str(key))}: no such key{_known_keys(str(key), [*fields])}"
+        for name, field in fields.items():
+            if name not in value and field.required:
+                return f"{below}{name}: this key is missing"
+            if name in value and not _is(value[name], field.type):
+                return _first_problem(value[name], field.type, f"{below}{name}")
+    if isinstance(info, inspect.DictType) and isinstance(value, dict):
+        key_type, item_type = get_args(get_args(type_)[0])
+        for key, item in value.items():
+            if not _is(key, key_type):
+                return _first_problem(key, key_type, f"{below}{_short(str(key))}")
+            if not _is(item, item_type):
+                return _first_problem(item, item_type, f"{below}{key}")
+    return f"{at}: must be {_in_words(info)}, not {_shown(value)}"
 
 
-def _known_keys(location: tuple[int | str, ...]) -> str:
+def _is(value: object, type_: Any) -> bool:  # noqa: ANN401
+    try:
+        msgspec.convert(value, type_)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _in_words(info: inspect.Type) -> str:
+    """What is right for a type: 'an integer from 1 to 1000'."""
+    match info:
+        case inspect.BoolType():
+            return "true or false"
+        case inspect.IntType():
+            return f"an integer{_range_in_words(info)}"
+        case inspect.FloatType():
+            return f"a number{_range_in_words(info)}"
+        case inspect.Metadata(extra_json_schema={"description": words}):
+            return str(words)
+        case inspect.StrType(min_length=int(length)):
+            return f"text of at least {length} character"
+        case inspect.StrType():
+            return "text"
+        case inspect.LiteralType():
+            *others, last = map(repr, info.values)
+            return f"{', '.join(others)} or {last}"
+        case inspect.UnionType():
+            return " or ".join(map(_in_words, info.types))
+        case inspect.NoneType():
+            return "null"
+        case inspect.ListType():
+            return f"a list, each {_in_words(info.item_type)}"
+        case inspect.DictType(min_length=int(length)):
+            return f"a mapping of at least {length} key"
+    return "a mapping of keys to values"
+
+
+def _range_in_words(info: inspect.IntType | inspect.FloatType) -> str:
+    if info.ge is not None and info.le is not None:
+        return f" from {info.ge} to {info.le}"
+    bounds = {"above": info.gt, "of at least": info.ge, "below": info.lt, "at most": info.le}
+    words = [f"{word} {bound}" for word, bound in bounds.items() if bound is not None]
+    return f" {' and '.join(words)}"
+
+
+def _known_keys(unknown: str, known: Sequence[str]) -> str:
     """The keys that exist beside an unknown one, the likeliest first."""
-    section: type[BaseModel] = Params
-    for part in location[:-1]:
-        if section is Params and part == "strategies":
-            section = Strategy
-        elif part in section.model_fields:
-            annotation = section.model_fields[str(part)].annotation
-            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-                section = annotation
-    known = list(section.model_fields)
-    likely = get_close_matches(str(location[-1]), known, n=1)
+    likely = get_close_matches(unknown, known, n=1)
     hint = f"; did you mean {likely[0]}?" if likely else ""
     return f"{hint} Keys here: {', '.join(known)}" if hint else f"; keys here: {', '.join(known)}"
 
 
-def _wanted(problem: ErrorDetails) -> str:
-    """What pydantic wanted, in a user's words: 'must be greater than or equal to 1'."""
-    words = problem["msg"].replace("a valid integer", "an integer").replace("valid ", "")
-    return re.sub(r"^\w+ should", "must", words)
+def _shown(value: object) -> str:
+    try:
+        return _short(reprlib.repr(value))  # bounded, however deep the value is
+    except ValueError:  # of an integer of more digits than Python writes out
+        return "one of so many digits"
 
 
 def _short(text: str) -> str:

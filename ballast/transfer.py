@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from ballast.backbones import add_head, unfreeze_top
@@ -61,14 +62,13 @@ def fit_backbone(
         return trained, history
     before = network.get_weights()
     unfreeze_top(backbone, params.fine_tune_layers)
-    lower = {
-        "epochs": params.fine_tune_epochs,
-        "min_epochs": 1,
-        "learning_rate": params.learning_rate * params.fine_tune_rate,
-    }
-    tuned = fit(
-        network, train, val, weights, strategy, seed, params.model_copy(update=lower), callbacks
+    lower = replace(
+        params,
+        epochs=params.fine_tune_epochs,
+        min_epochs=1,
+        learning_rate=params.learning_rate * params.fine_tune_rate,
     )
+    tuned = fit(network, train, val, weights, strategy, seed, lower, callbacks)
     monitor = "val_loss" if len(val.labels) else "loss"
     if min(tuned[monitor]) >= min(history[monitor][min(params.min_epochs, params.epochs) - 1 :]):
         network.set_weights(before)

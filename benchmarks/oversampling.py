@@ -33,6 +33,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
 from PIL import Image, ImageEnhance
 from tabulate import tabulate
 
@@ -83,14 +84,24 @@ def ballast(data: Path, images: int, workers: int) -> float:
     from ballast.oversampling import augmented_path, oversampled_images, plan_rounds
 
     params = parse_params(read_text(Path("params.yaml")))
-    runtime = params.runtime.model_copy(update={"workers": workers})
-    augment = params.augment.model_copy(
-        update={
-            "rotate": DEGREES, "flip": "horizontal", "zoom": 0, "shift": 0, "shear": 0,
-            "brightness": BRIGHTNESS, "contrast": CONTRAST, "saturation": 0, "hue": 0,
-            "blur": 0, "noise": 0, "cutout": 0, "quality": QUALITY, "quality_drop": 0,
-        }
-    )  # fmt: skip
+    runtime = replace(params.runtime, workers=workers)
+    augment = replace(
+        params.augment,
+        rotate=DEGREES,
+        flip="horizontal",
+        zoom=0,
+        shift=0,
+        shear=0,
+        brightness=BRIGHTNESS,
+        contrast=CONTRAST,
+        saturation=0,
+        hue=0,
+        blur=0,
+        noise=0,
+        cutout=0,
+        quality=QUALITY,
+        quality_drop=0,
+    )
     rows = []
     for path in photographs(data):
         with Image.open(path) as image:

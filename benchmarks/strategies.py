@@ -22,6 +22,8 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 from joblib import Parallel, delayed
+from msgspec import convert
+from msgspec.structs import replace
 from tabulate import tabulate
 
 from ballast.class_weights import class_weights
@@ -77,8 +79,8 @@ def main() -> None:
 
     params = parse_params(read_text(arguments.params))
     if arguments.threads:
-        train = params.train.model_copy(update={"threads": arguments.threads})
-        params = params.model_copy(update={"train": train})
+        train = replace(params.train, threads=arguments.threads)
+        params = replace(params, train=train)
     strategies = {
         name: strategy
         for name, strategy in params.strategies.items()
@@ -86,7 +88,7 @@ def main() -> None:
     }
     for row in arguments.add:
         name, _, values = row.partition("=")
-        strategies[name] = Strategy.model_validate(yaml.safe_load(values))
+        strategies[name] = convert(yaml.safe_load(values), Strategy)
 
     folds = range(arguments.folds) if arguments.folds else range(1)
     runs = [Run(name, s, fold) for s in arguments.seeds for fold in folds for name in strategies]

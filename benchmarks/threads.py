@@ -18,6 +18,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace
 from tabulate import tabulate
 
 from ballast.files import read_text
@@ -99,7 +100,7 @@ def train(threads: int, images: int, epochs: int) -> tuple[float, str]:
         np.ones(3),
         params.active_strategy,
         params.seed,
-        params.train.model_copy(update={"epochs": epochs, "patience": epochs}),
+        replace(params.train, epochs=epochs, patience=epochs),
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=note_end)],
     )
     digest = hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights()))

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image
 from tabulate import tabulate
@@ -166,9 +167,7 @@ def ballast_speed(params: Params, images: ImageSet | ImageFiles, *, balanced: bo
         np.ones(len(COUNTS)),
         Strategy(oversample=False, class_weights="none", balanced_batches=balanced),
         params.seed,
-        params.train.model_copy(
-            update={"epochs": epochs, "patience": epochs, "batch_size": BATCH_SIZE}
-        ),
+        replace(params.train, epochs=epochs, patience=epochs, batch_size=BATCH_SIZE),
         callbacks=[
             keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
         ],

@@ -7,7 +7,7 @@ from ballast.errors import one_line_errors
 from ballast.files import read_json, read_text, write_bytes
 from ballast.intervals import as_json, metric_intervals
 from ballast.model_card import model_card
-from ballast.params import parse_params
+from ballast.params import as_dict, parse_params
 from ballast.predictions import read_predictions
 from ballast.verdict import verdict
 
@@ -21,13 +21,12 @@ def main() -> None:
     counts = read_json(Path("outputs/class_counts.json"))
     training = read_json(Path("outputs/training.json"))
     intervals = as_json(metric_intervals(predictions, params.seed))
-    tracked = params.model_dump(include={"seed", "strategy", "data", "train"})
     settings = {
-        "seed": tracked["seed"],
-        "strategy": tracked["strategy"],
-        **{f"strategy.{key}": value for key, value in params.active_strategy},
-        "data.image_size": tracked["data"]["image_size"],
-        **{f"train.{key}": value for key, value in tracked["train"].items()},
+        "seed": params.seed,
+        "strategy": params.strategy,
+        **{f"strategy.{key}": value for key, value in as_dict(params.active_strategy).items()},
+        "data.image_size": params.data.image_size,
+        **{f"train.{key}": value for key, value in as_dict(params.train).items()},
     }
     fingerprints = {
         "the code that trained it": training["code_sha256"],

@@ -10,7 +10,7 @@ from ballast.files import read_text, write_bytes, write_csv, write_json
 from ballast.intervals import as_json, metric_intervals
 from ballast.metrics import ReliabilityBin, compute_metrics, reliability
 from ballast.pages import report_page
-from ballast.params import parse_params
+from ballast.params import as_dict, parse_params
 from ballast.plots import confusion_plot
 from ballast.predictions import read_predictions
 from ballast.recommendations import recommendations
@@ -48,8 +48,8 @@ def main() -> None:
     )
 
     intervals = as_json(metric_intervals(predictions, params.seed))
-    tracked = dotted(params.model_dump(exclude={"runtime"}))
-    run = read_run(params.strategy, Path(), Path(params.data.raw), tracked, intervals)
+    tracked = {key: value for key, value in as_dict(params).items() if key != "runtime"}
+    run = read_run(params.strategy, Path(), Path(params.data.raw), dotted(tracked), intervals)
     sentence = verdict(predictions, run.counts, intervals)
     advice = [found.text for found in recommendations([run], {})]
     write_bytes(Path("outputs/report.html"), report_page(run, sentence, advice).encode())

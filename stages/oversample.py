@@ -4,8 +4,6 @@ import gc
 from collections import Counter
 from pathlib import Path
 
-from tqdm import tqdm
-
 from ballast.counts import train_counts
 from ballast.errors import one_line_errors
 from ballast.files import (
@@ -20,6 +18,7 @@ from ballast.image_store import ImageStore
 from ballast.manifest import AugmentedRow, read_manifest, subset_rows, write_augmented
 from ballast.oversampling import augmented_path, oversampled_images, plan_rounds, target_counts
 from ballast.params import parse_params
+from ballast.progress import with_progress
 from ballast.shards import append_image, close_shard, shard_names
 
 
@@ -47,7 +46,7 @@ def main() -> None:
         for name in targets if not shards else ():
             make_folder(folder / name)
         total = sum(targets.values())
-        for row, round_, image in tqdm(images, "images", total, disable=None):
+        for row, round_, image in with_progress(images, total, "images"):
             path = augmented_path(row, round_)
             target = f"{folder}/{shards.get((row.sha256, round_), path)}"
             with writing(target):

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from joblib import cpu_count
-from tqdm import tqdm
 
 from ballast.counts import count_classes, thin_classes
 from ballast.data_report import data_report, refuse_fatal, report_warnings
@@ -28,6 +27,7 @@ from ballast.leakage import Member, to_drop
 from ballast.manifest import Row, write_manifest
 from ballast.parallel import Engine
 from ballast.params import Params, parse_params
+from ballast.progress import with_progress
 from ballast.versions import code_versions
 
 # Beside DVC's own temporary files; safe to delete.
@@ -88,7 +88,7 @@ def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Re
     inspected = inspect_files(
         raw, files, megapixels, engine, hashes=hashes, known=unchanged(kept, before)
     )
-    results = list(tqdm(inspected, total=len(files), desc="photographs", disable=None))
+    results = list(with_progress(inspected, len(files), "photographs"))
     moment = time.time_ns()
     refuse_changes(raw, before)
     fresh = trusted(before, results, moment)

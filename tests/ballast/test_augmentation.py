@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -80,7 +81,7 @@ def test_the_last_bit_of_a_sine_or_cosine_does_not_reach_pillow(
     picture: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # It depends on the processor: the C library has these with and without its newer instructions.
-    bounds = OFF.model_copy(update={"rotate": 180.0, "zoom": 0.3, "hue": 180.0, "contrast": 0.5})
+    bounds = replace(OFF, rotate=180.0, zoom=0.3, hue=180.0, contrast=0.5)
 
     def coefficients() -> list[object]:
         image = Image.Image
@@ -106,9 +107,7 @@ def test_the_last_bit_of_a_sine_or_cosine_does_not_reach_pillow(
 
 @given(seed=st.integers(0, 2**32 - 1), round_=st.integers(1, 1000))
 def test_draws_repeat_and_stay_within_bounds(seed: int, round_: int) -> None:
-    bounds = OFF.model_copy(
-        update={"rotate": 20.0, "zoom": 0.3, "shift": 0.2, "brightness": 0.1, "hue": 30.0}
-    )
+    bounds = replace(OFF, rotate=20.0, zoom=0.3, shift=0.2, brightness=0.1, hue=30.0)
     drawn = draw_transform(seed, SHA, round_, bounds)
     assert drawn == draw_transform(seed, SHA, round_, bounds)
     assert abs(drawn.angle) <= math.radians(20)
@@ -121,7 +120,7 @@ def test_draws_repeat_and_stay_within_bounds(seed: int, round_: int) -> None:
 
 
 def test_draws_differ_by_seed_by_content_and_by_round() -> None:
-    bounds = OFF.model_copy(update={"rotate": 20.0})
+    bounds = replace(OFF, rotate=20.0)
     draws = {
         draw_transform(seed, sha, round_, bounds)
         for seed in (1, 2)
@@ -132,13 +131,13 @@ def test_draws_differ_by_seed_by_content_and_by_round() -> None:
 
 
 def test_switching_one_transform_leaves_the_draws_of_the_others() -> None:
-    one = draw_transform(1, SHA, 1, OFF.model_copy(update={"shift": 0.2}))
-    both = draw_transform(1, SHA, 1, OFF.model_copy(update={"shift": 0.2, "rotate": 20.0}))
+    one = draw_transform(1, SHA, 1, replace(OFF, shift=0.2))
+    both = draw_transform(1, SHA, 1, replace(OFF, shift=0.2, rotate=20.0))
     assert both._replace(angle=0) == one
 
 
 def test_flips_come_about_half_the_time() -> None:
-    bounds = OFF.model_copy(update={"flip": "both"})
+    bounds = replace(OFF, flip="both")
     draws = [draw_transform(1, SHA, round_, bounds) for round_ in range(1, 401)]
     assert 150 < sum(drawn.mirror for drawn in draws) < 250
     assert 150 < sum(drawn.upside_down for drawn in draws) < 250
@@ -308,15 +307,13 @@ def test_a_cutout_covers_a_square_that_may_reach_over_the_edge(
 
 
 def test_the_quality_is_drawn_down_to_its_lowest() -> None:
-    bounds = OFF.model_copy(update={"quality_drop": 3})
+    bounds = replace(OFF, quality_drop=3)
     drawn = {draw_transform(1, SHA, round_, bounds).quality for round_ in range(1, 100)}
     assert drawn == {87, 88, 89, 90}
 
 
 def test_switched_off_the_new_transforms_leave_the_draws_of_the_others() -> None:
-    on = OFF.model_copy(
-        update={"rotate": 20.0, "hue": 30.0, "shear": 10.0, "noise": 0.1, "cutout": 0.5}
-    )
-    off = on.model_copy(update={"shear": 0.0, "noise": 0.0, "cutout": 0.0})
+    on = replace(OFF, rotate=20.0, hue=30.0, shear=10.0, noise=0.1, cutout=0.5)
+    off = replace(on, shear=0.0, noise=0.0, cutout=0.0)
     drawn, without = draw_transform(1, SHA, 1, on), draw_transform(1, SHA, 1, off)
     assert drawn._replace(shear=0, noise=0, cutout=0) == without

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import convert
 
 from ballast.backbones import APPLICATIONS, load_backbone, unfreeze_top, weights_hashes
 from ballast.backend import keras
@@ -22,7 +23,7 @@ SIZE = 32
 
 def train_params(**params: str | float) -> Train:
     short = {"epochs": 2, "min_epochs": 1, "batch_size": 9, "learning_rate": 0.01, "patience": 2}
-    return Train.model_validate({**short, "threads": 2, "backbone_alpha": 0.35, **params})
+    return convert({**short, "threads": 2, "backbone_alpha": 0.35, **params}, Train)
 
 
 @pytest.fixture(scope="module")

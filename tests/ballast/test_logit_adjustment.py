@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
@@ -62,7 +63,7 @@ def test_at_inference_nothing_is_adjusted(images: ImageSet) -> None:
 def test_training_shows_the_adjusted_loss_and_validation_the_plain_one(images: ImageSet) -> None:
     def losses(tau: float) -> tuple[float, float]:
         keras.utils.set_random_seed(1)
-        strategy = ADJUSTED.model_copy(update={"logit_adjustment": tau, "balanced_val": False})
+        strategy = replace(ADJUSTED, logit_adjustment=tau, balanced_val=False)
         model = build_cnn(16, 3)
         history = fit(model, images, images, np.ones(3), strategy, 1, ONCE)
         likelihoods = predict(model, images.pixels)[np.arange(10), LABELS]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from ballast.backend import keras
@@ -114,8 +115,8 @@ def in_files(images: ImageSet) -> ImageFiles:
 def test_images_left_in_files_give_the_weights_and_the_history_of_those_in_memory(
     stripes: ImageSet,
 ) -> None:
-    strategy = PLAIN.model_copy(update={"balanced_batches": True})
-    params = TRAIN.model_copy(update={"epochs": 2})
+    strategy = replace(PLAIN, balanced_batches=True)
+    params = replace(TRAIN, epochs=2)
     few = ImageSet(stripes.pixels[:50], stripes.labels[:50])
     found = []
     for train, val in ((stripes, few), (in_files(stripes), in_files(few))):
@@ -182,7 +183,7 @@ def test_training_stops_early_and_halves_the_learning_rate(stripes: ImageSet) ->
     # Labels without any pattern: val_loss cannot fall for long.
     noise = ImageSet(stripes.pixels, np.random.default_rng(1).permutation(stripes.labels))
     keras.utils.set_random_seed(1)
-    params = TRAIN.model_copy(update={"epochs": 60, "patience": 6})
+    params = replace(TRAIN, epochs=60, patience=6)
     history = fit(build_cnn(16, 3), stripes, noise, np.ones(3), PLAIN, 1, params)
     best = int(np.argmin(history["val_loss"]))
     assert len(history["loss"]) < 60
@@ -194,7 +195,7 @@ def test_an_early_epoch_is_never_the_best(stripes: ImageSet) -> None:
     # Labels of val turned round: the longer it trains, the worse val_loss gets.
     wrong = ImageSet(stripes.pixels, (stripes.labels + 1) % 3)
     keras.utils.set_random_seed(1)
-    params = TRAIN.model_copy(update={"epochs": 30, "min_epochs": 8, "patience": 3})
+    params = replace(TRAIN, epochs=30, min_epochs=8, patience=3)
     history = fit(build_cnn(16, 3), stripes, wrong, np.ones(3), PLAIN, 1, params)
     assert 8 + 3 <= len(history["loss"]) < 30
     assert min(history["val_loss"][:7]) < min(history["val_loss"][7:])
@@ -204,7 +205,7 @@ def test_class_weights_reach_the_loss(stripes: ImageSet) -> None:
     losses = []
     for weights in (np.ones(3), np.full(3, 2.0)):
         keras.utils.set_random_seed(1)
-        once = TRAIN.model_copy(update={"epochs": 1, "batch_size": 60})
+        once = replace(TRAIN, epochs=1, batch_size=60)
         history = fit(build_cnn(16, 3), stripes, stripes, weights, PLAIN, 1, once)
         losses.append(history["loss"][0])
     assert losses[1] == pytest.approx(2 * losses[0], rel=1e-4)
@@ -216,8 +217,8 @@ def test_val_counts_every_class_alike_or_every_image(stripes: ImageSet, balanced
     val = ImageSet(stripes.pixels[few], stripes.labels[few])
     keras.utils.set_random_seed(1)
     model = build_cnn(16, 3)
-    once = TRAIN.model_copy(update={"epochs": 1})
-    strategy = PLAIN.model_copy(update={"balanced_val": balanced})
+    once = replace(TRAIN, epochs=1)
+    strategy = replace(PLAIN, balanced_val=balanced)
     history = fit(model, stripes, val, np.ones(3), strategy, 1, once)
     loss = -np.log(predict(model, val.pixels)[np.arange(len(few)), val.labels])
     by_class = [loss[val.labels == 0].mean(), loss[val.labels == 1].mean()]
@@ -227,7 +228,7 @@ def test_val_counts_every_class_alike_or_every_image(stripes: ImageSet, balanced
 
 def test_it_trains_without_val_images(stripes: ImageSet) -> None:
     nothing = ImageSet(stripes.pixels[:0], stripes.labels[:0])
-    params = TRAIN.model_copy(update={"epochs": 2})
+    params = replace(TRAIN, epochs=2)
     history = fit(build_cnn(16, 3), stripes, nothing, np.ones(3), PLAIN, 1, params)
     assert set(history) == {"loss", "accuracy", "learning_rate"}
 
@@ -246,8 +247,8 @@ def test_it_trains_with_a_val_set_that_lacks_classes(
     stripes: ImageSet, val_images: int, balanced_batches: bool
 ) -> None:
     val = ImageSet(stripes.pixels[:val_images], stripes.labels[:val_images])
-    strategy = PLAIN.model_copy(update={"balanced_batches": balanced_batches})
-    params = TRAIN.model_copy(update={"epochs": 2})
+    strategy = replace(PLAIN, balanced_batches=balanced_batches)
+    params = replace(TRAIN, epochs=2)
     history = fit(build_cnn(16, 3), stripes, val, np.ones(3), strategy, 1, params)
     assert np.isfinite(history["val_loss"]).all()
 
@@ -257,14 +258,14 @@ def test_it_trains_on_images_that_are_all_alike(stripes: ImageSet, classes: int)
     labels = np.arange(60, dtype=np.int64) % classes
     alike = ImageSet(np.broadcast_to(stripes.pixels[:1], stripes.pixels.shape), labels)
     model = build_cnn(16, classes)
-    params = TRAIN.model_copy(update={"epochs": 2})
+    params = replace(TRAIN, epochs=2)
     fit(model, alike, alike, np.ones(classes), PLAIN, 1, params)
     assert np.isfinite(predict(model, alike.pixels)).all()
 
 
 def test_it_trains_on_one_image_a_class(stripes: ImageSet) -> None:
     one = ImageSet(stripes.pixels[:3], stripes.labels[:3])
-    params = TRAIN.model_copy(update={"epochs": 2})
+    params = replace(TRAIN, epochs=2)
     history = fit(build_cnn(16, 3), one, one, np.ones(3), PLAIN, 1, params)
     assert np.isfinite(history["loss"]).all()
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from PIL import Image
 
 from ballast.errors import UserError
@@ -144,8 +145,8 @@ class Oversampling(NamedTuple):
         chosen = [row for row in self.rows if int(Path(row.path).stem) < photographs]
         counts = Counter(row.class_ for row in chosen)
         plan = plan_rounds(chosen, target_counts(counts, factor, oversample=True))
-        augment = self.params.augment.model_copy(update=bounds)
-        runtime = self.params.runtime.model_copy(update={"workers": workers})
+        augment = replace(self.params.augment, **bounds)
+        runtime = replace(self.params.runtime, workers=workers)
         made: list[int] = []
         with patch("ballast.oversampling.augmented_images", wraps=augmented_images) as make:
             images = [

@@ -9,7 +9,7 @@ from projects import Project
 from ballast.errors import UserError
 from ballast.intervals import as_json, metric_intervals
 from ballast.manifest import read_augmented
-from ballast.params import parse_params
+from ballast.params import as_dict, parse_params
 from ballast.predictions import read_predictions
 from ballast.runs import FINGERPRINTED, Run, dotted, read_history, read_run
 
@@ -19,8 +19,8 @@ def run_of(project: Project) -> Run:
     params = parse_params(project.read("params.yaml"))
     predictions = read_predictions(folder / "outputs/predictions.csv")
     metrics = as_json(metric_intervals(predictions, params.seed, draws=100))
-    tracked = dotted(params.model_dump(exclude={"runtime"}))
-    return read_run("mine", folder, folder / params.data.raw, tracked, metrics)
+    tracked = {key: value for key, value in as_dict(params).items() if key != "runtime"}
+    return read_run("mine", folder, folder / params.data.raw, dotted(tracked), metrics)
 
 
 def test_it_holds_what_the_stages_wrote(reproduced: Project) -> None:

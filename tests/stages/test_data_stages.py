@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from PIL import Image
 from projects import Project
 
@@ -334,12 +335,11 @@ def test_no_val_or_test_image_or_copy_of_one_is_ever_augmented(
             image = Image.fromarray(values).resize((32 + number % 3, 32), Image.Resampling.BICUBIC)
             (raw / path).parent.mkdir(parents=True, exist_ok=True)
             image.save(raw / path)
-        params = shipped.model_copy(
-            update={
-                "seed": seed,
-                "split": shipped.split.model_copy(update={"leakage": "drop"}),
-                "runtime": shipped.runtime.model_copy(update={"workers": 1}),
-            }
+        params = replace(
+            shipped,
+            seed=seed,
+            split=replace(shipped.split, leakage="drop"),
+            runtime=replace(shipped.runtime, workers=1),
         )
         try:
             rows, _, _ = split_folder(raw, params, Path(os.devnull, "none"))

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from ballast import inventory
@@ -137,8 +138,8 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def one_worker(shipped: Params) -> Params:
-    runtime = shipped.runtime.model_copy(update={"workers": 1})
-    return shipped.model_copy(update={"runtime": runtime})
+    runtime = replace(shipped.runtime, workers=1)
+    return replace(shipped, runtime=runtime)
 
 
 @pytest.mark.parametrize("case", range(len(CHANGES)), ids=[c.__name__ for c, _ in CHANGES])
@@ -168,8 +169,8 @@ def test_without_the_inspections_of_the_last_run_all_is_read(
         path.mkdir()
     elif left == "of other params":
         shutil.copy(scanned[0] / "inspections", path)
-        data = params.data.model_copy(update={"max_megapixels": 1})
-        params = params.model_copy(update={"data": data})
+        data = replace(params.data, max_megapixels=1)
+        params = replace(params, data=data)
     assert split_folder(raw, params, path) == expected
     assert len(decoded) == 22
     decoded.clear()
