@@ -109,7 +109,7 @@ def apply_transforms(image: Image.Image, transforms: Sequence[Transform]) -> Ite
             Image.Transform.AFFINE,
             (a * finer, b * finer, c * finer + offset, d * finer, e * finer, f * finer + offset),
             resample=Image.Resampling.NEAREST,
-        )
+        ).convert("RGB")
         variant = _recolour(variant, transform)
         if transform.blur:
             variant = variant.filter(ImageFilter.GaussianBlur(round(transform.blur * size, 6)))
@@ -132,7 +132,7 @@ def _fine_samples(image: Image.Image, finer: int, margin: int) -> Image.Image:
         margin: samples of the image mirrored, on each side.
 
     Returns:
-        RGB, from edge to edge; the samples at the pixels' middles are the pixels.
+        RGBX, from edge to edge; the samples at the pixels' middles are the pixels.
     """
     pixels = Image.fromarray(np.pad(np.asarray(image), ((1, 1), (1, 1), (0, 0)), "symmetric"))
     size = image.width
@@ -146,7 +146,8 @@ def _fine_samples(image: Image.Image, finer: int, margin: int) -> Image.Image:
             samples[row::finer, column::finer] = np.frombuffer(data, np.uint32).reshape(-1, width)
     mirrored = np.pad(samples, margin, "reflect")
     side = len(mirrored)
-    return Image.frombytes("RGB", (side, side), mirrored.tobytes(), "raw", "RGBX")
+    # No copy, as RGB would be one: 0.2 ms for an image of 224 pixels.
+    return Image.frombuffer("RGBX", (side, side), mirrored, "raw", "RGBX", 0, 1)
 
 
 def _part(image: Image.Image, box: tuple[float, float, float, float]) -> Image.Image:
