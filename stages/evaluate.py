@@ -1,29 +1,33 @@
-"""Judge the predictions: figures for dvc metrics, and a page for people."""
+"""Judge the predictions: figures for dvc metrics, a page for people, and the model's card."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
 from ballast.errors import one_line_errors
-from ballast.files import read_text, write_bytes, write_csv, write_json
+from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
 from ballast.intervals import as_json, metric_intervals
 from ballast.metrics import ReliabilityBin, compute_metrics, reliability
+from ballast.model_card import model_card
 from ballast.pages import report_page
-from ballast.params import as_dict, parse_params
+from ballast.params import Params, as_dict, parse_params
 from ballast.plots import confusion_plot
 from ballast.predictions import read_predictions
 from ballast.recommendations import recommendations
 from ballast.runs import dotted, read_run
 from ballast.verdict import verdict
 
+# What the model's card gives the hashes of, besides its code and weights.
+FILES = ("data/manifest.csv", "data/augmented.csv", "models/model.keras")
 # Not in metrics.json: with them, dvc exp show and dvc metrics diff would have five columns or rows
 # a class.
 CLASS_METRICS = ("precision", "f1", "roc_auc", "average_precision")
 
 
 def main() -> None:
-    """Read what the stages wrote; write the metrics, tables for plots, and outputs/report.html."""
+    """Read what the stages wrote; write the metrics, tables for plots, the report and the card."""
     params = parse_params(read_text(Path("params.yaml")))
     predictions = read_predictions(Path("outputs/predictions.csv"))
     metrics = compute_metrics(predictions)
@@ -53,6 +57,10 @@ def main() -> None:
     sentence = verdict(predictions, run.counts, intervals)
     advice = [found.text for found in recommendations([run], {})]
     write_bytes(Path("outputs/report.html"), report_page(run, sentence, advice).encode())
+    card = model_card(
+        predictions.classes, run.counts, intervals, sentence, settings(params), fingerprints()
+    )
+    write_bytes(Path("outputs/model_card.md"), card.encode())
 
     by_class = ("recall", "precision", "f1")
     rows = [
@@ -68,6 +76,27 @@ def main() -> None:
     for key in ("accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"):
         print(f"{key}: {metrics[key]:.3f}")
     print(sentence)
+
+
+def settings(params: Params) -> dict[str, object]:
+    """What the model was trained with, by dotted key."""
+    return {
+        "seed": params.seed,
+        "strategy": params.strategy,
+        **{f"strategy.{key}": value for key, value in as_dict(params.active_strategy).items()},
+        "data.image_size": params.data.image_size,
+        **{f"train.{key}": value for key, value in as_dict(params.train).items()},
+    }
+
+
+def fingerprints() -> dict[str, str]:
+    """SHA-256 of the code, the data and the model."""
+    training = read_json(Path("outputs/training.json"))
+    return {
+        "the code that trained it": training["code_sha256"],
+        **{path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in FILES},
+        **training["weights_sha256"],
+    }
 
 
 def rounded(rows: Iterable[Sequence[object]]) -> list[list[object]]:

@@ -15,7 +15,6 @@ from projects import Project, environment
 
 STAGES = [
     "split", "count_classes", "oversample", "compute_weights", "train", "predict", "evaluate",
-    "describe",
 ]  # fmt: skip
 FULL = """
 set -e
