@@ -122,7 +122,7 @@ def intact(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise UserError(f"{path}: not there yet; run dvc repro") from None
-    except (ValueError, TypeError, csv.Error):
+    except (ValueError, TypeError, KeyError, csv.Error):
         raise UserError(
             f"{path}: not as a stage wrote it; run python -m stages.check, then dvc repro"
         ) from None

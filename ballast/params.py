@@ -16,9 +16,15 @@ from ballast.errors import UserError
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 ExportFormat = Literal["tflite", "onnx"]
-Name = Annotated[str, Meta(min_length=1)]
-# What may be part of a dotted key, and of an experiment's name. Descriptions are of the messages.
-Word = Annotated[str, Meta(pattern=r"^[\w-]+\Z", description="letters, digits, _ and - alone")]
+# Descriptions are of the messages. No file can be called by a \0 or half a surrogate pair.
+Text = Annotated[str, Meta(pattern=r"^[^\0\ud800-\udfff]*\Z", description="text")]
+Name = Annotated[
+    str, Meta(pattern=r"^[^\0\ud800-\udfff]+\Z", description="text of at least 1 character")
+]
+# What may be part of a dotted key, and of an experiment's name.
+Word = Annotated[
+    str, Meta(pattern=r"^[\w-]+\Z", description="text of letters, digits, _ and - alone")
+]
 Address = Annotated[
     str, Meta(pattern=r"^((tcp|tls)://\S+:\d+)?\Z", description="tcp://host:port or ''")
 ]
@@ -43,9 +49,9 @@ class Split(Section, frozen=True):
     """Fold `fold` of `folds` is the test set; a `val` share of the rest is for validation."""
 
     folds: Annotated[int, Meta(ge=2, le=1000)]
-    fold: Annotated[int, Meta(ge=0)]
+    fold: Annotated[int, Meta(ge=0, le=999)]
     val: Annotated[float, Meta(ge=0, lt=1)]
-    group: str  # a regular expression, or a .csv file in data.raw; or nothing
+    group: Text  # a regular expression, or a .csv file in data.raw; or nothing
     near_duplicates: Annotated[int, Meta(ge=0, le=64)] | None  # bits of 256
     label_conflicts: Policy
     leakage: Policy
@@ -153,21 +159,20 @@ def parse_params(text: str) -> Params:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "no YAML"
+        problem = getattr(error, "problem", None) or getattr(error, "reason", "no YAML")
         raise UserError(f"params.yaml{where}: {problem}") from None
     # PyYAML's own readers of dates and numbers raise what they like.
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f"params.yaml: cannot be read: {_short(str(error))}") from None
     if not isinstance(values, dict):
         raise UserError("params.yaml: must be a mapping of keys to values")
-    try:
-        params = msgspec.convert(values, Params)
-    except msgspec.ValidationError:
-        raise UserError(f"params.yaml: {_first_problem(values, Params)}") from None
+    if not _is(values, Params):
+        raise UserError(f"params.yaml: {_first_problem(values, Params)}")
+    params = msgspec.convert(values, Params)
     if params.strategy not in params.strategies:
-        known = ", ".join(params.strategies)
         raise UserError(
-            f"params.yaml: strategy: {params.strategy!r} is not one of the strategies: {known}"
+            f"params.yaml: strategy: {_shown(params.strategy)} is not one of the strategies:"
+            f" {_short(', '.join(params.strategies))}"
         )
     if params.split.fold >= params.split.folds:
         raise UserError(
@@ -214,7 +219,7 @@ def _first_problem(value: object, type_: Any, at: str = "") -> str:  # noqa: ANN
         # A misspelt key is both unknown and missing: the unknown one says what was typed.
         for key in value:
             if key not in fields:
-                return f"{below}{_short(str(key))}: no such key{_known_keys(str(key), [*fields])}"
+                return f"{below}{_named(key)}: no such key{_known_keys(_named(key), [*fields])}"
         for name, field in fields.items():
             if name not in value and field.required:
                 return f"{below}{name}: this key is missing"
@@ -224,16 +229,16 @@ def _first_problem(value: object, type_: Any, at: str = "") -> str:  # noqa: ANN
         key_type, item_type = get_args(get_args(type_)[0])
         for key, item in value.items():
             if not _is(key, key_type):
-                return _first_problem(key, key_type, f"{below}{_short(str(key))}")
+                return _first_problem(key, key_type, f"{below}{_named(key)}")
             if not _is(item, item_type):
-                return _first_problem(item, item_type, f"{below}{key}")
+                return _first_problem(item, item_type, f"{below}{_named(key)}")
     return f"{at}: must be {_in_words(info)}, not {_shown(value)}"
 
 
 def _is(value: object, type_: Any) -> bool:  # noqa: ANN401
     try:
         msgspec.convert(value, type_)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter of half a surrogate pair
         return False
     return True
 
@@ -249,10 +254,6 @@ def _in_words(info: inspect.Type) -> str:
             return f"a number{_range_in_words(info)}"
         case inspect.Metadata(extra_json_schema={"description": words}):
             return str(words)
-        case inspect.StrType(min_length=int(length)):
-            return f"text of at least {length} character"
-        case inspect.StrType():
-            return "text"
         case inspect.LiteralType():
             *others, last = map(repr, info.values)
             return f"{', '.join(others)} or {last}"
@@ -280,6 +281,10 @@ def _known_keys(unknown: str, known: Sequence[str]) -> str:
     likely = get_close_matches(unknown, known, n=1)
     hint = f"; did you mean {likely[0]}?" if likely else ""
     return f"{hint} Keys here: {', '.join(known)}" if hint else f"; keys here: {', '.join(known)}"
+
+
+def _named(key: object) -> str:
+    return _short(key) if isinstance(key, str) else _shown(key)
 
 
 def _shown(value: object) -> str:

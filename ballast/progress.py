@@ -18,7 +18,7 @@ def with_progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item
     Yields:
         The items.
     """
-    if not sys.stderr.isatty():
+    if not (sys.stderr and sys.stderr.isatty()):
         return iter(items)
     from tqdm import tqdm  # with its first bar it takes 45 ms, a tenth of a run that makes little
 

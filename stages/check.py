@@ -14,24 +14,49 @@ from dvc.exceptions import DvcException
 from dvc.lock import make_lock
 from dvc.repo import Repo
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
 from ballast.dvc_cache import damaged_objects, files_holding, object_path
 from ballast.dvc_ignore import with_ignored
-from ballast.errors import one_line_errors, warn
+from ballast.errors import UserError, one_line_errors, warn
 from ballast.files import is_json, read_text, write_bytes
 from ballast.folders import list_files, printable, unreadable
-from ballast.params import parse_params
+from ballast.params import Params, as_dict, parse_params
+from ballast.runs import dotted
 
 
 def main() -> None:
     """Read params.yaml, list data.raw, and clear away what of DVC's is damaged."""
-    params = parse_params(read_text(Path("params.yaml")))
+    text = read_text(Path("params.yaml"))
+    params = parse_params(text)
+    check_reading(params, text)
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is in order; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
     with Repo() as repo:
         clear_half_written(repo)
         clear_damage(repo)
+
+
+def check_reading(params: Params, text: str) -> None:
+    """Refuse what DVC cannot read, or reads as another number: it would not see a change of it.
+
+    DVC has YAML 1.2, PyYAML 1.1, in which a number that begins with 0 is octal.
+    """
+    try:
+        read = parse_yaml(text, "params.yaml")
+    except YAMLFileCorruptedError as error:
+        problem = getattr(error.__cause__, "problem", None) or "no YAML"
+        mark = getattr(error.__cause__, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise UserError(f"params.yaml{where}: {problem}") from None
+    ours = dotted(as_dict(params))
+    for key, value in dotted(read).items():
+        if isinstance(value, int | float) and ours[key] != value:
+            raise UserError(
+                f"params.yaml: {key}: {ours[key]} in YAML 1.1, {value} in YAML 1.2, which DVC has;"
+                " write the number without leading zeros"
+            )
 
 
 def clear_half_written(repo: Repo) -> None:

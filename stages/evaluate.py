@@ -7,7 +7,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from ballast.errors import one_line_errors
-from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
+from ballast.files import intact, read_json, read_text, write_bytes, write_csv, write_json
 from ballast.intervals import as_json, metric_intervals
 from ballast.metrics import ReliabilityBin, compute_metrics, reliability
 from ballast.model_card import model_card
@@ -30,6 +30,7 @@ def main() -> None:
     """Read what the stages wrote; write the metrics, tables for plots, the report and the card."""
     params = parse_params(read_text(Path("params.yaml")))
     predictions = read_predictions(Path("outputs/predictions.csv"))
+    hashes = fingerprints()
     metrics = compute_metrics(predictions)
     write_json(
         Path("outputs/metrics.json"),
@@ -58,7 +59,7 @@ def main() -> None:
     advice = [found.text for found in recommendations([run], {})]
     write_bytes(Path("outputs/report.html"), report_page(run, sentence, advice).encode())
     card = model_card(
-        predictions.classes, run.counts, intervals, sentence, settings(params), fingerprints()
+        predictions.classes, run.counts, intervals, sentence, settings(params), hashes
     )
     write_bytes(Path("outputs/model_card.md"), card.encode())
 
@@ -91,12 +92,15 @@ def settings(params: Params) -> dict[str, object]:
 
 def fingerprints() -> dict[str, str]:
     """SHA-256 of the code, the data and the model."""
-    training = read_json(Path("outputs/training.json"))
-    return {
-        "the code that trained it": training["code_sha256"],
-        **{path: hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in FILES},
-        **training["weights_sha256"],
-    }
+    path = Path("outputs/training.json")
+    training = read_json(path)
+    with intact(path):
+        code, weights = training["code_sha256"], dict(training["weights_sha256"])
+    hashes = {"the code that trained it": code}
+    for path in map(Path, FILES):
+        with intact(path):
+            hashes[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashes | weights
 
 
 def rounded(rows: Iterable[Sequence[object]]) -> list[list[object]]:

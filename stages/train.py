@@ -48,15 +48,14 @@ def main() -> None:
     )
 
     prepare_training(params.seed, params.train.threads)
-    progress = tqdm(
-        total=params.train.epochs + params.train.fine_tune_epochs, unit=" epochs", mininterval=1
-    )
+    total = params.train.epochs + params.train.fine_tune_epochs
+    progress = tqdm(total=total, unit=" epochs", mininterval=1)
 
     def show(_: int, logs: Mapping[str, float]) -> None:
         progress.set_postfix(logs, refresh=False)
         progress.update()
 
-    with live_values(Path("outputs/live")) as live:
+    with progress, live_values(Path("outputs/live")) as live:
         model, history = fit_network(
             train,
             val,
@@ -64,7 +63,6 @@ def main() -> None:
             params,
             [keras.callbacks.LambdaCallback(on_epoch_end=show), *live],
         )
-    progress.close()
 
     info = ModelInfo(classes, params.data.max_megapixels, params.train.threads)
     write_bytes(Path("models/model.keras"), model_bytes(accept_any_size(model), info))

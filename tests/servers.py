@@ -8,12 +8,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import pytest
 
@@ -95,11 +96,15 @@ def s3_server() -> Iterator[Remote]:
 @contextlib.contextmanager
 def serving(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends; the block starts when it listens."""
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    # Into a file: a pipe that nobody reads is full after some hundred requests, and then it waits.
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+        ) as process,
+    ):
         try:
-            until_it_listens(process, port)
+            until_it_listens(process, port, said)
             yield process
         finally:
             process.kill()
@@ -113,10 +118,11 @@ def kill_with_its_children(pid: int) -> None:
         kill_with_its_children(int(child))
 
 
-def until_it_listens(process: subprocess.Popen[bytes], port: int) -> None:
+def until_it_listens(process: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:
     for _ in range(600):
         if process.poll() is not None:
-            raise AssertionError(process.stderr and process.stderr.read().decode())
+            said.seek(0)
+            raise AssertionError(said.read().decode())
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.05)

@@ -99,6 +99,28 @@ def test_a_file_under_the_name_of_another_is_noticed(folder: Path) -> None:
     assert found(ImageStore(folder, 1)) == {1: b""}
 
 
+@pytest.mark.parametrize("kind", ["link", "link to nowhere", "pipe", "folder"])
+def test_what_is_no_file_under_a_record_s_name_is_no_record(folder: Path, kind: str) -> None:
+    path = file_of(folder, KEY, 7)
+    if kind == "link":
+        path.symlink_to(path.rename(folder / "elsewhere"))
+    else:
+        path.unlink()
+        make = {"link to nowhere": lambda p: p.symlink_to(p), "pipe": os.mkfifo, "folder": os.mkdir}
+        make[kind](path)
+    assert found(ImageStore(folder, 1)) == {0: b"zero", 1: b""}
+    assert (kind == "folder") == os.path.lexists(path), "removed, so that the next run can keep it"
+
+
+def test_records_that_an_earlier_ballast_called_otherwise_are_part_of_the_bound(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / OTHER).mkdir()
+    (tmp_path / OTHER / f"0-{'c3' * 32}").write_bytes(bytes(900_000))
+    ImageStore(tmp_path, 1).add(KEY, {0: bytes(300_000)})
+    assert keys(tmp_path) == {KEY}
+
+
 def keys(store: Path) -> set[str]:
     return {path.name for path in store.iterdir()}
 

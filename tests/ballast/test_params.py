@@ -67,6 +67,26 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         ),
         (changed("data", {"raw": "photos", "size": 64}), "data.size: no such key"),
         (f"{TEXT}\n1: 2", "1: no such key"),
+        (f'{TEXT}\n"\\ud800": 2', "\ud800: no such key"),
+        (f"{TEXT}\n? 0x{'f' * 6000}\n: 2", "one of so many digits: no such key"),
+        (TEXT.replace("flip: horizontal", 'flip: "\\ud800"'), "augment.flip: must be 'both', "),
+        (
+            TEXT.replace("data/sample", '"a\\ud800"'),
+            "data.raw: must be text of at least 1 character, ",
+        ),
+        (
+            TEXT.replace("group: ''", 'group: "\\0.csv"'),
+            "split.group: must be text, not '\\x00.csv'",
+        ),
+        (
+            TEXT.replace("fold: 0 ", f"fold: 0x{'f' * 6000} "),
+            "split.fold: must be an integer from 0 to 999, ",
+        ),
+        (
+            changed("strategies", {2024: {}}),
+            "strategies.2024: must be text of letters, digits, _ and - ",
+        ),
+        (changed("strategy", "x" * 10_000), "strategy: 'xxx"),
         (without("train.epochs"), "train.epochs: this key is missing"),
         (changed("train", {}), "train.epochs: this key is missing"),
         (changed("train", None), "train: must be a mapping of keys to values, not None"),
@@ -129,11 +149,11 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         ),
         (
             TEXT.replace("  effective:", "  my own:"),
-            "strategies.my own: must be letters, digits, _ and - alone, not 'my own'",
+            "strategies.my own: must be text of letters, digits, _ and - alone, not 'my own'",
         ),
         (
             changed("strategies.mine\n", {}),
-            "strategies.mine\n: must be letters, digits, _ and - alone, not 'mine\\n'",
+            "strategies.mine\n: must be text of letters, digits, _ and - alone, not 'mine\\n'",
         ),
         (
             changed("export", ["tflit"]),
@@ -180,6 +200,7 @@ def test_what_is_wrong_is_named_with_what_would_be_right(text: str, problem: str
             ": cannot be read: invalid literal for int()",
         ),
         ("[" * 5000, ": cannot be read: maximum recursion depth exceeded"),
+        (f"{TEXT}\0", ": special characters are not allowed"),
         (f"{TEXT}\n? [a, b]\n: 2", " line 93, column 3: found unhashable key"),
         ("seed: [1", " line 1, column 9: expected ',' or ']'"),
         ("", ": must be a mapping of keys to values"),

@@ -98,6 +98,30 @@ def test_evaluate_does_without_tensorflow(reproduced: Project) -> None:
     assert done.stderr.strip() == "set()"
 
 
+@pytest.mark.parametrize(
+    ("path", "content", "problem"),
+    [
+        ("models/model.keras", None, "not there yet; run dvc repro"),
+        ("outputs/training.json", "{}", "not as a stage wrote it; run python -m stages.check, "),
+        ("outputs/training.json", "[]", "not as a stage wrote it; run python -m stages.check, "),
+    ],
+)
+def test_evaluate_without_what_the_card_needs_writes_nothing(
+    reproduced: Project, path: str, content: str | None, problem: str
+) -> None:
+    metrics, damaged = reproduced.folder / "outputs/metrics.json", reproduced.folder / path
+    whole, written = damaged.read_bytes(), metrics.stat().st_mtime_ns
+    damaged.unlink()
+    if content:
+        damaged.write_text(content)
+    done = reproduced.stage("evaluate")
+    damaged.write_bytes(whole)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"ERROR: {path}: {problem}")
+    assert done.stderr.count("\n") == 1
+    assert metrics.stat().st_mtime_ns == written
+
+
 def test_predict_without_a_model_says_what_to_run(project: Project) -> None:
     done = project.stage("predict")
     assert done.returncode == 1
