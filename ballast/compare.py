@@ -28,9 +28,9 @@ from ballast.files import make_folder, read_json, write_bytes, write_json, writi
 from ballast.intervals import CLASS_METRICS, as_json, metric_intervals
 from ballast.manifest import Row, class_names, read_augmented, read_manifest, subset_rows
 from ballast.pages import comparison_page
-from ballast.params import Strategy
+from ballast.params import Strategy, dotted
 from ballast.predictions import Predictions, read_predictions
-from ballast.runs import SHEET_IMAGES, Run, dotted, read_run
+from ballast.runs import SHEET_IMAGES, Run, read_run
 from ballast.thumbnails import contact_rows, sheet_classes
 
 MANIFEST, AUGMENTED = "data/manifest.csv", "data/augmented.csv"

@@ -3,7 +3,7 @@
 import re
 import reprlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
@@ -140,6 +140,15 @@ def as_dict(section: Section) -> dict[str, Any]:
     """A section's values by key, those of sections in it as mappings."""
     values: dict[str, Any] = msgspec.to_builtins(section)
     return values
+
+
+def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Flatten nested mappings: {"data": {"raw": "x"}} becomes {"data.raw": "x"}."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{above}{key}"
+        flat |= dotted(value, f"{name}.") if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def parse_params(text: str) -> Params:

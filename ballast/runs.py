@@ -115,15 +115,6 @@ def read_history(path: Path) -> dict[str, list[float]]:
         return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "epoch"}
 
 
-def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Flatten nested mappings: {"data": {"raw": "x"}} becomes {"data.raw": "x"}."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{above}{key}"
-        flat |= dotted(value, f"{name}.") if isinstance(value, dict) else {name: value}
-    return flat
-
-
 def _thumbnail(read: Callable[[Listed], bytes], row: Listed | None) -> bytes | None:
     if row is None:
         return None

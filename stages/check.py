@@ -21,8 +21,7 @@ from ballast.dvc_ignore import with_ignored
 from ballast.errors import UserError, one_line_errors, warn
 from ballast.files import is_json, read_text, write_bytes
 from ballast.folders import list_files, printable, unreadable
-from ballast.params import Params, as_dict, parse_params
-from ballast.runs import dotted
+from ballast.params import Params, as_dict, dotted, parse_params
 
 
 def main() -> None:

@@ -12,11 +12,11 @@ from ballast.intervals import as_json, metric_intervals
 from ballast.metrics import ReliabilityBin, compute_metrics, reliability
 from ballast.model_card import model_card
 from ballast.pages import report_page
-from ballast.params import Params, as_dict, parse_params
+from ballast.params import Params, as_dict, dotted, parse_params
 from ballast.plots import confusion_plot
 from ballast.predictions import read_predictions
 from ballast.recommendations import recommendations
-from ballast.runs import dotted, read_run
+from ballast.runs import read_run
 from ballast.verdict import verdict
 
 # What the model's card gives the hashes of, besides its code and weights.

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ballast.errors import UserError
-from ballast.params import as_dict, parse_params
+from ballast.params import as_dict, dotted, parse_params
 
 TEXT = (Path(__file__).parents[2] / "params.yaml").read_text(encoding="utf-8")
 
@@ -233,3 +233,7 @@ def test_yaml_is_never_executed(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         parse_params(f"seed: !!python/object/apply:pathlib.Path.touch ['{trace}']")
     assert not trace.exists()
+
+
+def test_keys_are_dotted() -> None:
+    assert dotted({"a": {"b": {"c": 1}, "d": None}, "e": ""}) == {"a.b.c": 1, "a.d": None, "e": ""}

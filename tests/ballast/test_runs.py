@@ -9,9 +9,9 @@ from projects import Project
 from ballast.errors import UserError
 from ballast.intervals import as_json, metric_intervals
 from ballast.manifest import read_augmented
-from ballast.params import as_dict, parse_params
+from ballast.params import as_dict, dotted, parse_params
 from ballast.predictions import read_predictions
-from ballast.runs import FINGERPRINTED, Run, dotted, read_history, read_run
+from ballast.runs import FINGERPRINTED, Run, read_history, read_run
 
 
 def run_of(project: Project) -> Run:
@@ -69,7 +69,3 @@ def test_a_history_of_something_else_is_refused(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(UserError, match="not as a stage wrote it"):
             read_history(path)
-
-
-def test_keys_are_dotted() -> None:
-    assert dotted({"a": {"b": {"c": 1}, "d": None}, "e": ""}) == {"a.b.c": 1, "a.d": None, "e": ""}
