@@ -72,7 +72,11 @@ def clear_half_written(repo: Repo) -> None:
     lock = Path("dvc.lock")
     try:
         Lockfile(repo, str(lock)).load()
+        # Cut within a line it may still be YAML, of a value that stops DVC: "hash: m", of md5.
+        whole = not lock.exists() or lock.read_bytes().endswith(b"\n")
     except DvcException:
+        whole = False
+    if not whole:
         lock.unlink()
         warn(f"{lock}: half written; removed, dvc repro makes it again")
 

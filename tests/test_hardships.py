@@ -248,16 +248,18 @@ def disturb(project: Project, stage: str, number: signal.Signals, share: float) 
     assert project.outputs() == outputs
 
 
-@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
+@pytest.mark.parametrize("written", ["", "schema: '2", "size: 1", "hash: m", "hash: md5\n"])
 def test_a_lock_file_that_dvc_was_killed_while_writing_is_mended(
-    reproduced: Project, share: float
+    reproduced: Project, written: str
 ) -> None:
     lock = reproduced.read("dvc.lock")
-    (reproduced.folder / "dvc.lock").write_text(lock[: int(len(lock) * share)])
+    place = lock.find(written, lock.index("  train:")) if ":" in written else 0
+    (reproduced.folder / "dvc.lock").write_text(lock[: max(place, 0)] + written)
     done = reproduced.stage("check")
     assert done.returncode == 0
-    if not share:  # what is left of it otherwise may pass for a file of fewer stages
-        assert "WARNING: dvc.lock: half written; removed, dvc repro makes it again" in done.stderr
+    # Cut at the end of a line, it passes for one of fewer stages.
+    said = "WARNING: dvc.lock: half written; removed, dvc repro makes it again" in done.stderr
+    assert said != written.endswith("\n")
     ran, _ = reproduced.repro()
     assert reproduced.read("dvc.lock") == lock
     assert set(ran) <= {"evaluate"}, "the rest comes from DVC's run cache"
