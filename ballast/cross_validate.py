@@ -172,8 +172,7 @@ def experiment_name(run: Run) -> str:
 
 def overridden(params: Params, run: Run, folds: int, raw: str) -> dict[str, Any]:
     """The params of a run; of the strategies its own alone, and not those that change no byte."""
-    values = as_dict(params)
-    del values["runtime"]
+    values = as_dict(params, without=("runtime",))
     values["data"]["raw"] = raw
     values["split"] |= {"folds": folds, "fold": run.fold}
     values["strategies"] = values["strategies"][run.strategy]

@@ -18,7 +18,7 @@ KEY = re.compile(r"[0-9a-f]{64}")
 # The name of a record's file: its number, its length, and what it is checked by. To ask the file
 # system for the length of thousands takes as long as to list them: 11 ms for 6,800.
 NAME = re.compile(r"(\d{1,10})-(\d{1,9})-([0-9a-f]{64})")
-# Links and pipes are no records: a link to a link is no file, and a pipe may wait for ever.
+# A symbolic link is no record, since a link to it would be one, too; a pipe may wait for ever.
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # At most this share of the free space is taken: DVC's cache needs some, too.
 SHARE_OF_FREE = 4

@@ -98,9 +98,7 @@ def oversampled_images(
         UserError: as read_image and each do.
         ImageError: as decode_image does.
     """
-    bounds = {
-        key: value for key, value in as_dict(augment).items() if key not in ("factor", "pack")
-    }
+    bounds = as_dict(augment, without=("factor", "pack"))
     draw = partial(drawn_rounds, seed=seed, augment=augment)
     kept = _Kept(store, raw, draw, _keys(size), _keys(size, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]

@@ -16,6 +16,8 @@ from ballast.errors import UserError
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["none", "horizontal", "vertical", "both"]
 ExportFormat = Literal["tflite", "onnx"]
+# What msgspec raises of a value of another type; the latter of half a surrogate pair.
+OTHER_TYPE = (msgspec.ValidationError, UnicodeEncodeError)
 # Descriptions are of the messages. No file can be called by a \0 or half a surrogate pair.
 Text = Annotated[str, Meta(pattern=r"^[^\0\ud800-\udfff]*\Z", description="text")]
 Name = Annotated[
@@ -136,10 +138,10 @@ class Params(Section, frozen=True):
         return self.strategies[self.strategy]
 
 
-def as_dict(section: Section) -> dict[str, Any]:
-    """A section's values by key, those of sections in it as mappings."""
+def as_dict(section: Section, without: Sequence[str] = ()) -> dict[str, Any]:
+    """A section's values by key but for those `without`; of sections in it as mappings."""
     values: dict[str, Any] = msgspec.to_builtins(section)
-    return values
+    return {key: value for key, value in values.items() if key not in without}
 
 
 def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
@@ -166,18 +168,16 @@ def parse_params(text: str) -> Params:
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or getattr(error, "reason", "no YAML")
-        raise UserError(f"params.yaml{where}: {problem}") from None
+        raise no_yaml(error) from None
     # PyYAML's own readers of dates and numbers raise what they like.
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f"params.yaml: cannot be read: {_short(str(error))}") from None
     if not isinstance(values, dict):
         raise UserError("params.yaml: must be a mapping of keys to values")
-    if not _is(values, Params):
-        raise UserError(f"params.yaml: {_first_problem(values, Params)}")
-    params = msgspec.convert(values, Params)
+    try:
+        params = msgspec.convert(values, Params)
+    except OTHER_TYPE:
+        raise UserError(f"params.yaml: {_first_problem(values, Params)}") from None
     if params.strategy not in params.strategies:
         raise UserError(
             f"params.yaml: strategy: {_shown(params.strategy)} is not one of the strategies:"
@@ -200,6 +200,18 @@ def parse_params(text: str) -> Params:
             f" augment.quality, which is {params.augment.quality}"
         )
     return params
+
+
+def no_yaml(error: BaseException | None) -> UserError:
+    """What to raise where params.yaml cannot be read: the place and the problem, in one line.
+
+    Args:
+        error: of PyYAML, or of ruamel.yaml, which is DVC's reader.
+    """
+    mark = getattr(error, "problem_mark", None)
+    where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    problem = getattr(error, "problem", None) or getattr(error, "reason", "no YAML")
+    return UserError(f"params.yaml{where}: {problem}")
 
 
 def _check_pattern(group: str) -> None:
@@ -247,7 +259,7 @@ def _first_problem(value: object, type_: Any, at: str = "") -> str:  # noqa: ANN
 def _is(value: object, type_: Any) -> bool:  # noqa: ANN401
     try:
         msgspec.convert(value, type_)
-    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter of half a surrogate pair
+    except OTHER_TYPE:
         return False
     return True
 

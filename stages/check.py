@@ -21,7 +21,7 @@ from ballast.dvc_ignore import with_ignored
 from ballast.errors import UserError, one_line_errors, warn
 from ballast.files import is_json, read_text, write_bytes
 from ballast.folders import list_files, printable, unreadable
-from ballast.params import Params, as_dict, dotted, parse_params
+from ballast.params import Params, as_dict, dotted, no_yaml, parse_params
 
 
 def main() -> None:
@@ -45,10 +45,7 @@ def check_reading(params: Params, text: str) -> None:
     try:
         read = parse_yaml(text, "params.yaml")
     except YAMLFileCorruptedError as error:
-        problem = getattr(error.__cause__, "problem", None) or "no YAML"
-        mark = getattr(error.__cause__, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise UserError(f"params.yaml{where}: {problem}") from None
+        raise no_yaml(error.__cause__) from None
     ours = dotted(as_dict(params))
     for key, value in dotted(read).items():
         if isinstance(value, int | float) and ours[key] != value:

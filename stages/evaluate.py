@@ -16,11 +16,9 @@ from ballast.params import Params, as_dict, dotted, parse_params
 from ballast.plots import confusion_plot
 from ballast.predictions import read_predictions
 from ballast.recommendations import recommendations
-from ballast.runs import read_run
+from ballast.runs import Run, read_run
 from ballast.verdict import verdict
 
-# What the model's card gives the hashes of, besides its code and weights.
-FILES = ("data/manifest.csv", "data/augmented.csv", "models/model.keras")
 # Not in metrics.json: with them, dvc exp show and dvc metrics diff would have five columns or rows
 # a class.
 CLASS_METRICS = ("precision", "f1", "roc_auc", "average_precision")
@@ -30,8 +28,12 @@ def main() -> None:
     """Read what the stages wrote; write the metrics, tables for plots, the report and the card."""
     params = parse_params(read_text(Path("params.yaml")))
     predictions = read_predictions(Path("outputs/predictions.csv"))
-    hashes = fingerprints()
     metrics = compute_metrics(predictions)
+    intervals = as_json(metric_intervals(predictions, params.seed))
+    tracked = dotted(as_dict(params, without=("runtime",)))
+    run = read_run(params.strategy, Path(), Path(params.data.raw), tracked, intervals)
+    hashes = fingerprints(run)
+
     write_json(
         Path("outputs/metrics.json"),
         {name: value for name, value in metrics.items() if name not in CLASS_METRICS},
@@ -52,9 +54,6 @@ def main() -> None:
         confusion_plot(predictions.classes, predictions.true, predictions.predicted),
     )
 
-    intervals = as_json(metric_intervals(predictions, params.seed))
-    tracked = {key: value for key, value in as_dict(params).items() if key != "runtime"}
-    run = read_run(params.strategy, Path(), Path(params.data.raw), dotted(tracked), intervals)
     sentence = verdict(predictions, run.counts, intervals)
     advice = [found.text for found in recommendations([run], {})]
     write_bytes(Path("outputs/report.html"), report_page(run, sentence, advice).encode())
@@ -90,17 +89,16 @@ def settings(params: Params) -> dict[str, object]:
     }
 
 
-def fingerprints() -> dict[str, str]:
+def fingerprints(run: Run) -> dict[str, str]:
     """SHA-256 of the code, the data and the model."""
-    path = Path("outputs/training.json")
-    training = read_json(path)
-    with intact(path):
-        code, weights = training["code_sha256"], dict(training["weights_sha256"])
-    hashes = {"the code that trained it": code}
-    for path in map(Path, FILES):
-        with intact(path):
-            hashes[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return hashes | weights
+    training, model = Path("outputs/training.json"), Path("models/model.keras")
+    trained = read_json(training)
+    with intact(training):
+        code, weights = trained["code_sha256"], dict(trained["weights_sha256"])
+    with intact(model):
+        digest = hashlib.sha256(model.read_bytes()).hexdigest()
+    data = {path: run.fingerprints[path] for path in ("data/manifest.csv", "data/augmented.csv")}
+    return {"the code that trained it": code, **data, str(model): digest, **weights}
 
 
 def rounded(rows: Iterable[Sequence[object]]) -> list[list[object]]:

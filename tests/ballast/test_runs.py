@@ -19,8 +19,8 @@ def run_of(project: Project) -> Run:
     params = parse_params(project.read("params.yaml"))
     predictions = read_predictions(folder / "outputs/predictions.csv")
     metrics = as_json(metric_intervals(predictions, params.seed, draws=100))
-    tracked = {key: value for key, value in as_dict(params).items() if key != "runtime"}
-    return read_run("mine", folder, folder / params.data.raw, dotted(tracked), metrics)
+    tracked = dotted(as_dict(params, without=("runtime",)))
+    return read_run("mine", folder, folder / params.data.raw, tracked, metrics)
 
 
 def test_it_holds_what_the_stages_wrote(reproduced: Project) -> None:

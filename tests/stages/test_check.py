@@ -22,7 +22,10 @@ def test_the_shipped_params_are_read_alike() -> None:
             TEXT.replace("seed: 42", "seed: 010"),
             "params.yaml: seed: 8 in YAML 1.1, 10 in YAML 1.2, which DVC has;",
         ),
-        (f"{TEXT}\nseed: 7", 'params.yaml line 93: found duplicate key "seed" with value "7"'),
+        (
+            f"{TEXT}\nseed: 7",
+            'params.yaml line 93, column 1: found duplicate key "seed" with value "7"',
+        ),
     ],
 )
 def test_what_dvc_reads_otherwise_or_not_at_all_is_refused(text: str, problem: str) -> None:
