@@ -20,13 +20,13 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 from PIL import Image
 
-from ballast.backend import keras
-from ballast.decoding_cost import most_bytes
-from ballast.errors import UserError
-from ballast.folders import unreadable
-from ballast.images import ImageError, as_seen, decode_image, resize_image
-from ballast.inference import BATCH_SIZE, input_size, load_model, predict, read_info
-from ballast.threads import ahead
+from ballast.core.errors import UserError
+from ballast.core.image_limits import most_bytes
+from ballast.core.images import ImageError, as_seen, decode_image, resize_image
+from ballast.dataset.listing import unreadable
+from ballast.keras_setup import keras
+from ballast.model.inference import BATCH_SIZE, input_size, load_model, predict, read_info
+from ballast.workers.threads import ahead
 
 # A path, the bytes of a file, a Pillow image, or a uint8 array: RGB (height, width, 3) or grey
 # (height, width).

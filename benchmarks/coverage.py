@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from ballast.comparison import difference_intervals, draw_pair
-from ballast.intervals import Interval, as_json, metric_intervals, unpacked
-from ballast.predictions import Predictions, read_predictions
+from ballast.comparison.paired import difference_intervals, draw_pair
+from ballast.scores.intervals import Interval, as_json, metric_intervals, unpacked
+from ballast.scores.predictions import Predictions, read_predictions
 
 BOOTSTRAP = 1000  # draws of each interval's own, a tenth of what a comparison takes
 

@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image
 from tabulate import tabulate
 
-from ballast.files import read_text
-from ballast.images import decode_image
-from ballast.params import parse_params
+from ballast.core.files import read_text
+from ballast.core.images import decode_image
+from ballast.core.params import parse_params
 
 TURNED = Image.Exif()
 TURNED[0x0112] = 6

@@ -28,8 +28,8 @@ import yaml
 from PIL import Image
 from tabulate import tabulate
 
-from ballast.files import write_json
-from ballast.manifest import Row, write_manifest
+from ballast.core.files import write_json
+from ballast.core.manifest import Row, write_manifest
 
 ROOT = Path(__file__).parent.parent
 STORE = ".dvc/tmp/image_store"

@@ -21,9 +21,9 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 from tabulate import tabulate
 
-from ballast.copies import HASHES, find_copies, perceptual_hashes
-from ballast.folders import list_files
-from ballast.images import ImageError, decode_image, without_warnings
+from ballast.core.images import ImageError, decode_image, without_warnings
+from ballast.dataset.duplicates import HASHES, find_copies, perceptual_hashes
+from ballast.dataset.listing import list_files
 
 
 def jpeg(image: Image.Image, quality: int) -> Image.Image:

@@ -37,8 +37,8 @@ from msgspec.structs import replace
 from PIL import Image, ImageEnhance
 from tabulate import tabulate
 
-from ballast.files import read_text
-from ballast.params import parse_params
+from ballast.core.files import read_text
+from ballast.core.params import parse_params
 
 SIZE, QUALITY, DEGREES, BRIGHTNESS, CONTRAST = 224, 95, 15, 0.25, 0.4
 
@@ -78,10 +78,10 @@ def main() -> None:
 
 def ballast(data: Path, images: int, workers: int) -> float:
     """Oversample as the stage does."""
-    from ballast.files import link_or_write
-    from ballast.image_store import ImageStore
-    from ballast.manifest import Row
-    from ballast.oversampling import augmented_path, oversampled_images, plan_rounds
+    from ballast.augment.store import ImageStore
+    from ballast.augment.variants import augmented_path, oversampled_images, plan_rounds
+    from ballast.core.files import link_or_write
+    from ballast.core.manifest import Row
 
     params = parse_params(read_text(Path("params.yaml")))
     runtime = replace(params.runtime, workers=workers)

@@ -28,9 +28,9 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from ballast.manifest import Row
-from ballast.oversampling import augmented_path
-from ballast.shards import SHARD_PIXELS, append_image, close_shard, shard_names
+from ballast.augment.shards import SHARD_PIXELS, append_image, close_shard, shard_names
+from ballast.augment.variants import augmented_path
+from ballast.core.manifest import Row
 
 ROUNDS_A_PHOTOGRAPH = 3
 # Of photographs at quality 95 without subsampling, as Ballast writes them: 38 KB at 224 pixels.

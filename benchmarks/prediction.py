@@ -4,7 +4,7 @@
     python -m benchmarks.prediction photos --model PATH --images 300
 
 Makes so many JPEG files of 500 x 400 of the photographs in a folder, each cut out elsewhere. Then
-times both ways in turn, --repeats times over: the command `ballast.predict`, from loading the
+times both ways in turn, --repeats times over: the command `ballast.commands.predict`, from loading the
 model to the last line printed; and decoding and resizing every file, one after the other, then
 model.predict on all of the arrays with the model loaded before. Prints medians, then their ratio.
 """
@@ -21,12 +21,12 @@ import numpy as np
 from PIL import Image
 from tabulate import tabulate
 
-from ballast.backend import keras, make_deterministic
 from ballast.classifier import Classifier
-from ballast.folders import list_files
-from ballast.images import decode_image, image_array
-from ballast.inference import input_size, read_info
-from ballast.predict import print_predictions
+from ballast.commands.predict import print_predictions
+from ballast.core.images import decode_image, image_array
+from ballast.dataset.listing import list_files
+from ballast.keras_setup import keras, make_deterministic
+from ballast.model.inference import input_size, read_info
 
 SIZE = (500, 400)
 
@@ -47,7 +47,7 @@ def main() -> None:
         paths = write_photographs(arguments.photos, Path(folder), arguments.images)
         ways = {
             "decoding, then model.predict": lambda: bare(model, paths),
-            "ballast.predict": lambda: command(arguments.model, paths),
+            "ballast.commands.predict": lambda: command(arguments.model, paths),
         }
         times: dict[str, list[float]] = {name: [] for name in ways}
         for repeat in range(arguments.repeats + 1):
@@ -86,7 +86,7 @@ def bare(model: keras.Model, paths: list[Path]) -> None:
 
 
 def command(model: Path, paths: list[Path]) -> None:
-    """What python -m ballast.predict does once Python has started."""
+    """What python -m ballast.commands.predict does once Python has started."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         print_predictions(Classifier.load(model), map(str, paths), "csv")
 

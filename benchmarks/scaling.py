@@ -27,8 +27,8 @@ import yaml
 from PIL import Image
 from tabulate import tabulate
 
-from ballast.folders import list_files
-from ballast.images import ImageError, decode_image
+from ballast.core.images import ImageError, decode_image
+from ballast.dataset.listing import list_files
 
 STAGES = ("split", "split again", "oversample")
 SIDE = 64

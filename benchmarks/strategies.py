@@ -26,17 +26,7 @@ from msgspec import convert
 from msgspec.structs import replace
 from tabulate import tabulate
 
-from ballast.class_weights import class_weights
-from ballast.counts import count_classes, train_counts
-from ballast.files import read_text
-from ballast.folders import list_files
-from ballast.folds import split_photos
-from ballast.image_sets import ImageSet, load_images
-from ballast.images import image_array
-from ballast.inventory import check_classes, inspect_files, sort_out
-from ballast.manifest import Row, class_names, read_image, subset_rows
-from ballast.metrics import compute_metrics
-from ballast.oversampling import (
+from ballast.augment.variants import (
     augmented_images,
     augmented_path,
     drawn_rounds,
@@ -44,9 +34,19 @@ from ballast.oversampling import (
     resized_pixels,
     target_counts,
 )
-from ballast.parallel import Engine
-from ballast.params import Params, Strategy, parse_params
-from ballast.predictions import Predictions
+from ballast.balance.class_weights import class_weights
+from ballast.core.counts import count_classes, train_counts
+from ballast.core.files import read_text
+from ballast.core.images import image_array
+from ballast.core.manifest import Row, class_names, read_image, subset_rows
+from ballast.core.params import Params, Strategy, parse_params
+from ballast.dataset.listing import list_files
+from ballast.dataset.scan import check_classes, inspect_files, sort_out
+from ballast.dataset.split import split_photos
+from ballast.model.inputs import ImageSet, load_images
+from ballast.scores.metrics import compute_metrics
+from ballast.scores.predictions import Predictions
+from ballast.workers.processes import Engine
 from stages.split import find_groups
 
 HEADLINES = ("balanced_accuracy", "worst_class_recall", "accuracy", "calibration_error")
@@ -147,10 +147,10 @@ def measure(
         The run; its headline metrics, every class's recall, and the epochs trained.
     """
     # Here, not above: the import loads TensorFlow, which only the worker processes need.
-    from ballast.backend import make_deterministic
-    from ballast.inference import predict
-    from ballast.network import build_cnn
-    from ballast.training import fit
+    from ballast.keras_setup import make_deterministic
+    from ballast.model.cnn import build_cnn
+    from ballast.model.inference import predict
+    from ballast.model.training import fit
 
     rows = split(raw, params, run, folds)
     classes, size = class_names(rows), params.data.image_size

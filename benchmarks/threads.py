@@ -21,9 +21,9 @@ import numpy as np
 from msgspec.structs import replace
 from tabulate import tabulate
 
-from ballast.files import read_text
-from ballast.image_sets import ImageSet
-from ballast.params import parse_params
+from ballast.core.files import read_text
+from ballast.core.params import parse_params
+from ballast.model.inputs import ImageSet
 
 
 def main() -> None:
@@ -76,9 +76,9 @@ def train(threads: int, images: int, epochs: int) -> tuple[float, str]:
         Seconds that the epochs took after the first, which compiles, and a hash of the weights.
     """
     # Here, not above: the import loads TensorFlow, which the parent does not need.
-    from ballast.backend import keras, make_deterministic
-    from ballast.network import build_cnn
-    from ballast.training import fit
+    from ballast.keras_setup import keras, make_deterministic
+    from ballast.model.cnn import build_cnn
+    from ballast.model.training import fit
 
     params = parse_params(read_text(Path("params.yaml")))
     size = params.data.image_size

@@ -40,13 +40,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from tabulate import tabulate
 
-from ballast.files import read_text, write_json
-from ballast.image_sets import ImageFiles, ImageSet, image_files, load_within
-from ballast.manifest import AugmentedRow, Row, read_image, write_augmented, write_manifest
-from ballast.params import Params, Strategy, parse_params
+from ballast.core.files import read_text, write_json
+from ballast.core.manifest import AugmentedRow, Row, read_image, write_augmented, write_manifest
+from ballast.core.params import Params, Strategy, parse_params
+from ballast.model.inputs import ImageFiles, ImageSet, image_files, load_within
 
 if TYPE_CHECKING:
-    from ballast.backend import keras
+    from ballast.keras_setup import keras
 
 SIZE = 64
 BATCH_SIZE = 24
@@ -101,7 +101,7 @@ def speed(scratch: Path, rounds: int) -> list[str]:
         The ratios.
     """
     # Here, not above: TensorFlow in this process would be of no use to the other part.
-    from ballast.backend import make_deterministic
+    from ballast.keras_setup import make_deterministic
 
     params = parse_params(read_text(ROOT / "params.yaml"))
     make_deterministic(params.seed, params.train.threads)
@@ -145,7 +145,7 @@ def trivial_network(*, flat: bool = False) -> "keras.Model":
     Args:
         flat: whether an image comes as a vector.
     """
-    from ballast.backend import keras
+    from ballast.keras_setup import keras
 
     inputs = keras.Input((SIZE * SIZE * 3,) if flat else (SIZE, SIZE, 3))
     images = keras.layers.Reshape((SIZE, SIZE, 3))(inputs) if flat else inputs
@@ -154,9 +154,9 @@ def trivial_network(*, flat: bool = False) -> "keras.Model":
 
 
 def ballast_speed(params: Params, images: ImageSet | ImageFiles, *, balanced: bool) -> float:
-    """Images a second through ballast.training.fit."""
-    from ballast.backend import keras
-    from ballast.training import fit
+    """Images a second through ballast.model.training.fit."""
+    from ballast.keras_setup import keras
+    from ballast.model.training import fit
 
     epochs = 1 + (EPOCHS_FROM_FILES if isinstance(images, ImageFiles) else EPOCHS_IN_MEMORY)
     ends: list[float] = []
@@ -186,7 +186,7 @@ def keras_speed(
     flat: bool = False,
 ) -> float:
     """Images a second through Keras's fit."""
-    from ballast.backend import keras
+    from ballast.keras_setup import keras
 
     ends: list[float] = []
     model = trivial_network(flat=flat)
@@ -233,7 +233,7 @@ def imblearn_speed(images: ImageSet, *, epoch_a_call: bool) -> float:
 
 def directory_speed(folder: Path) -> float:
     """Images a second of Keras's own loader, which decodes with TensorFlow."""
-    from ballast.backend import keras
+    from ballast.keras_setup import keras
 
     batches = keras.utils.image_dataset_from_directory(
         folder, image_size=(SIZE, SIZE), batch_size=BATCH_SIZE, seed=1, verbose=False
@@ -245,8 +245,8 @@ def directory_speed(folder: Path) -> float:
 
 def map_speed(files: ImageFiles) -> float:
     """Images a second of Pillow's decoder in Dataset.map, with parallel calls."""
-    from ballast.backend import tf
-    from ballast.images import image_array
+    from ballast.core.images import image_array
+    from ballast.keras_setup import tf
 
     def decode(index: int) -> NDArray[np.uint8]:
         return image_array(files.read(index), SIZE)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ballast.class_weights import class_weights
-from ballast.counts import train_counts
-from ballast.errors import one_line_errors
-from ballast.files import read_json, read_text, write_json
-from ballast.params import parse_params
+from ballast.balance.class_weights import class_weights
+from ballast.core.counts import train_counts
+from ballast.core.errors import one_line_errors
+from ballast.core.files import read_json, read_text, write_json
+from ballast.core.params import parse_params
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from ballast.counts import count_classes
-from ballast.errors import one_line_errors
-from ballast.files import write_bytes, write_json
-from ballast.manifest import read_manifest
-from ballast.plots import counts_plot
+from ballast.core.counts import count_classes
+from ballast.core.errors import one_line_errors
+from ballast.core.files import write_bytes, write_json
+from ballast.core.manifest import read_manifest
+from ballast.report.plots import counts_plot
 
 
 def main() -> None:

@@ -6,18 +6,18 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from ballast.errors import one_line_errors
-from ballast.files import intact, read_json, read_text, write_bytes, write_csv, write_json
-from ballast.intervals import as_json, metric_intervals
-from ballast.metrics import ReliabilityBin, compute_metrics, reliability
-from ballast.model_card import model_card
-from ballast.pages import report_page
-from ballast.params import Params, as_dict, dotted, parse_params
-from ballast.plots import confusion_plot
-from ballast.predictions import read_predictions
-from ballast.recommendations import recommendations
-from ballast.runs import Run, read_run
-from ballast.verdict import verdict
+from ballast.core.errors import one_line_errors
+from ballast.core.files import intact, read_json, read_text, write_bytes, write_csv, write_json
+from ballast.core.params import Params, as_dict, dotted, parse_params
+from ballast.report.model_card import model_card
+from ballast.report.pages import report_page
+from ballast.report.plots import confusion_plot
+from ballast.scores.advice import recommendations
+from ballast.scores.intervals import as_json, metric_intervals
+from ballast.scores.metrics import ReliabilityBin, compute_metrics, reliability
+from ballast.scores.predictions import read_predictions
+from ballast.scores.run import Run, read_run
+from ballast.scores.verdict import verdict
 
 # Not in metrics.json: with them, dvc exp show and dvc metrics diff would have five columns or rows
 # a class.

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ballast.backend import make_deterministic
-from ballast.errors import one_line_errors
-from ballast.exports import EXPORTERS
-from ballast.files import write_bytes
-from ballast.inference import load_model, read_info
+from ballast.core.errors import one_line_errors
+from ballast.core.files import write_bytes
+from ballast.export import EXPORTERS
+from ballast.keras_setup import make_deterministic
+from ballast.model.inference import load_model, read_info
 
 
 def main(arguments: Sequence[str]) -> None:

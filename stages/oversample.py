@@ -4,9 +4,12 @@ import gc
 from collections import Counter
 from pathlib import Path
 
-from ballast.counts import train_counts
-from ballast.errors import one_line_errors
-from ballast.files import (
+from ballast.augment.shards import append_image, close_shard, shard_names
+from ballast.augment.store import ImageStore
+from ballast.augment.variants import augmented_path, oversampled_images, plan_rounds, target_counts
+from ballast.core.counts import train_counts
+from ballast.core.errors import one_line_errors
+from ballast.core.files import (
     link_or_write,
     make_folder,
     read_json,
@@ -14,12 +17,9 @@ from ballast.files import (
     whole_folder,
     writing,
 )
-from ballast.image_store import ImageStore
-from ballast.manifest import AugmentedRow, read_manifest, subset_rows, write_augmented
-from ballast.oversampling import augmented_path, oversampled_images, plan_rounds, target_counts
-from ballast.params import parse_params
-from ballast.progress import with_progress
-from ballast.shards import append_image, close_shard, shard_names
+from ballast.core.manifest import AugmentedRow, read_manifest, subset_rows, write_augmented
+from ballast.core.params import parse_params
+from ballast.workers.progress import with_progress
 
 
 def main() -> None:

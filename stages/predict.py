@@ -5,14 +5,14 @@ from pathlib import Path
 
 from joblib import cpu_count
 
-from ballast.backend import make_deterministic
-from ballast.errors import UserError, one_line_errors
-from ballast.files import read_text
-from ballast.image_sets import image_files
-from ballast.inference import input_size, load_model, predict, read_info
-from ballast.manifest import read_image, read_manifest, subset_rows
-from ballast.params import parse_params
-from ballast.predictions import Predictions, write_predictions
+from ballast.core.errors import UserError, one_line_errors
+from ballast.core.files import read_text
+from ballast.core.manifest import read_image, read_manifest, subset_rows
+from ballast.core.params import parse_params
+from ballast.keras_setup import make_deterministic
+from ballast.model.inference import input_size, load_model, predict, read_info
+from ballast.model.inputs import image_files
+from ballast.scores.predictions import Predictions, write_predictions
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     rows = subset_rows(read_manifest(manifest), "test")
     if not rows:
         raise UserError(
-            f"{manifest}: not as a stage wrote it; run python -m stages.check, then dvc repro"
+            f"{manifest}: not as a stage wrote it; run python -m ballast.commands.check, then dvc repro"
         )
     make_deterministic(params.seed, info.threads)
     model = load_model(path)

@@ -7,15 +7,16 @@ from typing import Any
 
 from joblib import cpu_count
 
-from ballast.counts import count_classes, thin_classes
-from ballast.data_report import data_report, refuse_fatal, report_warnings
-from ballast.errors import UserError, one_line_errors, warn
-from ballast.files import read_text, write_csv, write_json
-from ballast.folders import file_states, list_files, refuse_changes, unreadable
-from ballast.folds import split_photos
-from ballast.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table, with_twins
-from ballast.inspections import read_inspections, trusted, unchanged, write_inspections
-from ballast.inventory import (
+from ballast.core.counts import count_classes, thin_classes
+from ballast.core.errors import UserError, one_line_errors, warn
+from ballast.core.files import read_text, write_csv, write_json
+from ballast.core.manifest import Row, write_manifest
+from ballast.core.params import Params, parse_params
+from ballast.dataset.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table, with_twins
+from ballast.dataset.leakage import Member, to_drop
+from ballast.dataset.listing import file_states, list_files, refuse_changes, unreadable
+from ballast.dataset.report import data_report, refuse_fatal, report_warnings
+from ballast.dataset.scan import (
     Photo,
     Rejection,
     check_classes,
@@ -23,12 +24,11 @@ from ballast.inventory import (
     inspect_files,
     sort_out,
 )
-from ballast.leakage import Member, to_drop
-from ballast.manifest import Row, write_manifest
-from ballast.parallel import Engine
-from ballast.params import Params, parse_params
-from ballast.progress import with_progress
-from ballast.versions import code_versions
+from ballast.dataset.scan_cache import read_inspections, trusted, unchanged, write_inspections
+from ballast.dataset.split import split_photos
+from ballast.workers.processes import Engine
+from ballast.workers.progress import with_progress
+from ballast.workers.versions import code_versions
 
 # Beside DVC's own temporary files; safe to delete.
 INSPECTIONS = Path(".dvc/tmp/inspections.jsonl")

@@ -1,6 +1,5 @@
 """Train the network on the augmented images, and keep its best epoch."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,20 +10,27 @@ from joblib import cpu_count
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ballast.backbones import load_backbone, weights_hashes
-from ballast.backend import keras, prepare_training
-from ballast.errors import one_line_errors
-from ballast.files import read_json, read_text, write_bytes, write_csv, write_json
-from ballast.image_sets import ImageFiles, ImageSet, image_files, load_within
-from ballast.inference import ModelInfo
-from ballast.live import live_values
-from ballast.manifest import class_names, read_augmented, read_image, read_manifest, subset_rows
-from ballast.model_file import model_bytes
-from ballast.network import accept_any_size, build_cnn
-from ballast.params import Params, parse_params
-from ballast.shards import image_reader
-from ballast.training import fit
-from ballast.transfer import fit_backbone
+from ballast.augment.shards import image_reader
+from ballast.core.errors import one_line_errors
+from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
+from ballast.core.manifest import (
+    class_names,
+    read_augmented,
+    read_image,
+    read_manifest,
+    subset_rows,
+)
+from ballast.core.params import Params, parse_params
+from ballast.core.source import source_hash
+from ballast.keras_setup import keras, prepare_training
+from ballast.model.backbones import load_backbone, weights_hashes
+from ballast.model.cnn import accept_any_size, build_cnn
+from ballast.model.fine_tuning import fit_backbone
+from ballast.model.inference import ModelInfo
+from ballast.model.inputs import ImageFiles, ImageSet, image_files, load_within
+from ballast.model.live import live_values
+from ballast.model.saved import model_bytes
+from ballast.model.training import fit
 
 CACHE = Path(".keras")  # of what Keras downloads
 
@@ -102,8 +108,7 @@ def fit_network(
 def code_hash() -> str:
     """SHA-256 of the code that dvc.yaml names as this stage's."""
     deps = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"]["train"]["deps"]
-    code = b"\0".join(Path(dep).read_bytes() for dep in sorted(deps) if dep.endswith(".py"))
-    return hashlib.sha256(code).hexdigest()
+    return source_hash(Path(dep) for dep in deps if dep.startswith(("ballast", "stages")))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ from PIL import Image
 from projects import Project
 from sklearn.datasets import load_digits
 
-from ballast.intervals import as_json, metric_intervals
-from ballast.params import Params, parse_params
-from ballast.predictions import Predictions
-from ballast.runs import Run
-from ballast.thumbnails import confident_mistakes, thumbnail
+from ballast.core.params import Params, parse_params
+from ballast.report.pictures import confident_mistakes, thumbnail
+from ballast.scores.intervals import as_json, metric_intervals
+from ballast.scores.predictions import Predictions
+from ballast.scores.run import Run
 
 if TYPE_CHECKING:
     from ballast.classifier import Classifier

@@ -15,7 +15,7 @@ import atheris
 with atheris.instrument_imports(include=["PIL", "ballast"]):
     from PIL import Image
 
-    from ballast.images import ImageError, decode_image, resize_image, without_warnings
+    from ballast.core.images import ImageError, decode_image, resize_image, without_warnings
 
 MAX_MEGAPIXELS = 30
 

@@ -12,8 +12,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from ballast.pages import comparison_page, report_page
-from ballast.runs import Run
+from ballast.report.pages import comparison_page, report_page
+from ballast.scores.run import Run
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",

@@ -18,7 +18,7 @@ def literal_parts(node: ast.expr) -> list[str]:
 
 
 def messages() -> Iterator[str]:
-    for path in [*(ROOT / "ballast").glob("*.py"), *(ROOT / "stages").glob("*.py")]:
+    for path in [*(ROOT / "ballast").rglob("*.py"), *(ROOT / "stages").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = (
                 node.func.id

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from projects import Project, environment
 
-from ballast.files import write_csv, write_json
-from ballast.manifest import AugmentedRow, write_augmented, write_manifest
-from ballast.predictions import Predictions, write_predictions
+from ballast.core.files import write_csv, write_json
+from ballast.core.manifest import AugmentedRow, write_augmented, write_manifest
+from ballast.scores.predictions import Predictions, write_predictions
 
 ALL = [
     "split", "count-classes", "compute-weights", "oversample", "train", "predict", "evaluate",
@@ -181,7 +181,7 @@ def test_damage_in_the_cache_is_noticed_and_mended(reproduced: Project) -> None:
             done = reproduced.stage(reader)
             assert done.returncode == 1
             assert f"ERROR: {path}: " in done.stderr
-            assert "run python -m stages.check, then dvc repro" in done.stderr
+            assert "run python -m ballast.commands.check, then dvc repro" in done.stderr
 
         said = reproduced.stage("check").stderr
         assert "damaged since DVC wrote it; removed" in said

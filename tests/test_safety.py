@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CODE = [*(ROOT / "ballast").glob("*.py"), *(ROOT / "stages").glob("*.py")]
+CODE = [*(ROOT / "ballast").rglob("*.py"), *(ROOT / "stages").glob("*.py")]
 MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "marshal", "shelve", "subprocess"}
 CALLS = {"eval", "exec", "compile", "__import__", "system", "popen", "unsafe_load", "full_load"}
 # What runs DVC, and what sends work to Dask's workers; neither meets a file of the user's.

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ballast.errors import UserError, one_line_errors
+from ballast.core.errors import UserError, one_line_errors
 from verification.report import problems, skipped, table_text
 from verification.rows import verify, verify_processors
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import yaml
 
-from ballast.errors import UserError
-from ballast.folders import list_files
+from ballast.core.errors import UserError
+from ballast.dataset.listing import list_files
 from verification.differences import Difference
 
 RAW = "data/verified"
@@ -215,7 +215,7 @@ def _interrupt(
                 break
         process.communicate()
     # As make does: DVC may have been killed while it wrote dvc.lock.
-    run(clone, "python", "-m", "stages.check")
+    run(clone, "python", "-m", "ballast.commands.check")
 
 
 def pull(

@@ -11,10 +11,10 @@ from PIL import Image
 from projects import Project
 
 from ballast.classifier import Classifier, ImageSource, Prediction
-from ballast.errors import UserError
-from ballast.images import ImageError
-from ballast.inference import BATCH_SIZE
-from ballast.predictions import read_predictions
+from ballast.core.errors import UserError
+from ballast.core.images import ImageError
+from ballast.model.inference import BATCH_SIZE
+from ballast.scores.predictions import read_predictions
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 from PIL import Image
 from projects import Project
 
-from ballast.errors import UserError
-from ballast.manifest import Row, read_manifest, subset_rows
-from ballast.oversampling import plan_rounds, target_counts
-from ballast.params import Params
+from ballast.augment.variants import plan_rounds, target_counts
+from ballast.core.errors import UserError
+from ballast.core.manifest import Row, read_manifest, subset_rows
+from ballast.core.params import Params
 from stages.split import split_folder
 
 STAGES = ["split", "count_classes", "oversample", "compute_weights"]

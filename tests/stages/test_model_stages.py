@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from projects import Project
 
-from ballast.backend import keras
-from ballast.files import read_json, write_json
-from ballast.metrics import compute_metrics
-from ballast.predictions import read_predictions
+from ballast.core.files import read_json, write_json
+from ballast.keras_setup import keras
+from ballast.scores.metrics import compute_metrics
+from ballast.scores.predictions import read_predictions
 
 
 def test_history_has_a_line_an_epoch(reproduced: Project) -> None:
@@ -102,8 +102,16 @@ def test_evaluate_does_without_tensorflow(reproduced: Project) -> None:
     ("path", "content", "problem"),
     [
         ("models/model.keras", None, "not there yet; run dvc repro"),
-        ("outputs/training.json", "{}", "not as a stage wrote it; run python -m stages.check, "),
-        ("outputs/training.json", "[]", "not as a stage wrote it; run python -m stages.check, "),
+        (
+            "outputs/training.json",
+            "{}",
+            "not as a stage wrote it; run python -m ballast.commands.check, ",
+        ),
+        (
+            "outputs/training.json",
+            "[]",
+            "not as a stage wrote it; run python -m ballast.commands.check, ",
+        ),
     ],
 )
 def test_evaluate_without_what_the_card_needs_writes_nothing(

@@ -1,0 +1,1 @@
+"""Images made of photographs: transforms, the store of what was made, shards."""

@@ -1,0 +1,1 @@
+"""Which balancing methods there are, as numbers: counts, weights, orders, offsets."""

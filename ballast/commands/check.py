@@ -1,0 +1,119 @@
+"""Check what DVC would not: params.yaml, the folder that it names, DVC's lock file and its cache.
+
+No stage of the DAG: it has to come before DVC looks at any of them.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dvc.dvcfile import Lockfile
+from dvc.exceptions import DvcException
+from dvc.lock import make_lock
+from dvc.repo import Repo
+from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
+
+from ballast.core.errors import UserError, one_line_errors, warn
+from ballast.core.files import is_json, read_text, write_bytes
+from ballast.core.params import Params, as_dict, dotted, no_yaml, parse_params
+from ballast.dataset.listing import list_files, printable, unreadable
+from ballast.dvc_tools.cache import damaged_objects, files_holding, object_path
+from ballast.dvc_tools.ignore import with_ignored
+
+
+def main() -> None:
+    """Read params.yaml, list data.raw, and clear away what of DVC's is damaged."""
+    text = read_text(Path("params.yaml"))
+    params = parse_params(text)
+    check_reading(params, text)
+    files = list_files(Path(params.data.raw))
+    print(f"params.yaml is in order; {len(files)} files in {params.data.raw}")
+    ignore_unreadable(Path(params.data.raw), files)
+    with Repo() as repo:
+        clear_half_written(repo)
+        clear_damage(repo)
+
+
+def check_reading(params: Params, text: str) -> None:
+    """Refuse what DVC cannot read, or reads as another number: it would not see a change of it.
+
+    DVC has YAML 1.2, PyYAML 1.1, in which a number that begins with 0 is octal.
+    """
+    try:
+        read = parse_yaml(text, "params.yaml")
+    except YAMLFileCorruptedError as error:
+        raise no_yaml(error.__cause__) from None
+    ours = dotted(as_dict(params))
+    for key, value in dotted(read).items():
+        if isinstance(value, int | float) and ours[key] != value:
+            raise UserError(
+                f"params.yaml: {key}: {ours[key]} in YAML 1.1, {value} in YAML 1.2, which DVC has;"
+                " write the number without leading zeros"
+            )
+
+
+def clear_half_written(repo: Repo) -> None:
+    """Remove what DVC was killed while writing: it would refuse to run ever after.
+
+    It writes dvc.lock in place after every stage, and its list of running stages before and after;
+    each is empty for a moment. Its run cache has all that dvc.lock held.
+    """
+    running = Path(repo.tmp_dir) / RWLOCK_FILE
+    with make_lock(str(running.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir):
+        if running.exists() and not is_json(running.read_bytes()):
+            running.unlink()
+            warn(f"{running}: half written; removed")
+    lock = Path("dvc.lock")
+    try:
+        Lockfile(repo, str(lock)).load()
+        # Cut within a line it may still be YAML, of a value that stops DVC: "hash: m", of md5.
+        whole = not lock.exists() or lock.read_bytes().endswith(b"\n")
+    except DvcException:
+        whole = False
+    if not whole:
+        lock.unlink()
+        warn(f"{lock}: half written; removed, dvc repro makes it again")
+
+
+def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:
+    """Keep DVC away from what is no readable file with a name in UTF-8; split rejects it."""
+    odd = [path for path in files if printable(path) != path or unreadable(raw / path)]
+    path = Path(".dvcignore")
+    before = read_text(path) if path.exists() else ""
+    after = with_ignored(before, [(raw / name).as_posix() for name in odd])
+    if after != before:
+        write_bytes(path, after.encode())
+        print(f".dvcignore: now names {len(odd)} files of {raw} that DVC cannot read")
+
+
+def clear_damage(repo: Repo) -> None:
+    """Remove damaged objects, and the outputs that came of them, so that dvc repro remakes both.
+
+    Only what changed since the last check is read; the file ballast-check beside DVC's own
+    temporary files has the time of that check.
+    """
+    objects, stamp = Path(repo.cache.local.path), Path(repo.tmp_dir) / "ballast-check"
+    started = time.time()
+    # DVC may write while this reads, and file systems keep time to 2 s at worst.
+    damaged = damaged_objects(objects, stamp.stat().st_mtime - 2 if stamp.exists() else 0)
+    for path in damaged:
+        path.unlink()
+        warn(f"{path}: damaged since DVC wrote it; removed")
+    if damaged:
+        stages = [stage for stage in repo.index.stages if not stage.is_data_source]
+        outputs = [Path(out.fs_path) for stage in stages for out in stage.outs]
+        for file, digest in files_holding(outputs, set(damaged.values())).items():
+            file.unlink()
+            object_path(objects, digest).unlink(missing_ok=True)
+            warn(f"{file}: came of the damage; removed")
+        print("dvc repro makes them again", file=sys.stderr)
+    stamp.touch()
+    os.utime(stamp, (started, started))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,290 @@
+"""Compare runs on the same test photographs.
+
+    python -m ballast.commands.compare REV REV…
+
+A REV is an experiment's name, a branch, a tag, a commit, or workspace; the first is what the
+others are compared with. Everything is read from git and DVC's cache or remote; nothing is checked
+out. Writes comparison.json and comparison.html, and prints a table in Markdown.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.repo import Repo
+from dvc.scm import NoSCM, RevError
+from dvc.utils.serialize import YAMLError, parse_yaml
+from msgspec.structs import fields
+from tabulate import tabulate
+
+from ballast.comparison.checks import check_comparable
+from ballast.comparison.paired import compare
+from ballast.core.errors import UserError, one_line, one_line_errors
+from ballast.core.files import make_folder, read_json, write_bytes, write_json, writing
+from ballast.core.manifest import Row, class_names, read_augmented, read_manifest, subset_rows
+from ballast.core.params import Strategy, dotted
+from ballast.report.pages import comparison_page
+from ballast.report.pictures import contact_rows, sheet_classes
+from ballast.scores.intervals import CLASS_METRICS, as_json, metric_intervals
+from ballast.scores.predictions import Predictions, read_predictions
+from ballast.scores.run import SHEET_IMAGES, Run, read_run
+
+MANIFEST, AUGMENTED = "data/manifest.csv", "data/augmented.csv"
+PREDICTIONS, COUNTS = "outputs/predictions.csv", "outputs/class_counts.json"
+NEEDED = ("seed", "strategy", "data.raw", "train.min_epochs")
+READ = (
+    MANIFEST,
+    AUGMENTED,
+    PREDICTIONS,
+    COUNTS,
+    "outputs/class_weights.json",
+    "outputs/history.csv",
+)
+
+
+def main() -> None:
+    """Read the revisions of the command line, compare them, and write and print what is found."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ballast.commands.compare",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("revisions", nargs="+", metavar="REV")
+    parser.add_argument("--out-dir", type=Path, default=Path("outputs"), metavar="DIR")
+    parser.add_argument(
+        "--allow-different-params",
+        action="store_true",
+        help="compare although the params differ in more than the strategy",
+    )
+    arguments = parser.parse_args()
+    names: list[str] = arguments.revisions
+    if len(set(names)) < max(len(names), 2):
+        raise UserError("name two revisions or more, each once: baseline balanced, say")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = {name: Path(scratch) / str(place) for place, name in enumerate(names)}
+        params = fetch(folders)
+        manifests = {name: judged_rows(name, folder) for name, folder in folders.items()}
+        check_comparable(manifests, params, arguments.allow_different_params)
+        seed = params[names[0]]["seed"]
+        runs = [of_revision(name, folders[name], params[name], seed) for name in names]
+    found = compare(runs, seed)
+    write_json(arguments.out_dir / "comparison.json", found)
+    write_bytes(arguments.out_dir / "comparison.html", comparison_page(found, runs).encode())
+    print(markdown(found))
+    print(f"\n{arguments.out_dir / 'comparison.html'} shows it in pictures")
+
+
+def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    """Copy what a comparison needs of each revision, from git, or from DVC's cache or remote.
+
+    Args:
+        folders: to be made and filled, by revision.
+
+    Returns:
+        The tracked params by revision, keys dotted.
+
+    Raises:
+        UserError: where there is no such revision, or it has no outputs of its params.
+    """
+    try:
+        repo = Repo()
+    except NotDvcRepoError:
+        raise UserError("dvc.yaml: no such file; run from the top of the project") from None
+    with repo:
+        if isinstance(repo.scm, NoSCM) and set(folders) != {"workspace"}:
+            raise UserError(
+                "comparing needs a git repository with a commit, where DVC keeps its experiments"
+            )
+        params = {}
+        for name, folder in folders.items():
+            with of(name), repo.switch(name):
+                params[name] = read_params(repo)
+                for path in READ:
+                    copy(repo, path, folder / path)
+                copy_sheets(repo, folder)
+        return params
+
+
+@contextmanager
+def of(revision: str) -> Iterator[None]:
+    """Say in an error which revision it is about."""
+    try:
+        yield
+    except RevError:
+        raise UserError(
+            f"{revision}: no such experiment, branch, tag or commit; dvc exp list --all names the"
+            " experiments (one that failed leaves none)"
+        ) from None
+    except (DvcException, OSError) as error:
+        raise UserError(f"{revision}: cannot be read: {error}") from None
+    except UserError as error:
+        raise UserError(f"{revision}: {error}") from None
+
+
+def read_params(repo: Repo) -> dict[str, Any]:
+    """Read the tracked params of the revision that a repository is switched to.
+
+    Keys of strategies that may be left out have their defaults.
+
+    Raises:
+        UserError: where its outputs were not made with them.
+    """
+    try:
+        params = parse_yaml(repo.fs.read_text("params.yaml", encoding="utf-8"), "params.yaml")
+    except (FileNotFoundError, YAMLError):
+        raise UserError("params.yaml: missing or no YAML") from None
+    try:
+        lock = parse_yaml(repo.fs.read_text("dvc.lock", encoding="utf-8"), "dvc.lock")
+    except (FileNotFoundError, YAMLError):
+        raise UserError(
+            "nothing was run there; run dvc repro, and commit dvc.lock, or make an experiment"
+        ) from None
+    used = dotted(params)
+    for key in NEEDED:
+        if key not in used:
+            raise UserError(f"params.yaml: {key}: this key is missing")
+    for stage in lock.get("stages", {}).values():
+        for key, value in stage.get("params", {}).get("params.yaml", {}).items():
+            below = {k: v for k, v in used.items() if k == key or k.startswith(f"{key}.")}
+            if below != dotted({key: value}):
+                raise UserError(
+                    f"its outputs were made with another {key} than its params.yaml has; run dvc"
+                    " repro there, and commit dvc.lock"
+                )
+    defaults = {field.name: field.default for field in fields(Strategy) if not field.required}
+    rows = {name: defaults | row for name, row in params.get("strategies", {}).items()}
+    # Neither shapes a figure: how fast it ran, and in which formats the model is kept besides.
+    return dotted({**params, "strategies": rows, "runtime": {}, "export": {}})
+
+
+def copy(repo: Repo, path: str, target: Path) -> None:
+    """Copy a file of the revision that a repository is switched to.
+
+    Raises:
+        UserError: where it is neither in DVC's cache nor in a remote, or cannot be written.
+    """
+    make_folder(target.parent)
+    try:
+        data = repo.dvcfs.read_bytes(path)
+    except FileNotFoundError:
+        raise UserError(
+            f"{path}: neither in DVC's cache nor in a remote; run dvc pull or dvc exp pull there"
+            " where it was pushed from, or run it again"
+        ) from None
+    with writing(target):
+        target.write_bytes(data)
+
+
+def copy_sheets(repo: Repo, folder: Path) -> None:
+    """Copy the training images that the page shows; those that are nowhere are left out."""
+    counts = read_json(folder / COUNTS)
+    for name, rows in contact_rows(read_augmented(folder / AUGMENTED), SHEET_IMAGES).items():
+        for row in rows if name in sheet_classes(counts) else ():
+            path = f"data/augmented/{row.path}"
+            try:
+                copy(repo, path, folder / path)
+            except UserError:
+                break  # packed, or not pulled: then the others are not there either
+
+
+def judged_rows(revision: str, folder: Path) -> list[Row]:
+    """The manifest of a revision, whose predictions are of its test photographs.
+
+    Raises:
+        UserError: where they are not, or a file is not as a stage wrote it.
+    """
+    with of_folder(revision, folder):
+        rows = read_manifest(folder / MANIFEST)
+        predictions = read_predictions(folder / PREDICTIONS)
+        judged = sorted(zip(predictions.paths, predictions.true, strict=True))
+        tested = sorted((row.path, row.class_) for row in subset_rows(rows, "test"))
+        if judged != tested or predictions.classes != class_names(rows):
+            raise UserError(
+                f"{PREDICTIONS}: not of the test photographs and classes in {MANIFEST}; run dvc"
+                " repro there"
+            )
+        return rows
+
+
+def of_revision(revision: str, folder: Path, params: Mapping[str, Any], seed: int) -> Run:
+    """What is compared, and shown, of a revision."""
+    with of_folder(revision, folder):
+        predictions: Predictions = read_predictions(folder / PREDICTIONS)
+        metrics = as_json(metric_intervals(predictions, seed))
+        return read_run(revision, folder, Path(params["data.raw"]), params, metrics)
+
+
+@contextmanager
+def of_folder(revision: str, folder: Path) -> Iterator[None]:
+    """Say in an error which revision it is about, and nothing of where it was copied to."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{revision}: {str(error).replace(f'{folder}/', '')}") from None
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """A comparison as Markdown: a table, the verdicts and the recommendations."""
+    runs, differences = found["revisions"], found["differences"]
+    reference = found["reference"]
+
+    def row(label: str, *keys: str) -> list[str]:
+        return [
+            label,
+            *(cell(at(run["metrics"], keys)) for run in runs.values()),
+            *(cell(at(other["metrics"], keys), "+") for other in differences.values()),
+        ]
+
+    metrics = next(iter(runs.values()))["metrics"]
+    rows = [row(key, key) for key in metrics if key not in CLASS_METRICS]
+    rows += [row(f"{key} {name}", key, name) for key in CLASS_METRICS for name in metrics[key]]
+    headers = [
+        "95 % intervals",
+        *runs,
+        *(f"{name} - {reference}" for name in differences),
+    ]
+    escaped = [[escape(text) for text in line] for line in (headers, *rows)]
+    # disable_numparse: a class called 1e3 stays that.
+    table = tabulate(escaped[1:], escaped[0], tablefmt="github", disable_numparse=True)
+    paragraphs = [table]
+    for other in differences.values():
+        lines = [other["verdict"]]
+        lines += [f"- {name}: {verdict}" for name, verdict in other["verdicts"].items()]
+        paragraphs.append("\n".join(map(one_line_text, lines)))
+    advice = [f"- {one_line_text(advice['text'])}" for advice in found["recommendations"]]
+    return "\n\n".join([*paragraphs, "\n".join(advice)] if advice else paragraphs)
+
+
+def at(values: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any]:
+    """What nested mappings hold at a sequence of keys."""
+    for key in keys:
+        values = values[key]
+    return values
+
+
+def cell(interval: Mapping[str, Any], sign: str = "") -> str:
+    """An interval as text: its value, and its bounds in brackets."""
+    if interval["value"] is None:
+        return "-"
+    value, low, high = (f"{interval[key]:{sign}.3f}" for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def escape(text: str) -> str:
+    """Text for a cell of a Markdown table."""
+    return one_line(text).replace("|", r"\|")
+
+
+def one_line_text(text: str) -> str:
+    """A sentence for a terminal; its no-break spaces stay."""
+    return "\N{NO-BREAK SPACE}".join(map(one_line, text.split("\N{NO-BREAK SPACE}")))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,370 @@
+"""Cross-validate strategies: every photograph of a small set is judged, once a seed.
+
+    python -m ballast.commands.cross_validate                             baseline and balanced, 5 folds
+    python -m ballast.commands.cross_validate --strategies A B --folds 3 --seeds 1 2 3 --jobs 2
+
+The others are compared with the first strategy. Every strategy, fold and seed is an experiment of
+DVC, cv-STRATEGY-fFOLD-sSEED. Run again after it was stopped, it goes on: what was run with the same
+code, params and photographs is not run again. Writes outputs/cross_validation.json, and prints it
+as tables.
+"""
+
+import argparse
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.exceptions import DvcException, OutputNotFoundError
+from dvc.lock import LockError, make_lock
+from dvc.repo import Repo
+from tabulate import tabulate
+from tqdm import tqdm
+
+from ballast.comparison.pooled import Run, differences, pool, shared, summarise
+from ballast.core.errors import UserError, one_line_errors, warn
+from ballast.core.files import read_text, write_bytes, write_json
+from ballast.core.params import Params, as_dict, parse_params
+from ballast.core.source import source_hash
+from ballast.dataset.listing import list_files, unreadable
+from ballast.dataset.scan import subset_of
+from ballast.dvc_tools.cache import file_md5
+from ballast.dvc_tools.experiments import (
+    clear_queue,
+    finished,
+    queue_experiment,
+    read_file,
+    run_queue,
+)
+from ballast.scores.predictions import Predictions, read_predictions
+
+HEADLINES = ("accuracy", "balanced_accuracy", "worst_class_recall", "calibration_error")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Queue, run and compare what the command line asks for."""
+    asked = parse_arguments(arguments)
+    params = parse_params(read_text(Path("params.yaml")))
+    check_asked(asked, params)
+    raw = photographs_folder(params)
+    runs = sorted(
+        (Run(*run) for run in product(asked.strategies, range(asked.folds), asked.seeds)),
+        key=lambda run: run.seed,  # so that whole seeds are done first
+    )
+    by_name = {experiment_name(run): run for run in runs}
+
+    with git_repo() as repo, only_one(repo):
+        content = code_and_photographs(raw)
+        messages = {
+            name: f"{name}, of {fingerprint(overridden(params, run, asked.folds, raw), content)}"
+            for name, run in by_name.items()
+        }
+        clear_queue(repo, by_name)  # of a run that was killed
+        done = finished(repo, messages)
+        waiting = [name for name in by_name if name not in done]
+        print(f"{len(by_name)} experiments, {len(done)} of them done before")
+        copy = paths_to_copy(repo, raw)
+        try:
+            for name in tqdm(waiting, desc="queued", disable=None):
+                values = set_params(by_name[name], asked.folds, raw)
+                queue_experiment(repo, name, messages[name], values, copy)
+            run_all(repo, waiting, asked.jobs)
+        finally:
+            clear_queue(repo, by_name)
+        done = finished(repo, messages)
+        found = {by_name[name]: predictions_of(repo, rev) for name, rev in done.items()}
+
+    failed = [name for name in by_name if name not in done]
+    report(found, asked, raw)
+    if failed:
+        raise UserError(f"{len(failed)} experiments failed: {', '.join(failed)}; run it again")
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m ballast.commands.cross_validate",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--strategies", nargs="+", default=["baseline", "balanced"])
+    parser.add_argument("--folds", type=int, default=5, help="2 or more; default: 5")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+    return parser.parse_args(arguments)
+
+
+def check_asked(asked: argparse.Namespace, params: Params) -> None:
+    """Refuse what params.yaml would not take, before anything runs."""
+    for name in asked.strategies:
+        if name not in params.strategies:
+            known = ", ".join(params.strategies)
+            raise UserError(f"--strategies: {name!r} is not one of the strategies: {known}")
+    if not 2 <= asked.folds <= 1000:
+        raise UserError(f"--folds: must be 2 to 1000, not {asked.folds}")
+    if any(not 0 <= seed < 2**32 for seed in asked.seeds):
+        raise UserError("--seeds: each must be 0 to 4294967295")
+    if asked.jobs < 1:
+        raise UserError(f"--jobs: must be 1 or more, not {asked.jobs}")
+
+
+def photographs_folder(params: Params) -> str:
+    """The folder to cross-validate: data.raw, or its train folder where it comes split.
+
+    What was set aside for testing stays out, so that it can still tell, once, whether the choice
+    made here was right.
+    """
+    raw = Path(params.data.raw)
+    list_files(raw)
+    subsets = {subset_of(path.name): path for path in sorted(raw.iterdir()) if path.is_dir()}
+    if "train" not in subsets or not {"val", "test"} & subsets.keys():
+        return params.data.raw
+    if params.split.group.endswith(".csv"):
+        raise UserError(
+            f"params.yaml: split.group: {params.split.group} names the photographs of {raw}, of"
+            f" which {subsets['train']} alone is cross-validated; put a table for it there, and set"
+            f" data.raw to it"
+        )
+    others = ", ".join(str(path) for key, path in subsets.items() if key not in ("train", None))
+    print(f"cross-validating {subsets['train']}; {others} is left out")
+    return subsets["train"].as_posix()
+
+
+@contextmanager
+def git_repo() -> Iterator[Repo]:
+    """DVC's view of this folder.
+
+    Raises:
+        UserError: where there is no git repository, or no commit in it.
+    """
+    has_commit = subprocess.run(
+        ["git", "rev-parse", "--verify", "--quiet", "HEAD"], capture_output=True, check=False
+    )
+    if has_commit.returncode:
+        raise UserError(
+            "cross-validation needs a git repository with a commit, where DVC keeps its"
+            " experiments: git init && git add . && git commit -m start"
+        )
+    with Repo() as repo:
+        yield repo
+
+
+@contextmanager
+def only_one(repo: Repo) -> Iterator[None]:
+    """Let no second cross-validation in: it would kill the workers of the first."""
+    lock = make_lock(str(Path(repo.tmp_dir, "cross-validation-lock")), tmp_dir=repo.tmp_dir)
+    try:
+        lock.lock()
+    except LockError:
+        raise UserError("another cross-validation runs here; wait for it, or stop it") from None
+    try:
+        yield
+    finally:
+        lock.unlock()
+
+
+def experiment_name(run: Run) -> str:
+    """A name that git takes for a reference."""
+    return f"cv-{re.sub(r'[^A-Za-z0-9_-]', '_', run.strategy)}-f{run.fold}-s{run.seed}"
+
+
+def overridden(params: Params, run: Run, folds: int, raw: str) -> dict[str, Any]:
+    """The params of a run; of the strategies its own alone, and not those that change no byte."""
+    values = as_dict(params, without=("runtime",))
+    values["data"]["raw"] = raw
+    values["split"] |= {"folds": folds, "fold": run.fold}
+    values["strategies"] = values["strategies"][run.strategy]
+    return values | {"strategy": run.strategy, "seed": run.seed}
+
+
+def set_params(run: Run, folds: int, raw: str) -> list[str]:
+    """The same as arguments of dvc exp run --set-param."""
+
+    def quoted(text: str) -> str:
+        return "'" + re.sub(r"([\\'])", r"\\\1", text) + "'"
+
+    return [
+        f"strategy={quoted(run.strategy)}",
+        f"data.raw={quoted(raw)}",
+        f"split.folds={folds}",
+        f"split.fold={run.fold}",
+        f"seed={run.seed}",
+    ]
+
+
+def code_and_photographs(raw: str) -> dict[str, str]:
+    """Hashes of what decides on the result of an experiment: of the code, and of each file."""
+    stages = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"].values()
+    # A stage that is opt-in has no deps, but a row for each of its items.
+    deps = {dep for stage in stages for dep in stage.get("deps", [])}
+    code = source_hash(Path(dep) for dep in deps if dep.startswith(("ballast", "stages")))
+    paths = [Path("dvc.yaml"), Path("pyproject.toml")]
+    paths += [Path(raw, name) for name in list_files(Path(raw))]
+    hashes = {str(path): file_md5(path) for path in paths if not unreadable(path)}
+    return {"code": code, **hashes}
+
+
+def fingerprint(*values: object) -> str:
+    """A short hash of values that JSON can hold."""
+    text = json.dumps(values, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def paths_to_copy(repo: Repo, raw: str) -> list[str]:
+    """What an experiment, which runs in a folder of its own, would not find there.
+
+    Raises:
+        UserError: where that cannot be mended by copying.
+    """
+    path = Path(raw)
+    if path.is_absolute():
+        return []
+    if ".." in path.parts:
+        raise UserError(
+            f"params.yaml: data.raw: {raw}: experiments run elsewhere; write it as {path.resolve()}"
+        )
+    try:
+        repo.find_outs_by_path(raw)
+    except OutputNotFoundError:
+        pass
+    else:
+        return []
+    listed = subprocess.run(["git", "ls-files", "-z", "--", raw], capture_output=True, check=True)
+    in_git = set(listed.stdout.decode(errors="surrogateescape").split("\0")) - {""}
+    if not in_git:
+        return [raw]
+    others = [name for name in list_files(path) if (path / name).as_posix() not in in_git]
+    if others:
+        warn(f"{raw}: {len(others)} files are not in git, and so in no experiment: {others[0]}")
+    return []
+
+
+def run_all(repo: Repo, names: Sequence[str], jobs: int) -> None:
+    """Run what is queued; show how far it is, and what failed."""
+    with tqdm(total=len(names), desc="experiments", unit="", disable=None) as progress:
+        for ended in run_queue(repo, names, jobs):
+            progress.update()
+            if ended.failure:
+                progress.clear()
+                warn(f"{ended.name} failed: {ended.failure}")
+            elif progress.disable:
+                print(f"{ended.name} is done", flush=True)
+
+
+def predictions_of(repo: Repo, revision: str) -> Predictions:
+    """Read outputs/predictions.csv of an experiment."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "predictions.csv")
+        write_bytes(path, read_file(repo, revision, "outputs/predictions.csv"))
+        return read_predictions(path)
+
+
+def report(found: Mapping[Run, Predictions], asked: argparse.Namespace, raw: str) -> None:
+    """Compare the strategies on the seeds of which every experiment is there; write and print it.
+
+    Raises:
+        UserError: where there is no such seed.
+    """
+    folds = range(asked.folds)
+    seeds = [
+        seed
+        for seed in asked.seeds
+        if all(Run(name, fold, seed) in found for name in asked.strategies for fold in folds)
+    ]
+    if not seeds:
+        raise UserError("no seed has all of its experiments: the warnings above say why")
+    pooled = shared(
+        {
+            name: {seed: pool([found[Run(name, fold, seed)] for fold in folds]) for seed in seeds}
+            for name in asked.strategies
+        }
+    )
+    judged = Counter(pooled[asked.strategies[0]][seeds[0]].true)
+    values = {
+        "photographs": dict(sorted(judged.items())),
+        "folds": asked.folds,
+        "seeds": seeds,
+        "reference": asked.strategies[0],
+        "strategies": summarise(pooled),
+        "differences": differences(pooled, seed=seeds[0]),
+    }
+    write_json(Path("outputs/cross_validation.json"), values)
+    print(as_tables(values, raw))
+
+
+def as_tables(values: Mapping[str, Any], raw: str) -> str:
+    """What outputs/cross_validation.json holds, in Markdown."""
+    classes = values["photographs"]
+    names = [f"recall {name} ({count})" for name, count in classes.items()]
+    rows = [
+        [
+            strategy,
+            *(mean_and_std(metrics[key]) for key in HEADLINES),
+            *(mean_and_std(metrics["recall"][name]) for name in classes),
+        ]
+        for strategy, metrics in values["strategies"].items()
+    ]
+    compared = [
+        [
+            f"{strategy} - {values['reference']}",
+            *(with_bounds(found[key]) for key in HEADLINES if key in found),
+            *(with_bounds(found["recall"][name]) for name in classes),
+        ]
+        for strategy, found in values["differences"].items()
+    ]
+    headers = [key for key in HEADLINES if key != "calibration_error"]
+    seeds = ", ".join(map(str, values["seeds"]))
+    return "\n\n".join(
+        [
+            f"{sum(classes.values())} photographs of {raw}, each judged once a seed by"
+            f" {values['folds']} folds; mean ± standard deviation of seeds {seeds}:",
+            tabulate(
+                rows,
+                headers=["strategy", *HEADLINES, *names],
+                tablefmt="github",
+                disable_numparse=True,
+            ),
+            *(
+                [
+                    "Differences, with 95 % intervals over photographs and seeds:",
+                    tabulate(
+                        compared,
+                        headers=["", *headers, *names],
+                        tablefmt="github",
+                        disable_numparse=True,
+                    ),
+                ]
+                if compared
+                else []
+            ),
+        ]
+    )
+
+
+def mean_and_std(value: Mapping[str, float | None]) -> str:
+    """As a cell of a table."""
+    if value["mean"] is None:
+        return "-"
+    return f"{value['mean']:.3f}" + ("" if value["std"] is None else f" ± {value['std']:.3f}")
+
+
+def with_bounds(value: Mapping[str, float]) -> str:
+    """As a cell of a table."""
+    return f"{value['value']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})"
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        try:
+            main(sys.argv[1:])
+        except DvcException as error:
+            raise UserError(f"DVC: {error}") from None

@@ -1,0 +1,183 @@
+"""Predict the class of images: the command `python -m ballast.commands.predict`.
+
+Results go to stdout as they come, in the order of the paths, and everything else to stderr.
+The exit code is 0 where every file could be read, 3 where some could not (each is named on stderr),
+1 after an error, and 2 where the command line is wrong.
+"""
+
+import argparse
+import glob
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import BufferedReader, TextIOWrapper
+from itertools import tee
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from ballast.classifier import Classifier, Prediction
+from ballast.core.errors import one_line, one_line_errors
+from ballast.core.files import csv_lines
+from ballast.core.images import ImageError, without_warnings
+from ballast.dataset.listing import is_folder, list_files, printable
+from ballast.keras_setup import make_deterministic
+from ballast.model.inference import read_info
+from ballast.scores.predictions import PREFIX
+
+SOME_UNREAD = 3
+READER_GONE = 141  # 128 + SIGPIPE, as shells have it
+
+
+class Format(NamedTuple):
+    """How results are printed."""
+
+    header: str  # nothing where there is none
+    line: Callable[[str, Prediction], str]  # from a path and what is said of it
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print a prediction for every image that `arguments` name; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m ballast.commands.predict", description=__doc__)
+    parser.add_argument(
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="an image, a folder of images, a pattern such as 'photos/**/*.jpg',"
+        " or - for a list on stdin, a path a line",
+    )
+    parser.add_argument("--model", type=Path, default=Path("models/model.keras"))
+    parser.add_argument(
+        "--format", choices=FORMATS, default="table", help="json: one object a line"
+    )
+    parser.add_argument(
+        "-0",
+        "--null",
+        action="store_true",
+        help="a NUL ends each path on stdin, as of find -print0",
+    )
+    options = parser.parse_args(arguments)
+    info = read_info(options.model)
+    make_deterministic(0, info.threads)
+    classifier = Classifier.load(options.model)
+    assert isinstance(sys.stdout, TextIOWrapper)
+    # Whatever the locale: names and classes may be in any script.
+    sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
+    with open(0, "rb", closefd=False) as stdin:
+        paths = _files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
+        return print_predictions(classifier, paths, options.format)
+
+
+def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str) -> int:
+    """Print a line for each file, in the format of that name; return the exit code."""
+    header, line = FORMATS[format_](classifier.classes)
+    if header:
+        print(header)
+    predicted = unread = 0
+    names, images = tee(paths)
+    with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
+        for name, said in zip(names, classifier.stream(images), strict=True):
+            if isinstance(said, ImageError):
+                unread += 1
+                text = one_line(f"{printable(name)}: {said}")
+                progress.write(f"WARNING: {text}", file=sys.stderr)
+            else:
+                predicted += 1
+                progress.write(line(printable(name), said), file=sys.stdout)
+            progress.update()
+    print(f"{predicted} predicted, {unread} could not be read", file=sys.stderr)
+    return SOME_UNREAD if unread else 0
+
+
+def _table(classes: Sequence[str]) -> Format:
+    """Columns of fixed width, so that no row waits for another; the path, of any length, last."""
+    names = [one_line(name) for name in classes]
+    widths = [max(len("predicted"), *map(len, names)), *(max(5, len(name)) for name in names), 4]
+
+    def row(cells: Sequence[str]) -> str:
+        predicted, *numbers, path = cells
+        aligned = [n.rjust(width) for n, width in zip(numbers, widths[1:-1], strict=True)]
+        return "  ".join([predicted.ljust(widths[0]), *aligned, path])
+
+    def line(path: str, prediction: Prediction) -> str:
+        numbers = [f"{p:.3f}" for p in prediction.probabilities.values()]
+        return row([one_line(prediction.predicted), *numbers, one_line(path)])
+
+    rule = "  ".join("-" * width for width in widths)
+    return Format("\n".join([row(["predicted", *names, "path"]), rule]), line)
+
+
+def _csv(classes: Sequence[str]) -> Format:
+    """The columns of outputs/predictions.csv, without the true class."""
+
+    def line(path: str, prediction: Prediction) -> str:
+        (text,) = csv_lines([[path, prediction.predicted, *_digits(prediction).values()]])
+        return text
+
+    (header,) = csv_lines([["path", "predicted", *(PREFIX + name for name in classes)]])
+    return Format(header, line)
+
+
+def _json(_: Sequence[str]) -> Format:
+    def line(path: str, prediction: Prediction) -> str:
+        numbers = {name: float(digits) for name, digits in _digits(prediction).items()}
+        value = {"path": path, "predicted": prediction.predicted, "probabilities": numbers}
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    return Format("", line)
+
+
+def _digits(prediction: Prediction) -> dict[str, str]:
+    """Nine significant digits, as many as outputs/predictions.csv has."""
+    return {name: f"{p:.9g}" for name, p in prediction.probabilities.items()}
+
+
+FORMATS = {"table": _table, "csv": _csv, "json": _json}
+
+
+def _files(names: Sequence[str], listed: Iterable[str]) -> Iterator[str]:
+    """What the names stand for, file by file; - for those listed."""
+    for name in names:
+        if name == "-":
+            yield from (path for line in listed for path in _below(line))
+        else:
+            yield from _below(name)
+
+
+def _lines(file: BufferedReader, end: bytes) -> Iterator[str]:
+    """The lines of a list, which may be longer than memory."""
+    rest = b""
+    while block := file.readline() if end == b"\n" else file.read1(2**16):
+        *lines, rest = (rest + block).split(end)
+        yield from (os.fsdecode(line) for line in lines if line)
+    if rest:
+        yield os.fsdecode(rest)
+
+
+def _below(name: str) -> Iterator[str]:
+    """The files of a folder or a pattern; hidden ones are left out, as a shell does."""
+    path = Path(name)
+    if name and is_folder(path) and os.access(path, os.R_OK | os.X_OK):
+        below = (Path(file) for file in list_files(path))
+        yield from (str(path / f) for f in below if not any(p.startswith(".") for p in f.parts))
+    elif glob.has_magic(name) and not os.path.lexists(name):
+        # Path.glob takes no absolute pattern.
+        found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
+        if "**" in name:  # which finds folders and what is in them
+            found = [file for file in found if not is_folder(Path(file))]
+        yield from (file for match in found for file in _below(match)) if found else [name]
+    else:
+        yield name
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        try:
+            code = main(sys.argv[1:])
+        except BrokenPipeError:
+            # `| head` has had enough. What is left in the buffer goes where it disturbs nobody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = READER_GONE
+        sys.exit(code)

@@ -1,0 +1,139 @@
+"""Check before dvc push and git push that git, dvc.lock, the workspace and DVC's cache agree.
+
+No stage of the DAG. Changes nothing; prints a line for each thing that is wrong, with what would
+be right, and ends with exit code 1 where there is one.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from dvc.config import Config
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import NoSCM
+
+from ballast.core.errors import UserError, one_line, one_line_errors
+from ballast.core.files import read_text
+from ballast.core.params import parse_params
+from ballast.dvc_tools.cache import unsound_objects
+
+SECRETS = {
+    "account_key", "client_secret", "connection_string", "gdrive_client_secret", "oss_key_secret",
+    "passphrase", "password", "sas_token", "secret_access_key", "session_token", "token",
+}  # fmt: skip
+
+
+def main() -> int:
+    """Print what is wrong; return the exit code."""
+    raw = parse_params(read_text(Path("params.yaml"))).data.raw
+    with Repo() as repo:
+        if isinstance(repo.scm, NoSCM):
+            raise UserError(
+                "no git repository; what others get is a commit: git init && git add . && git "
+                "commit -m start"
+            )
+        try:
+            wrong = [
+                *not_committed(repo, raw),
+                *not_reproduced(repo),
+                *not_in_cache(repo),
+                *not_to_be_pushed(repo.config),
+            ]
+        except DvcException as error:
+            raise UserError(
+                f"{error}; run python -m ballast.commands.check, which mends what DVC left half written"
+            ) from None
+    print(*map(one_line, wrong) if wrong else ["ready: dvc push, then git push"], sep="\n")
+    return 1 if wrong else 0
+
+
+def not_committed(repo: Repo, raw: str) -> Iterator[str]:
+    """What a clone would lack, and photographs on their way into git."""
+    staged, unstaged, untracked = repo.scm.status(untracked_files="all")
+    changed = {path for paths in staged.values() for path in paths} | {*unstaged}
+    known = {Path(dep.fs_path) for stage in repo.index.stages for dep in stage.deps}
+    known |= {Path(stage.path_in_repo).absolute() for stage in repo.index.stages}
+    known |= {Path(name).absolute() for name in ("dvc.lock", ".dvcignore")}
+    for path in sorted(changed):
+        if not below(raw, path):
+            yield f"{path}: changed since the last commit; git add it and commit, or restore it"
+    for path in sorted(untracked):
+        if Path(path).absolute() in known and not below(raw, path):
+            yield f"{path}: not in git; git add it and commit"
+    added = [path for path in [*staged.get("add", []), *untracked] if below(raw, path)]
+    if added:
+        yield (
+            f"{raw}: {len(added)} photographs are new to git; dvc add {raw} keeps them out of it, "
+            "or git add them and commit, if they are few and small"
+        )
+    altered = [path for path in changed - {*added} if below(raw, path)]
+    if altered:
+        yield f"{raw}: {len(altered)} photographs differ from the last commit; git add and commit"
+    in_dvc = any(below(out.fs_path, raw) for stage in repo.index.stages for out in stage.outs)
+    if repo.scm.is_ignored(raw) and not in_dvc:
+        yield f"{raw}: ignored by git and not in DVC, so that no clone has it; dvc add {raw}"
+
+
+def below(folder: str, path: str) -> bool:
+    """Whether a path is the folder or lies in it; both from the top of the project."""
+    return Path(path).absolute().is_relative_to(Path(folder).absolute())
+
+
+def not_reproduced(repo: Repo) -> Iterator[str]:
+    """Where the workspace is not what dvc.lock says that it is."""
+    outputs: dict[str, str] = {}
+    inputs: dict[tuple[str, str], str] = {}
+    for stage, changes in repo.status().items():
+        for change in changes:
+            if not isinstance(change, dict):
+                inputs[stage, "its command"] = "modified"
+                continue
+            outputs |= change.get("changed outs", {})
+            for path, state in change.get("changed deps", {}).items():
+                keys = state if isinstance(state, dict) else {"": state}
+                inputs |= {(stage, f"{path} {key}".strip()): how for key, how in keys.items()}
+    for path, state in outputs.items():
+        if state != "not in cache":  # which not_in_cache tells with the file's own name
+            yield f"{path}: {state} since dvc.lock was written; dvc checkout, or dvc repro"
+    for (stage, what), state in inputs.items():
+        if what not in outputs:
+            yield f"stage {stage}: {what} is {state} since it ran; dvc repro"
+
+
+def not_in_cache(repo: Repo) -> Iterator[str]:
+    """What dvc.lock names, and DVC could not push, or would push damaged."""
+    outs = [out for stage in repo.index.stages for out in stage.outs if out.use_cache]
+    locked = {
+        Path(out.fs_path).relative_to(repo.root_dir).as_posix(): str(out.hash_info.value)
+        for out in outs
+        if out.hash_info
+    }
+    for path, state in unsound_objects(Path(repo.cache.local.path), locked).items():
+        if state == "damaged":
+            yield f"{path}: damaged in DVC's cache; python -m ballast.commands.check, then dvc repro"
+        else:
+            yield f"{path}: not in DVC's cache; dvc repro, or dvc pull, brings it back"
+
+
+def not_to_be_pushed(config: Config) -> Iterator[str]:
+    """What is wrong with the remote."""
+    name = config["core"].get("remote")
+    if name is None:
+        yield "no storage to push to; dvc remote add --default storage URL"
+    elif not config["remote"].get(name, {}).get("verify"):
+        yield (
+            f"remote {name}: dvc pull would not look at what comes; "
+            f"dvc remote modify {name} verify true"
+        )
+    shared: Mapping[str, Mapping[str, object]] = config.load_one("repo").get("remote", {})
+    for remote, settings in shared.items():
+        for key in sorted(SECRETS & settings.keys()):
+            yield (
+                f".dvc/config: remote {remote}: {key} would go into git; "
+                f"dvc remote modify --local {remote} {key} VALUE, and unset it without --local"
+            )
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Several runs side by side: which differences are more than chance."""

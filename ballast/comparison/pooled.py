@@ -1,0 +1,167 @@
+"""Strategies judged on every photograph of a small set: predictions of all folds, pooled."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ballast.scores.intervals import PRIOR, central
+from ballast.scores.metrics import compute_metrics
+from ballast.scores.predictions import Predictions
+
+DRAWS = 4_000
+# What is added to a class's photographs in each draw: one right in both strategies, in the first,
+# in the other and in none, each of weight PRIOR. Without it, a class of which every photograph is
+# right in both would have an interval of no width, however few they are.
+KINDS = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+OVERALL = ("accuracy", "balanced_accuracy", "worst_class_recall")
+
+Pooled = Mapping[str, Mapping[int, Predictions]]  # by strategy and seed
+
+
+class Run(NamedTuple):
+    """One experiment of a cross-validation."""
+
+    strategy: str
+    fold: int
+    seed: int
+
+
+def pool(folds: Sequence[Predictions]) -> Predictions:
+    """Put the predictions of all folds of one strategy and seed together, sorted by path.
+
+    Raises:
+        ValueError: where a photograph was judged in two folds.
+    """
+    classes = folds[0].classes
+    rows = sorted(
+        (path, true, probabilities)
+        for fold in folds
+        for path, true, probabilities in zip(
+            fold.paths, fold.true, fold.probabilities.tolist(), strict=True
+        )
+    )
+    paths = [path for path, _, _ in rows]
+    if len(set(paths)) < len(paths) or any(fold.classes != classes for fold in folds):
+        raise ValueError("folds of one seed share a photograph, or differ in their classes")
+    return Predictions(
+        classes, paths, [true for _, true, _ in rows], np.array([row for _, _, row in rows])
+    )
+
+
+def shared(pooled: Pooled) -> dict[str, dict[int, Predictions]]:
+    """Keep the photographs that were judged by every strategy and seed.
+
+    Those of a class of a single group are never judged: some must be left to train on.
+    """
+    runs = [predictions for by_seed in pooled.values() for predictions in by_seed.values()]
+    common = set.intersection(*(set(predictions.paths) for predictions in runs))
+
+    def keep(predictions: Predictions) -> Predictions:
+        places = [i for i, path in enumerate(predictions.paths) if path in common]
+        return Predictions(
+            predictions.classes,
+            [predictions.paths[i] for i in places],
+            [predictions.true[i] for i in places],
+            predictions.probabilities[places],
+        )
+
+    return {
+        strategy: {seed: keep(predictions) for seed, predictions in by_seed.items()}
+        for strategy, by_seed in pooled.items()
+    }
+
+
+def summarise(pooled: Pooled) -> dict[str, Any]:
+    """Mean and standard deviation over the seeds of each strategy's metrics.
+
+    Args:
+        pooled: by strategy the same seeds, one or more.
+
+    Returns:
+        By strategy, each key of compute_metrics with {"mean", "std"}, or by class name with the
+        same; std is None where there is one seed, both are None where a metric is.
+    """
+    return {
+        strategy: _spread([compute_metrics(predictions) for predictions in by_seed.values()])
+        for strategy, by_seed in pooled.items()
+    }
+
+
+def _spread(values: Sequence[Any]) -> Any:  # noqa: ANN401  # a metric, or a mapping of them
+    if isinstance(values[0], dict):
+        return {key: _spread([value[key] for value in values]) for key in values[0]}
+    if None in values:
+        return {"mean": None, "std": None}
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"mean": float(np.mean(values)), "std": std}
+
+
+def differences(pooled: Pooled, seed: int, draws: int = DRAWS) -> dict[str, Any]:
+    """Compare each strategy with the first, on the same photographs and seeds.
+
+    A photograph's predictions by several seeds are no independent cases. So what is drawn anew,
+    for an interval of 95 %, is the photographs of each class, every one with all its seeds; and,
+    apart from them, the seeds, since another training would have given other weights (the
+    pigeonhole bootstrap of Owen 2007, arXiv:0709.4021, which errs to the wide side). Photographs
+    are drawn by weights of a Dirichlet (the Bayesian bootstrap of Rubin 1981), to which PRIOR is
+    added. With one seed, the interval says nothing of what another seed would give.
+
+    Args:
+        pooled: by strategy the same seeds, one or more, and in all the same photographs.
+        seed: of the draws, 0 or more.
+        draws: of the bootstrap.
+
+    Returns:
+        By strategy, the first left out: accuracy, balanced_accuracy, worst_class_recall, and
+        recall by class name, each {"value", "low", "high"}; this strategy's less the first's.
+    """
+    reference, *others = pooled
+    return {
+        other: _difference(pooled[reference], pooled[other], np.random.default_rng(seed), draws)
+        for other in others
+    }
+
+
+def _difference(
+    first: Mapping[int, Predictions],
+    other: Mapping[int, Predictions],
+    generator: np.random.Generator,
+    draws: int,
+) -> dict[str, Any]:
+    sample = next(iter(first.values()))
+    true, seeds = np.array(sample.true), len(first)
+    classes = [name for name in sample.classes if name in sample.true]
+    members = [np.flatnonzero(true == name) for name in classes]
+    shares = np.array([len(places) / len(true) for places in members])
+    right = _right(first), _right(other)
+
+    def recalls(weights: Sequence[NDArray[np.float64]], arm: int) -> NDArray[np.float64]:
+        """By class, draw and seed, from the weights of its photographs and what is added."""
+        added = np.repeat(KINDS[:, arm, None], seeds, axis=1)
+        rows = [np.concatenate([right[arm][places], added]) for places in members]
+        return np.stack([w @ r for w, r in zip(weights, rows, strict=True)])
+
+    def figures(weights: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Shape (figures, draws, seeds)."""
+        a, b = recalls(weights, 0), recalls(weights, 1)
+        overall = [np.tensordot(shares, b - a, 1), (b - a).mean(axis=0), b.min(axis=0) - a.min(0)]
+        return np.concatenate([overall, b - a])
+
+    plain = [np.r_[np.full(len(p), 1 / len(p)), np.zeros(len(KINDS))][None] for p in members]
+    values = figures(plain)[:, 0].mean(axis=-1)
+    alphas = [np.r_[np.ones(len(places)), np.full(len(KINDS), PRIOR)] for places in members]
+    drawn = figures([generator.dirichlet(alpha, draws) for alpha in alphas])
+    by_seed = generator.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
+    over_seeds = (drawn * by_seed).sum(axis=-1)
+    found = map(central, values.tolist(), over_seeds)
+    intervals = [interval._asdict() for interval in found]
+    named = dict(zip(OVERALL, intervals, strict=False))
+    return {**named, "recall": dict(zip(classes, intervals[len(OVERALL) :], strict=True))}
+
+
+def _right(by_seed: Mapping[int, Predictions]) -> NDArray[np.float64]:
+    """1 where a photograph was recognised, shape (photographs, seeds)."""
+    columns = [np.array(p.true) == np.array(p.predicted) for p in by_seed.values()]
+    return np.stack(columns, axis=1).astype(np.float64)

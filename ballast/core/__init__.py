@@ -1,0 +1,1 @@
+"""What every room stands on: params, files, images, the manifest, errors."""

@@ -1,0 +1,1 @@
+"""A folder of photographs: listed, inspected, grouped and split."""

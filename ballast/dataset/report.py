@@ -1,0 +1,124 @@
+"""What was found in a folder of photographs: the figures and lists that a report needs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ballast.core.errors import UserError
+from ballast.core.params import Policy
+from ballast.dataset.leakage import Member, label_conflicts, leaks, sets_of
+from ballast.dataset.scan import Photo, Rejection
+
+Twins = Sequence[tuple[Photo, Photo]]
+
+
+def data_report(
+    members: Sequence[Member],
+    twins: Twins,
+    rejections: Sequence[Rejection],
+    dropped: Sequence[Rejection],
+    empty_folders: Sequence[str],
+) -> dict[str, Any]:
+    """Report on a folder.
+
+    Args:
+        members: every photograph but the twins, before any is dropped; sorted by path.
+        twins: photographs left out for having the same bytes as another of their class, and that.
+        rejections: files that are no photographs.
+        dropped: photographs left out for their label or for leakage.
+        empty_folders: class folders without a photograph.
+
+    Returns:
+        files, photographs and rejected as counts; lists of what was found; and by class name how
+        many photographs are in how many groups, and in the largest.
+    """
+    return {
+        "files": len(members) + len(twins) + len(rejections),
+        "photographs": len(members) - len(dropped),
+        "rejected": len(rejections) + len(twins) + len(dropped),
+        "empty_folders": list(empty_folders),
+        "same_bytes": [
+            {"kept": original.path, "left_out": photo.path} for photo, original in twins
+        ],
+        "near_duplicates": [
+            {member.photo.path: member.bits for member in found}
+            for found in sets_of(members, lambda member: member.copies)
+        ],
+        "label_conflicts": [
+            {member.photo.path: member.photo.class_ for member in found}
+            for found in label_conflicts(members)
+        ],
+        "leakage": [
+            {photo.path: photo.given for photo in found}
+            for found in [
+                *((photo, original) for photo, original in twins if photo.given != original.given),
+                *([member.photo for member in found] for found in leaks(members)),
+            ]
+        ],
+        "dropped": dict(dropped),
+        "groups": _group_sizes(members, {path for path, _ in dropped}),
+    }
+
+
+def report_warnings(report: dict[str, Any]) -> list[str]:
+    """What of a report its reader should know at once, in words."""
+    kinds = {
+        "label_conflicts": "pictures are in more than one class; see split.label_conflicts",
+        "leakage": "pictures or groups are on two sides of the given split; see split.leakage",
+    }
+    warnings = [
+        f"folder {name} holds no photograph, and is no class" for name in report["empty_folders"]
+    ]
+    warnings += [
+        f"{len(report[kind])} {words} (outputs/data_report.json: {kind})"
+        for kind, words in kinds.items()
+        if report[kind]
+    ]
+    warnings += [
+        f"class {name}: every photograph of it was dropped, and so it is no class any more"
+        for name, sizes in report["groups"].items()
+        if not sizes["photographs"]
+    ]
+    for name, sizes in report["groups"].items():
+        if sizes["groups"] < 3 <= sizes["photographs"]:
+            warnings.append(
+                f"class {name}: its {sizes['photographs']} photographs are {sizes['groups']} groups"
+                " (near duplicates, or by split.group), too few to train, validate and test"
+            )
+    return warnings
+
+
+def refuse_fatal(report: dict[str, Any], for_conflicts: Policy, for_leaks: Policy) -> None:
+    """Refuse what a policy calls fatal.
+
+    Raises:
+        UserError: where there is any; it names the first.
+    """
+    cases = (
+        ("label_conflicts", for_conflicts, "one picture in two classes"),
+        ("leakage", for_leaks, "one picture or group on two sides of the given split"),
+    )
+    for key, policy, what in cases:
+        if policy == "fatal" and report[key]:
+            first, second, *_ = report[key][0]
+            raise UserError(
+                f"{what}: {first} and {second} (outputs/data_report.json has all"
+                f" {len(report[key])} cases); remove one of them, or set split.{key} in params.yaml"
+                " to keep or drop"
+            )
+
+
+def _group_sizes(members: Sequence[Member], dropped: set[str]) -> dict[str, dict[str, int]]:
+    groups: dict[str, Counter[int]] = {}
+    for photo, _, _, group in members:
+        of_class = groups.setdefault(photo.class_, Counter())
+        if photo.path not in dropped:
+            of_class[group] += 1
+    return {
+        name: {
+            "photographs": sizes.total(),
+            "groups": len(sizes),
+            "largest": max(sizes.values(), default=0),
+        }
+        for name, sizes in sorted(groups.items())
+    }

@@ -1,0 +1,1 @@
+"""What Ballast asks of DVC: its cache, its ignore file, its experiments."""

@@ -1,0 +1,183 @@
+"""Curves of training and of reliability, as SVG that takes its colours from the page."""
+
+import io
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib import rc_context, rcParamsDefault
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from ballast.report.style import STYLE
+from ballast.scores.intervals import proportion
+from ballast.scores.metrics import ReliabilityBin
+
+History = Mapping[str, Sequence[float]]
+
+# What matplotlib draws with, and the page's own colour that stands for it. Colours of no other use.
+PAGE_COLOURS = {
+    "#010101": "var(--ink)",
+    "#020202": "var(--muted)",
+    "#030303": "var(--line)",
+    "#040404": "var(--accent)",
+    "#050505": "var(--paper)",
+}
+INK, MUTED, LINE, ACCENT, PAPER = PAGE_COLOURS
+SVG_STYLE = {
+    **STYLE,
+    "font.size": 10.5,
+    "svg.fonttype": "none",  # text stays text, in the page's font
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.6,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 10.5,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "legend.frameon": False,
+}
+QUARTERS = [0, 0.25, 0.5, 0.75, 1]
+STEPS = [1, 2, 2.5, 5, 10]  # between ticks, times a power of ten
+SVG = "http://www.w3.org/2000/svg"
+
+
+def chosen_epoch(history: History, min_epochs: int) -> int:
+    """The epoch whose weights were kept: that of the lowest val_loss, from min_epochs on.
+
+    Args:
+        history: as train writes it; without val_loss, the training loss stands in.
+        min_epochs: as in params.
+
+    Returns:
+        From 1.
+    """
+    values = history["val_loss"] if "val_loss" in history else history["loss"]
+    first = min(min_epochs, len(values)) - 1
+    return first + int(np.argmin(values[first:])) + 1
+
+
+def history_curves(
+    name: str, history: History, quantity: str, best: int, top: float, epochs: int
+) -> str:
+    """Draw loss or accuracy in training and validation, with the chosen epoch marked.
+
+    Args:
+        name: of the picture; no other on its page has it.
+        history: values an epoch by name.
+        quantity: "loss" or "accuracy".
+        best: the chosen epoch, from 1.
+        top: where the axis of values ends, to be equal on pictures side by side.
+        epochs: where the axis of epochs ends.
+
+    Returns:
+        An SVG element.
+    """
+    with rc_context({**rcParamsDefault, **SVG_STYLE}):
+        figure = Figure(figsize=(4.4, 2.5))
+        axes = figure.subplots()
+        figure.subplots_adjust(left=0.13, right=0.98, bottom=0.19, top=0.89)
+        axes.axvline(best, color=MUTED, linewidth=0.8)
+        axes.annotate(
+            f"epoch {best} chosen",
+            (best, 1.02),
+            xycoords=("data", "axes fraction"),
+            ha="left" if best < epochs / 2 else "right",
+            va="bottom",
+        )
+        for key, colour, dashes in ((quantity, MUTED, (3, 2)), (f"val_{quantity}", ACCENT, ())):
+            values = history.get(key, ())
+            numbers = range(1, len(values) + 1)
+            width = 1.2 if dashes else 1.8
+            axes.plot(numbers, values, color=colour, linewidth=width, dashes=dashes or (None, None))
+            if len(values) >= best:
+                axes.plot(best, values[best - 1], "o", color=colour, markersize=4.5)
+        axes.set_xlim(0.5, max(epochs, 2) + 0.5)
+        axes.set_ylim(0, 1.03 * top)  # so that a line along the top is drawn whole
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS, integer=True))
+        axes.grid(visible=False, axis="x")
+        axes.set_xlabel("epoch")
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=STEPS))
+        if quantity == "accuracy":
+            axes.set_yticks(QUARTERS)
+            axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        return _svg(figure, name)
+
+
+def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> str:
+    """Draw how often the model is right against how sure it is.
+
+    Args:
+        name: of the picture; no other on its page has it.
+        bins: as reliability returns them.
+
+    Returns:
+        An SVG element.
+    """
+    with rc_context({**rcParamsDefault, **SVG_STYLE}):
+        figure = Figure(figsize=(4.0, 3.2))
+        axes = figure.subplots()
+        figure.subplots_adjust(left=0.2, right=0.93, bottom=0.16, top=0.96)
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, dashes=(3, 2))
+        _dots(axes, bins)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(-0.03, 1.03)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_ticks(QUARTERS)
+            axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
+        axes.set_xlabel("how sure")
+        axes.set_ylabel("how often right")
+        return _svg(figure, name)
+
+
+def _dots(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
+    """One a bin with its interval, its area by its photographs."""
+    most = max(bin_.photographs for bin_ in bins)
+    for bin_ in bins:
+        x, y, photos = bin_.confidence, bin_.accuracy, bin_.photographs
+        _, low, high = np.array(proportion(round(y * photos), photos), dtype=np.float64)
+        axes.plot((x, x), (low, high), color=INK, linewidth=1, clip_on=False)
+        size = (20 + 180 * photos / most) ** 0.5
+        axes.plot(x, y, "o", color=ACCENT, markersize=size, markeredgecolor=PAPER, clip_on=False)
+
+
+def _svg(figure: Figure, name: str) -> str:
+    """Write a figure as an element of an HTML page."""
+    file = io.BytesIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    # Matplotlib makes ids of the salt and what they stand for: equal ones in every run, and no
+    # two alike on a page.
+    with rc_context({"svg.hashsalt": name}):
+        figure.savefig(file, format="svg", metadata=nothing)
+    root = ElementTree.fromstring(file.getvalue())
+    text = file.getvalue().decode()
+    for element in root.iter():
+        for child in list(element):
+            if child.tag == f"{{{SVG}}}style":  # it would hold for the whole page
+                element.remove(child)
+        attributes = dict(element.attrib)
+        element.attrib.clear()
+        for key, value in attributes.items():
+            if key != "id" or f"#{value}" in text:
+                # HTML knows the names of SVG without their namespace.
+                element.set(key.rpartition("}")[2], value)
+        element.tag = element.tag.rpartition("}")[2]
+        element.tail = None
+        element.text = (element.text or "").strip()
+    for key in ("width", "height"):  # as wide as the page has it
+        del root.attrib[key]
+    svg = ElementTree.tostring(root, encoding="unicode")
+    for colour, page_colour in PAGE_COLOURS.items():
+        svg = svg.replace(colour, page_colour)
+    return svg

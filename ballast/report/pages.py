@@ -1,0 +1,256 @@
+"""The pages that people look at: of one run, and of several side by side.
+
+Each is one HTML file that needs no other: no network, no script, pictures within. Equal values
+give equal bytes.
+"""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sklearn.metrics import confusion_matrix
+
+from ballast.report.curves import chosen_epoch, history_curves, reliability_plot
+from ballast.report.pictures import SHEET_CLASSES, sheet_classes
+from ballast.report.style import CLASS_COLOURS, class_colour
+from ballast.scores.intervals import proportion
+from ballast.scores.metrics import calibration_error, reliability
+from ballast.scores.predictions import Predictions
+from ballast.scores.run import Run
+
+# More classes than these make a matrix that nobody reads, or a page of many megabytes.
+MATRIX_CLASSES = 40
+CONFUSIONS = 20  # listed in place of a matrix
+
+
+class Confusion(NamedTuple):
+    """How many test photographs of a class were taken for another."""
+
+    true: str
+    predicted: str
+    photographs: int
+
+
+def report_page(run: Run, verdict: str, recommendations: Sequence[str]) -> str:
+    """Make the page of one run.
+
+    Args:
+        run: what it shows.
+        verdict: one sentence.
+        recommendations: sentences; may be none.
+
+    Returns:
+        HTML.
+    """
+    return _render("report.html", [run], verdicts=[verdict], recommendations=recommendations)
+
+
+def comparison_page(comparison: Mapping[str, Any], runs: Sequence[Run]) -> str:
+    """Make the page of several runs side by side.
+
+    Args:
+        comparison: as compare returns it.
+        runs: in its order of revisions, the reference first.
+
+    Returns:
+        HTML.
+    """
+    differences = comparison["differences"]
+    return _render(
+        "comparison.html",
+        runs,
+        verdicts=[found["verdict"] for found in differences.values()],
+        recommendations=[found["text"] for found in comparison["recommendations"]],
+        differences=differences,
+    )
+
+
+def _render(template: str, runs: Sequence[Run], **values: Any) -> str:  # noqa: ANN401
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "points": points,
+        "yaml": yaml_scalar,
+        "jpeg": jpeg_uri,
+    }
+    classes = runs[0].predictions.classes
+    return environment.get_template(template).render(
+        runs=runs,
+        classes=classes,
+        colours=CLASS_COLOURS,
+        colour_of={name: class_colour(place) for place, name in enumerate(classes)},
+        counts=count_rows(runs),
+        matrices=[matrix(run.predictions) for run in runs]
+        if len(classes) <= MATRIX_CLASSES
+        else [],
+        confusions=[frequent_confusions(run.predictions) for run in runs],
+        curves=training_curves(runs),
+        reliability=[
+            reliability_diagram(f"reliability {place}", run) for place, run in enumerate(runs)
+        ],
+        sheets=contact_sheets(runs),
+        params=param_rows(runs),
+        sheet_classes=SHEET_CLASSES,
+        **values,
+    )
+
+
+def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """The value of each param in each run; None where a run has no such param.
+
+    Of the strategies, only the row in use counts. Where the photographs lie says nothing of them;
+    the fingerprints do.
+    """
+    shown: list[dict[str, Any]] = []
+    for run in runs:
+        row, any_row = f"strategies.{run.params['strategy']}.", "strategies.*."
+        names = {
+            key: any_row + key.removeprefix(row) if key.startswith(row) else key
+            for key in run.params
+            if key.startswith(row) or not key.startswith(("strategies.", "data.raw"))
+        }
+        values = {name: run.params[key] for key, name in names.items()}
+        # A template compares values by their hashes, and a list has none.
+        shown.append({k: ", ".join(v) if isinstance(v, list) else v for k, v in values.items()})
+    return {key: [params.get(key) for params in shown] for params in shown for key in params}
+
+
+def count_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Photographs of each class before balancing, and training images after, for each run.
+
+    Returns:
+        By class: name, the counts of the first run by subset, and the bars, each with its label,
+        number and share of the longest bar of all.
+    """
+    classes = runs[0].predictions.classes
+    alike = all(run.counts == runs[0].counts for run in runs)
+    several = len(runs) > 1
+    rows: list[dict[str, Any]] = []
+    for name in classes:
+        bars: list[tuple[str, bool, int]] = []
+        for place, run in enumerate(runs):
+            before, of_run = run.counts[name]["train"], f", {run.name}" if several else ""
+            if place == 0 or not alike:
+                bars.append((f"before{'' if alike else of_run}", False, before))
+            bars.append((f"after{of_run}", True, run.made.get(name, 0)))
+        rows.append({"name": name, "counts": runs[0].counts[name], "bars": bars})
+    longest = max((number for row in rows for *_, number in row["bars"]), default=0) or 1
+    for row in rows:
+        row["bars"] = [
+            {"label": label, "after": after, "number": number, "share": number / longest}
+            for label, after, number in row["bars"]
+        ]
+    return rows
+
+
+def matrix(predictions: Predictions) -> list[list[dict[str, Any]]]:
+    """Photographs by true class (rows) and predicted class, with their share of the row."""
+    classes = predictions.classes
+    counts = confusion_matrix(predictions.true, predictions.predicted, labels=classes).tolist()
+    return [[{"count": n, "share": n / max(sum(row), 1)} for n in row] for row in counts]
+
+
+def frequent_confusions(predictions: Predictions) -> list[Confusion]:
+    """The most frequent pairs of a true class and another that it was taken for."""
+    pairs = Counter(zip(predictions.true, predictions.predicted, strict=True))
+    found = [Confusion(*pair, photos) for pair, photos in pairs.items() if pair[0] != pair[1]]
+    return sorted(found, key=lambda pair: (-pair.photographs, pair))[:CONFUSIONS]
+
+
+def training_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """Loss and accuracy of each run on axes of one scale, with the chosen epoch of each."""
+    losses = [v for run in runs for key in ("loss", "val_loss") for v in run.history.get(key, ())]
+    epochs = max(len(run.history["loss"]) for run in runs)
+    top = {"loss": max(losses), "accuracy": 1.0}
+    curves = []
+    for place, run in enumerate(runs):
+        best = chosen_epoch(run.history, run.min_epochs)
+        pictures = {
+            quantity: history_curves(
+                f"{quantity} {place}", run.history, quantity, best, limit, epochs
+            )
+            for quantity, limit in top.items()
+        }
+        curves.append({"best": best, "pictures": pictures})
+    return curves
+
+
+def reliability_diagram(name: str, run: Run) -> dict[str, Any]:
+    """A run's reliability diagram, the values that it draws, and their error."""
+    bins = reliability(run.predictions)
+    rows = [
+        {
+            "photographs": bin_.photographs,
+            "confidence": bin_.confidence,
+            "accuracy": proportion(round(bin_.accuracy * bin_.photographs), bin_.photographs),
+        }
+        for bin_ in bins
+    ]
+    return {"bins": rows, "error": calibration_error(bins), "picture": reliability_plot(name, bins)}
+
+
+def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The contact sheets of the classes with the fewest photographs to train on, by class name.
+
+    Strategies differ in how many images they make of a photograph, not in which: a sheet that is
+    only the beginning of another is not shown again.
+    """
+    sheets = []
+    for name in sheet_classes(runs[0].counts):
+        shown: list[tuple[list[str], list[bytes]]] = []
+        for run in sorted(runs, key=lambda run: -len(run.sheets.get(name, ()))):
+            images = list(run.sheets.get(name, ()))
+            if not images:
+                continue
+            for names, longer in shown:
+                if longer[: len(images)] == images:
+                    names.append(run.name)
+                    break
+            else:
+                shown.append(([run.name], images))
+        if shown:
+            sheets.append({"name": name, "rows": shown})
+    return sheets
+
+
+def percent(share: float | None) -> str:
+    """A share as a whole percentage, or with a decimal where that would say none or all."""
+    if share is None:
+        return "\N{EN DASH}"
+    whole = f"{100 * share:.0f}"
+    if whole in ("0", "100") and share not in (0, 1):
+        return f"{min(max(100 * share, 0.1), 99.9):.1f}"
+    return whole
+
+
+def points(difference: float | None) -> str:
+    """A difference of two shares in percentage points, with its sign."""
+    if difference is None:
+        return "\N{EN DASH}"
+    whole = round(100 * difference)
+    sign = "+" if whole > 0 else "\N{MINUS SIGN}" if whole < 0 else "\N{PLUS-MINUS SIGN}"
+    return f"{sign}{abs(whole)}"
+
+
+def yaml_scalar(value: object) -> str:
+    """A param's value as params.yaml has it."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return str(value) or "''"
+
+
+def jpeg_uri(data: bytes) -> str:
+    """A JPEG file as the address of itself."""
+    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"

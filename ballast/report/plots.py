@@ -1,0 +1,96 @@
+"""Pictures as PNG files: the same bytes for the same values."""
+
+import io
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import rc_context, rcParamsDefault
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
+from ballast.core.counts import Counts
+from ballast.report.style import STYLE, SUBSET_COLOURS
+
+DPI = 120
+# With more classes than this, figures in bars and cells are too many to read; names are smaller,
+# and with more than can be written in LARGEST inches they are left out.
+FEW_CLASSES = 40
+LARGEST = 20.0
+SMALLEST_FONT = 4.0
+
+
+def counts_plot(counts: Counts) -> bytes:
+    """Draw photographs a class and subset as bars.
+
+    Returns:
+        A PNG file.
+    """
+    with rc_context({**rcParamsDefault, **STYLE}):
+        few = len(counts) <= FEW_CLASSES
+        height = 1.2 + (0.5 if few else 0.15) * len(counts)
+        figure = Figure(figsize=(6.4, height), layout="constrained")
+        axes = figure.subplots()
+        rows = np.arange(len(counts))
+        left = np.zeros(len(counts))
+        for subset, colour in SUBSET_COLOURS.items():
+            widths = np.array([by_subset[subset] for by_subset in counts.values()])
+            bars = axes.barh(rows, widths, left=left, color=colour, label=subset)
+            if few:
+                axes.bar_label(
+                    bars,
+                    [str(width) if width else "" for width in widths],
+                    label_type="center",
+                    color="white" if subset == "train" else "black",
+                )
+            left += widths
+        axes.set_yticks(rows, list(counts), fontsize=9 if few else 7)
+        axes.invert_yaxis()
+        axes.set_xlabel("photographs")
+        axes.margins(y=0.05 if few else 0.001)
+        figure.legend(loc="outside upper center", ncols=3, frameon=False)
+        return _png(figure)
+
+
+def confusion_plot(classes: Sequence[str], true: Sequence[str], predicted: Sequence[str]) -> bytes:
+    """Draw which class was taken for which: photographs in numbers, share of the row in colour.
+
+    Returns:
+        A PNG file.
+    """
+    matrix = confusion_matrix(true, predicted, labels=list(classes))
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    with rc_context(
+        {**rcParamsDefault, **STYLE, "axes.spines.left": False, "axes.spines.bottom": False}
+    ):
+        few = len(classes) <= FEW_CLASSES
+        side = min(2.2 + 0.6 * len(classes), LARGEST)
+        figure = Figure(figsize=(side + 0.6, side), layout="constrained")
+        axes = figure.subplots()
+        picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        if few:
+            for (row, column), photos in np.ndenumerate(matrix):
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                axes.text(column, row, str(photos), ha="center", va="center", color=colour)
+        else:
+            figure.colorbar(picture, label="share of the true class", shrink=0.5)
+        size = min(9.0, 0.75 * 72 * side / len(classes))
+        names = list(classes) if size >= SMALLEST_FONT else []
+        ticks = range(len(names))
+        axes.set_xticks(ticks, names, rotation=30 if few else 90, ha="right" if few else "center")
+        axes.set_yticks(ticks, names)
+        axes.tick_params(labelsize=size)
+        axes.tick_params(length=0)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("true")
+        return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # Of letters that the font lacks (Chinese, say): they are drawn as boxes.
+        warnings.filterwarnings("ignore", message="Glyph")
+        # Matplotlib would write its version into the file.
+        figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
+    return file.getvalue()

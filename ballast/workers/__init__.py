@@ -1,0 +1,1 @@
+"""Doing a lot at once: processes, threads, Dask, and progress."""

@@ -1,0 +1,132 @@
+"""Dask as a backend of joblib's."""
+
+import pickle
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from logging import CRITICAL
+from typing import Any
+from uuid import uuid4
+
+from joblib.parallel import AutoBatchingMixin, ParallelBackendBase
+
+from ballast.core.errors import UserError
+from ballast.workers.versions import code_versions
+
+try:
+    import cloudpickle
+    from distributed import Client, Future, KilledWorker, LocalCluster
+except ModuleNotFoundError:
+    raise UserError(
+        "params.yaml: runtime.engine: dask is not installed; uv sync --group dask installs it"
+    ) from None
+
+CONNECT_SECONDS = 5
+WORKERS_SECONDS = 10
+
+
+class DaskBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]  # untyped
+    """Sends joblib's batches to a cluster, and their bytes with them.
+
+    The scheduler keeps the bytes until there is a result, and so gives a batch to another worker
+    where one is lost. joblib's own backend for Dask leaves bytes with a single worker, and waits
+    for ever where Dask gives a batch up (joblib 1.6.0, joblib/_dask.py: no callback comes).
+    """
+
+    supports_retrieve_callback = True
+    default_n_jobs = -1
+
+    def __init__(self, client: Client) -> None:
+        """Send batches by a client that is connected."""
+        super().__init__(nesting_level=0)
+        self.client = client
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        """Threads of the workers, whatever was asked for; joblib would do 1 in this process."""
+        del n_jobs
+        threads: int = sum(self.client.ncores().values())
+        return max(2, threads)
+
+    def submit(self, func: Callable[[], Any], callback: Callable[[Future], None]) -> Future:
+        """Send a batch; the callback gets its future when it is done, given up or cancelled."""
+        # Opaque, and what opens it by value: the scheduler need not import what is sent.
+        future = self.client.submit(
+            _opener(), cloudpickle.dumps(func), key=f"ballast-{uuid4().hex}"
+        )
+        future.add_done_callback(callback)
+        return future
+
+    def retrieve_result_callback(self, out: Future) -> Any:  # noqa: ANN401  # joblib's batch
+        """The results of a batch, or what it raised."""
+        result, error = out.result()
+        if error:
+            raise error
+        return result
+
+
+def _opener() -> Callable[[bytes], tuple[Any, Exception | None]]:
+    """A function, sent by value since it is no module's, that does a pickled batch."""
+
+    def outcome(batch: bytes) -> tuple[Any, Exception | None]:
+        # An error comes back as a value: Dask would write page after page of it to its logs.
+        try:
+            return pickle.loads(batch)(), None
+        except Exception as error:
+            return None, error
+
+    return outcome
+
+
+@contextmanager
+def connected(scheduler: str, workers: int) -> Iterator[DaskBackend]:
+    """Connect to a cluster, or start one on this machine that ends with the context.
+
+    Args:
+        scheduler: address of one that runs; '' to start one.
+        workers: processes of the one that is started.
+
+    Raises:
+        UserError: where there is no scheduler at the address, or it has no workers, or one of these
+            cannot import Ballast.
+    """
+    warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # images, on purpose
+    if not scheduler:
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=CRITICAL,
+            ) as local,
+            Client(local) as client,
+        ):
+            yield DaskBackend(client)
+        return
+    try:
+        client = Client(scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"params.yaml: runtime.scheduler: no Dask scheduler at {scheduler}: {reason}"
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=WORKERS_SECONDS)
+        except TimeoutError:
+            raise UserError(
+                f"params.yaml: runtime.scheduler: {scheduler} has no workers; start some with"
+                f" dask worker {scheduler}"
+            ) from None
+        # A worker that cannot import what it is sent would fall silent.
+        for address, answer in client.run(code_versions, on_error="return").items():
+            if isinstance(answer, Exception):
+                raise UserError(
+                    f"runtime.scheduler: worker {address}: {answer}; it needs Ballast's"
+                    " environment, and Ballast in its PYTHONPATH"
+                )
+        yield DaskBackend(client)
+
+
+def is_death(error: Exception) -> bool:
+    """Whether Dask gave a batch up because one worker after another died of it."""
+    return isinstance(error, KilledWorker)

@@ -1,0 +1,34 @@
+"""What is checked before DVC looks at params.yaml."""
+
+from pathlib import Path
+
+import pytest
+
+from ballast.commands.check import check_reading
+from ballast.core.errors import UserError
+from ballast.core.params import parse_params
+
+TEXT = (Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8")
+
+
+def test_the_shipped_params_are_read_alike() -> None:
+    check_reading(parse_params(TEXT), TEXT)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            TEXT.replace("seed: 42", "seed: 010"),
+            "params.yaml: seed: 8 in YAML 1.1, 10 in YAML 1.2, which DVC has;",
+        ),
+        (
+            f"{TEXT}\nseed: 7",
+            'params.yaml line 93, column 1: found duplicate key "seed" with value "7"',
+        ),
+    ],
+)
+def test_what_dvc_reads_otherwise_or_not_at_all_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_reading(parse_params(text), text)
+    assert str(caught.value).startswith(problem)

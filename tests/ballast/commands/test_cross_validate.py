@@ -1,0 +1,270 @@
+"""python -m ballast.commands.cross_validate, with real DVC: it goes on, and leaves nothing behind."""
+
+import csv
+import io
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from projects import Project, environment
+from sklearn.metrics import accuracy_score, recall_score
+
+from ballast.commands.cross_validate import code_and_photographs
+
+# In place of training and predicting, so that an experiment takes seconds. The split is the real
+# one; predictions are right for all but every third photograph, and fold 1 of seed 3 fails.
+QUICK_STAGE = """
+from pathlib import Path
+import numpy as np
+from ballast.core.errors import UserError, one_line_errors
+from ballast.core.files import read_text
+from ballast.core.manifest import class_names, read_manifest, subset_rows
+from ballast.core.params import parse_params
+from ballast.scores.predictions import Predictions, write_predictions
+from stages import split
+
+def main():
+    params = parse_params(read_text(Path("params.yaml")))
+    if (params.seed, params.split.fold) == (3, 1):
+        raise UserError("this one fails")
+    split.main()
+    rows = read_manifest(Path("data/manifest.csv"))
+    classes, tested = class_names(rows), subset_rows(rows, "test")
+    shift = 1 if params.strategy == "baseline" else 0
+    places = [(classes.index(r.class_) + shift * (int(r.sha256, 16) % 3 == 0)) % 3 for r in tested]
+    paths, true = [r.path for r in tested], [r.class_ for r in tested]
+    predictions = Predictions(classes, paths, true, np.eye(3)[places])
+    write_predictions(Path("outputs/predictions.csv"), predictions)
+
+with one_line_errors():
+    main()
+"""
+
+
+def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "ballast.commands.cross_validate", "--folds", "2", *arguments],
+        cwd=project.folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        # Background jobs of a shell, these tests perhaps among them, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+
+
+def until_one_is_done(process: subprocess.Popen[str]) -> None:
+    assert process.stdout
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.endswith("is done\n"):
+            return
+    raise AssertionError(f"it ended before any experiment: {said}")
+
+
+def workers(project: Project) -> list[str]:
+    """Command lines of what works off this project's queue."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cwd").resolve().is_relative_to(project.folder):
+                found.append((folder / "cmdline").read_text())
+        except OSError:  # another's, or gone
+            continue
+    return [line for line in found if line]
+
+
+@pytest.fixture(scope="module")
+def quick(
+    new_project: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """A project in git whose experiments take seconds; its photographs are not in git."""
+    project = new_project(tmp_path_factory.mktemp("quick") / "project")
+    (project.folder / "stages/quick.py").write_text(QUICK_STAGE)
+    stages = yaml.safe_load(project.read("dvc.yaml"))["stages"]
+    deps = [dep for dep in stages["split"]["deps"] if dep.endswith(".py")]
+    stage = {
+        "cmd": "python -m stages.quick",
+        "deps": [*deps, "stages/quick.py", "${data.raw}"],
+        "params": ["seed", "strategy", "data", "split"],
+        "outs": ["outputs/predictions.csv"],
+    }
+    (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"quick": stage}}))
+    (project.folder / ".gitignore").write_text("/data/raw\n/outputs/cross_validation.json\n")
+    project.commit_all()
+    return project
+
+
+def judged(project: Project, names: list[str]) -> list[tuple[str, str, str]]:
+    """Path, true and predicted class of each photograph in the predictions of experiments."""
+    found = []
+    for name in names:
+        revision = project.git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}")
+        read = f"dvc.api.read('outputs/predictions.csv', rev={revision.strip()!r})"
+        text = project.run(sys.executable, "-c", f"import dvc.api; print({read})").stdout
+        rows = csv.DictReader(io.StringIO(text.strip()))
+        found += [(row["path"], row["true"], row["predicted"]) for row in rows]
+    return found
+
+
+def result(project: Project) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(project.read("outputs/cross_validation.json"))
+    return values
+
+
+def test_it_goes_on_after_ctrl_c_and_after_being_killed(quick: Project) -> None:
+    arguments = ("--seeds", "1", "--jobs", "2")
+    stopped = start(quick, *arguments)
+    until_one_is_done(stopped)
+    stopped.send_signal(signal.SIGINT)
+    assert stopped.wait() == 130
+    assert workers(quick) == []
+    assert "No experiment tasks in the queue" in quick.dvc("queue", "status")
+
+    killed = start(quick, *arguments)
+    until_one_is_done(killed)
+    killed.kill()
+    killed.wait()
+
+    ended = start(quick, *arguments)
+    said = ended.communicate()[0]
+    assert ended.returncode == 0, said
+    done_before = int(said.split(" of them done before")[0].split()[-1])
+    assert done_before >= 2
+    assert said.count("is done") == 4 - done_before
+    assert workers(quick) == []
+    assert "No experiment tasks in the queue" in quick.dvc("queue", "status")
+    assert quick.git("status", "--short", "--", ".", ":!.dvc") == ""
+
+    again = start(quick, *arguments)
+    said = again.communicate()[0]
+    assert "4 experiments, 4 of them done before" in said
+    assert "is done\n" not in said
+
+
+def test_every_photograph_is_judged_once_and_the_figures_are_scikit_learns(quick: Project) -> None:
+    values = result(quick)
+    assert values["photographs"] == {"one": 3, "two": 10, "zero": 8}
+    assert (values["folds"], values["seeds"], values["reference"]) == (2, [1], "baseline")
+    recalls = {}
+    for strategy, metrics in values["strategies"].items():
+        rows = judged(quick, [f"cv-{strategy}-f{fold}-s1" for fold in (0, 1)])
+        paths, true, predicted = zip(*rows, strict=True)
+        assert len(set(paths)) == len(paths) == 21
+        recalls[strategy] = recall_score(
+            true, predicted, labels=["one", "two", "zero"], average=None
+        )
+        assert metrics["accuracy"] == {
+            "mean": pytest.approx(accuracy_score(true, predicted)),
+            "std": None,
+        }
+        means = [value["mean"] for value in metrics["recall"].values()]
+        assert means == pytest.approx(recalls[strategy].tolist())
+    differences = values["differences"]["balanced"]["recall"].values()
+    expected = recalls["balanced"] - recalls["baseline"]
+    assert [found["value"] for found in differences] == pytest.approx(expected.tolist())
+    assert all(found["low"] < found["value"] < found["high"] for found in differences)
+
+
+@pytest.mark.long
+def test_one_that_fails_is_named_and_the_others_count(quick: Project) -> None:
+    ended = start(quick, "--seeds", "1", "3", "--strategies", "balanced", "--jobs", "2")
+    said = ended.communicate()[0]
+    assert ended.returncode == 1
+    assert "WARNING: cv-balanced-f1-s3 failed: this one fails" in said
+    assert said.splitlines()[-1] == "ERROR: 1 experiments failed: cv-balanced-f1-s3; run it again"
+    assert result(quick)["seeds"] == [1]
+    assert "No experiment tasks in the queue" in quick.dvc("queue", "status")
+
+
+def test_other_params_are_run_anew_and_the_ways_of_running_are_not_params(quick: Project) -> None:
+    def done_before() -> str:
+        process = start(quick, "--seeds", "1", "--strategies", "balanced")
+        assert process.stdout
+        line = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        process.wait()
+        return line
+
+    quick.set_params({"runtime.workers": 1, "strategies.weights.weight_power": 0.5})
+    assert done_before() == "2 experiments, 2 of them done before\n"
+    quick.set_params({"split.val": 0.2})
+    assert done_before() == "2 experiments, 0 of them done before\n"
+    quick.set_params({"runtime.workers": 0, "split.val": 0.15})
+
+
+@pytest.mark.long
+def test_what_was_set_aside_for_testing_stays_shut(quick: Project) -> None:
+    raw = quick.folder / "data/raw"
+    for name in ("one", "two", "zero"):
+        (raw / "Train").mkdir(exist_ok=True)
+        (raw / name).rename(raw / "Train" / name)
+    (raw / "test").mkdir()
+    shutil.copytree(raw / "Train/one", raw / "test/one")
+    done = start(quick, "--seeds", "1", "--strategies", "balanced")
+    said = done.communicate()[0]
+    assert "cross-validating data/raw/Train; data/raw/test is left out" in said
+    assert result(quick)["photographs"] == {"one": 3, "two": 10, "zero": 8}
+
+    quick.set_params({"split.group": "groups.csv"})
+    refused = start(quick, "--seeds", "1")
+    assert "ERROR: params.yaml: split.group: groups.csv names" in refused.communicate()[0]
+    assert refused.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--strategies", "balancd"], "--strategies: 'balancd' is not one of the strategies: base"),
+        (["--folds", "1"], "--folds: must be 2 to 1000, not 1"),
+        (["--seeds", "-1"], "--seeds: each must be 0 to 4294967295"),
+        (["--jobs", "0"], "--jobs: must be 1 or more, not 0"),
+        (["--seeds", "1"], "cross-validation needs a git repository with a commit"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    project: Project, arguments: list[str], words: str
+) -> None:
+    done = start(project, *arguments)
+    said = done.communicate()[0]
+    assert done.returncode == 1
+    assert f"ERROR: {words}" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.long
+def test_real_trainings_are_gone_on_with_after_being_killed(
+    new_project: Callable[[Path], Project], tmp_path: Path
+) -> None:
+    project = new_project(tmp_path / "project")
+    project.commit_all()
+    killed = start(project, "--seeds", "1", "--jobs", "2")
+    until_one_is_done(killed)
+    killed.kill()
+    killed.wait()
+    ended = start(project, "--seeds", "1", "--jobs", "2")
+    said = ended.communicate()[0]
+    assert ended.returncode == 0, said
+    assert "4 experiments, 0 of them" not in said
+    assert workers(project) == []
+    assert result(project)["photographs"] == {"one": 3, "two": 10, "zero": 8}
+
+
+def test_the_code_and_photographs_of_an_experiment_are_those_of_the_pipeline(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    found = code_and_photographs("data/raw")
+    names = {"ballast/model/training.py", "data/raw/one/000.png", "dvc.yaml", "stages/train.py"}
+    assert names <= set(found)
+    assert "ballast/commands/cross_validate.py" not in found

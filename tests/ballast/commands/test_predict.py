@@ -1,0 +1,210 @@
+"""The command: results on stdout, the rest on stderr, and an exit code that can be relied on."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from projects import Project, environment
+
+from ballast.classifier import Classifier
+from ballast.commands.predict import FORMATS, _files, _lines, print_predictions
+from ballast.scores.predictions import read_predictions
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def raw(reproduced: Project) -> Path:
+    return reproduced.folder / "data/raw"
+
+
+def files(*names: Path | str) -> list[str]:
+    return [*_files([str(name) for name in names], [])]
+
+
+def test_a_table_has_columns_of_fixed_width_and_the_path_last(
+    classifier: Classifier, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert print_predictions(classifier, files(raw / "one/000.png", raw / "two"), "table") == 0
+    header, _, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["predicted", "one", "two", "zero", "path"]
+    expected = [raw / "one/000.png", *(raw / f"two/{i:03d}.png" for i in range(10))]
+    assert [row[header.index("path") :] for row in rows] == [str(path) for path in expected]
+    for row in rows:
+        predicted, *numbers = row[: header.index("path")].split()
+        values = dict(zip(["one", "two", "zero"], map(float, numbers), strict=True))
+        assert values[predicted] == max(values.values())
+        assert sum(values.values()) == pytest.approx(1, abs=0.002)
+
+
+def test_csv_is_what_the_predict_stage_writes(
+    classifier: Classifier, reproduced: Project, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = reproduced.folder / "outputs/predictions.csv"
+    print_predictions(classifier, [str(raw / p) for p in read_predictions(stage).paths], "csv")
+    found = [*csv.DictReader(capsys.readouterr().out.splitlines())]
+    expected = [*csv.DictReader(stage.read_text(encoding="utf-8").splitlines())]
+    assert [row | {"path": "", "true": ""} for row in found] == [
+        row | {"path": "", "true": ""} for row in expected
+    ]
+
+
+def test_json_is_an_object_a_line(
+    classifier: Classifier, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_predictions(classifier, files(raw / "zero"), "json")
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["path"] for row in rows] == files(raw / "zero")
+    for row in rows:
+        assert list(row) == ["path", "predicted", "probabilities"]
+        assert max(row["probabilities"], key=row["probabilities"].get) == row["predicted"]
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_cannot_be_read_is_named_on_stderr_and_makes_the_exit_code_3(
+    classifier: Classifier,
+    raw: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    format_: str,
+) -> None:
+    (tmp_path / "good.png").write_bytes((raw / "one/000.png").read_bytes())
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "nowhere.png").symlink_to("gone")
+    (tmp_path / "folder.png").symlink_to(".")
+    (tmp_path / "a\nb.png").write_bytes(b"text")
+    (tmp_path / ".hidden.png").write_bytes(b"text")
+    with (tmp_path / "film.mp4").open("wb") as file:
+        file.truncate(10**12)
+    names = ["", "missing.png", "a" * 5000, "nul\0.png"]
+    assert print_predictions(classifier, files(tmp_path, *names), format_) == 3
+    captured = capsys.readouterr()
+    assert captured.out.count("good.png") == 1
+    *warnings, last = captured.err.splitlines()
+    assert len(warnings) == 9
+    assert all(line.startswith("WARNING: ") for line in warnings)
+    assert "WARNING: missing.png: no such file" in warnings
+    assert last == "1 predicted, 9 could not be read"
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_nothing_to_predict_is_no_error(
+    classifier: Classifier, capsys: pytest.CaptureFixture[str], format_: str
+) -> None:
+    assert print_predictions(classifier, [], format_) == 0
+    assert capsys.readouterr().err == "0 predicted, 0 could not be read\n"
+
+
+def test_names_of_any_script_and_of_none_come_out_as_text(
+    classifier: Classifier,
+    raw: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = (raw / "one/000.png").read_bytes()
+    odd = [b"\xc3\xa4 b.png", b"caf\xe9.png", b'=1,"2".png', b"new\nline.png", "狗.png".encode()]
+    for name in odd:
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    paths = [os.fsdecode(name) for name in odd]
+    assert print_predictions(classifier, paths, "json") == 0
+    rows = [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()]
+    assert rows == ["ä b.png", "caf\\xe9.png", '=1,"2".png', "new\nline.png", "狗.png"]
+    assert print_predictions(classifier, paths, "table") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 7
+    assert print_predictions(classifier, paths, "csv") == 0
+    assert '\n"\'=1,""2"".png",' in capsys.readouterr().out
+
+
+def test_a_pattern_that_no_shell_expanded_names_its_files_once(raw: Path) -> None:
+    assert files(raw / "*" / "00[01].png") == [
+        str(raw / name / f"00{i}.png") for name in ("one", "two", "zero") for i in (0, 1)
+    ]
+    assert sorted(files(raw / "**" / "*")) == sorted(files(raw / "*")) == sorted(files(raw))
+    assert files("no*where") == ["no*where"]
+
+
+def test_a_file_may_be_called_like_a_pattern(tmp_path: Path) -> None:
+    (tmp_path / "a[1].png").write_bytes(b"")
+    (tmp_path / "a1.png").write_bytes(b"")
+    assert files(tmp_path / "a[1].png") == [str(tmp_path / "a[1].png")]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\0"])
+def test_a_list_is_read_line_by_line_or_nul_by_nul(tmp_path: Path, end: bytes) -> None:
+    (tmp_path / "list").write_bytes(end.join([b"a b", b"", b"caf\xe9", b"last"]))
+    with (tmp_path / "list").open("rb") as file:
+        assert [*_lines(file, end)] == ["a b", os.fsdecode(b"caf\xe9"), "last"]
+    assert [*_files(["x", "-"], ["a", "b"])] == ["x", "a", "b"]
+
+
+def test_it_needs_no_project_around_it(reproduced: Project, raw: Path, tmp_path: Path) -> None:
+    model = tmp_path / "other name.keras"
+    model.write_bytes((reproduced.folder / "models/model.keras").read_bytes())
+    names = f"{raw}/one/000.png\nnowhere.png\n{raw}/two\n"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "ballast.commands.predict",
+            "--model",
+            model,
+            "--format",
+            "json",
+            "-",
+        ],
+        cwd=tmp_path,
+        env=environment() | {"PYTHONPATH": str(ROOT), "LC_ALL": "C"},
+        input=names.encode(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert len(done.stdout.splitlines()) == 11
+    assert done.stderr.decode().splitlines() == [
+        "WARNING: nowhere.png: no such file",
+        "11 predicted, 1 could not be read",
+    ]
+
+
+def test_a_reader_that_has_enough_ends_it_without_a_word(reproduced: Project) -> None:
+    shell = f"{sys.executable} -m ballast.commands.predict data/raw data/raw | head -n 1; exit $PIPESTATUS"
+    done = reproduced.run("bash", "-c", shell.replace("data/raw", "data/raw " * 30), check=False)
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+    assert done.returncode == 141
+
+
+def test_without_a_model_it_says_what_to_run(project: Project) -> None:
+    done = project.run(sys.executable, "-m", "ballast.commands.predict", "data/raw", check=False)
+    assert done.returncode == 1
+    said = "ERROR: models/model.keras: no model yet; run dvc repro, or dvc pull models"
+    assert done.stderr.splitlines() == [said]
+
+
+@pytest.mark.long
+def test_memory_does_not_grow_with_the_number_of_images(reproduced: Project) -> None:
+    def peak(count: int) -> int:
+        """MiB."""
+        script = (
+            "import resource, sys; from ballast.commands.predict import main;"
+            "main(['--format', 'csv', '-']);"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=reproduced.folder,
+            env=environment(),
+            input=b"data/raw/one/000.png\n" * count,
+            capture_output=True,
+            check=True,
+        )
+        assert len(done.stdout.splitlines()) == count + 1
+        return int(done.stderr.split()[-1])
+
+    assert peak(20_000) - peak(1_000) < 30

@@ -1,0 +1,160 @@
+"""What make publish-check says of a project that is not ready to be pushed: a line each."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from projects import Project
+
+
+@pytest.fixture
+def ready(reproduced: Project, tmp_path: Path) -> Project:
+    """A clone with everything made, and a storage that is verified."""
+    reproduced.git("clone", "--quiet", ".", str(tmp_path / "ready"))
+    project = Project(tmp_path / "ready")
+    shutil.copytree(reproduced.folder / ".dvc/cache", project.folder / ".dvc/cache")
+    project.dvc("checkout")
+    storage = f"['remote \"storage\"']\n    url = {tmp_path}/storage\n    verify = true\n"
+    config = project.folder / ".dvc/config"
+    config.write_text(f"{config.read_text()}    remote = storage\n{storage}")
+    project.git("commit", "--quiet", "--all", "--message", "storage")
+    return project
+
+
+def check(project: Project) -> list[str]:
+    """What is wrong."""
+    done = project.stage("publish_check")
+    lines = done.stdout.splitlines()
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (lines != ["ready: dvc push, then git push"])
+    return lines if done.returncode else []
+
+
+def cached(project: Project, path: str) -> Path:
+    """The object of an output."""
+    digest = hashlib.md5((project.folder / path).read_bytes()).hexdigest()
+    return project.folder / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+
+
+def test_what_was_made_and_committed_is_ready_and_left_as_it_was(ready: Project) -> None:
+    before = ready.outputs()
+    assert check(ready) == []
+    assert ready.outputs() == before
+    assert ready.git("status", "--short") == ""
+
+
+def test_params_that_were_not_run_or_not_committed(ready: Project) -> None:
+    stale = [
+        f"stage {stage}: params.yaml train is modified since it ran; dvc repro"
+        for stage in ("evaluate", "train")
+    ]
+    ready.set_params({"train.learning_rate": 0.01})
+    assert sorted(check(ready)) == [
+        "params.yaml: changed since the last commit; git add it and commit, or restore it",
+        *stale,
+    ]
+    ready.git("commit", "--quiet", "--all", "--message", "faster")
+    assert sorted(check(ready)) == stale
+
+
+def test_code_and_a_lock_that_were_not_committed(ready: Project) -> None:
+    for path in ("ballast/scores/metrics.py", "dvc.lock"):
+        with (ready.folder / path).open("a") as file:
+            file.write("# one more line\n")
+    ready.git("add", "dvc.lock")
+    ready.git("rm", "--cached", "--quiet", "ballast/report/plots.py")
+    assert check(ready) == [
+        "ballast/scores/metrics.py: changed since the last commit; git add it and commit, or restore it",
+        "ballast/report/plots.py: changed since the last commit; git add it and commit, or restore it",
+        "dvc.lock: changed since the last commit; git add it and commit, or restore it",
+        "ballast/report/plots.py: not in git; git add it and commit",
+        "stage evaluate: ballast/scores/metrics.py is modified since it ran; dvc repro",
+    ]
+
+
+def test_outputs_that_are_not_what_dvc_lock_says(ready: Project) -> None:
+    (ready.folder / "outputs/class_weights.json").write_text("{}")
+    (ready.folder / "outputs/history.csv").unlink()
+    since = "since dvc.lock was written; dvc checkout, or dvc repro"
+    assert sorted(check(ready)) == [
+        f"outputs/class_weights.json: modified {since}",
+        f"outputs/history.csv: deleted {since}",
+    ]
+
+
+def test_objects_that_are_missing_or_damaged(ready: Project) -> None:
+    image = next((ready.folder / "data/augmented/one").iterdir()).relative_to(ready.folder)
+    cached(ready, image.as_posix()).unlink()
+    model = cached(ready, "models/model.keras")
+    model.chmod(0o644)
+    model.write_bytes(b"garbage")
+    model.chmod(0o444)
+    assert check(ready) == [
+        f"{image.as_posix()}: not in DVC's cache; dvc repro, or dvc pull, brings it back",
+        "models/model.keras: damaged in DVC's cache; python -m ballast.commands.check, then dvc repro",
+    ]
+
+
+def test_photographs_on_their_way_into_git(ready: Project) -> None:
+    raw = ready.folder / "data/raw/one"
+    shutil.copy(raw / "000.png", raw / "new.png")
+    line = (
+        "data/raw: 1 photographs are new to git; dvc add data/raw keeps them out of it, "
+        "or git add them and commit, if they are few and small"
+    )
+    assert line in check(ready)
+    ready.git("add", ".")
+    assert line in check(ready)
+    ready.git("commit", "--quiet", "--message", "more")
+    assert line not in check(ready)
+
+
+def test_photographs_that_no_clone_would_have(ready: Project) -> None:
+    ready.git("rm", "-r", "--cached", "--quiet", "data/raw")
+    with (ready.folder / ".gitignore").open("a") as file:
+        file.write("/data/raw\n")
+    ready.git("commit", "--quiet", "--all", "--message", "less")
+    assert check(ready) == [
+        "data/raw: ignored by git and not in DVC, so that no clone has it; dvc add data/raw"
+    ]
+
+
+def test_photographs_that_dvc_keeps_are_part_of_what_is_pushed(ready: Project) -> None:
+    ready.git("rm", "-r", "--cached", "--quiet", "data/raw")
+    ready.dvc("add", "data/raw")
+    assert "data/raw.dvc: not in git; git add it and commit" in check(ready)
+    ready.git("add", ".")
+    ready.git("commit", "--quiet", "--message", "photographs in DVC")
+    assert check(ready) == []
+    cached(ready, "data/raw/one/000.png").unlink()
+    assert check(ready) == [
+        "data/raw/one/000.png: not in DVC's cache; dvc repro, or dvc pull, brings it back"
+    ]
+
+
+def test_a_remote_that_is_missing_unverified_or_would_tell_a_secret(ready: Project) -> None:
+    for command, line in {
+        "remote modify storage --unset verify": "remote storage: dvc pull would not look at what "
+        "comes; dvc remote modify storage verify true",
+        "config core.remote --unset": "no storage to push to; dvc remote add --default storage URL",
+        "remote add s3 s3://bucket": "no storage to push to; dvc remote add --default storage URL",
+        "remote modify s3 secret_access_key s3cr3t": ".dvc/config: remote s3: secret_access_key "
+        "would go into git; dvc remote modify --local s3 secret_access_key VALUE, and unset it "
+        "without --local",
+    }.items():
+        ready.dvc(*command.split())
+        assert line in check(ready), command
+
+
+def test_without_git_or_with_a_half_written_lock_it_says_so(
+    project: Project, ready: Project
+) -> None:
+    project.dvc("config", "--local", "core.no_scm", "true")
+    done = project.stage("publish_check")
+    assert done.returncode == 1
+    assert done.stderr.startswith("ERROR: no git repository; what others get is a commit: git init")
+    (ready.folder / "dvc.lock").write_text("")
+    done = ready.stage("publish_check")
+    assert done.returncode == 1
+    assert "run python -m ballast.commands.check, which mends" in done.stderr

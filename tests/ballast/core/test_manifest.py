@@ -1,0 +1,74 @@
+"""The manifest comes back as it was written, and vouches for the photographs."""
+
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from ballast.core.errors import UserError
+from ballast.core.manifest import (
+    AugmentedRow,
+    Row,
+    class_names,
+    read_augmented,
+    read_image,
+    read_manifest,
+    subset_rows,
+    write_augmented,
+    write_manifest,
+)
+
+ROWS = [
+    Row('dog/ä, "b".png', "dog", "train", "g1", "ab" * 32, 20, 10),
+    Row("cat/1.png", "cat", "test", "g2", "cd" * 32, 8, 8),
+]
+
+
+def test_it_comes_back_sorted_by_path(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "manifest.csv", ROWS)
+    assert read_manifest(tmp_path / "manifest.csv") == sorted(ROWS)
+    header, *lines = (tmp_path / "manifest.csv").read_bytes().split(b"\n")
+    assert header == b"path,class,split,group,sha256,width,height"
+    assert lines[0].startswith(b"cat/1.png,cat,test,")
+
+
+def test_the_list_of_training_images_comes_back_sorted_by_path(tmp_path: Path) -> None:
+    images = [
+        AugmentedRow("dog/b-r001.jpg", "dog", "dog/b.png", 1, "ab" * 32),
+        AugmentedRow("dog/a-r000.jpg", "dog", "dog/a.png", 0, "cd" * 32),
+    ]
+    write_augmented(tmp_path / "augmented.csv", images)
+    assert read_augmented(tmp_path / "augmented.csv") == sorted(images)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x00\xff\x12garbage",
+        b"garbage",
+        b"other,columns\n1,2\n",
+        b"path,class,split,group,sha256,width,height\na.png,dog,train,g",
+    ],
+)
+def test_a_damaged_list_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"manifest\.csv: not as a stage wrote it; run python"):
+        read_manifest(path)
+
+
+def test_classes_are_sorted_and_subsets_keep_their_order() -> None:
+    assert class_names(ROWS) == ["cat", "dog"]
+    assert subset_rows(ROWS, "test") == [ROWS[1]]
+
+
+def test_an_image_that_changed_is_refused(tmp_path: Path) -> None:
+    row = Row("a.png", "dog", "train", "", sha256(b"photo").hexdigest(), 1, 1)
+    with pytest.raises(UserError, match=r"a\.png: No such file"):
+        read_image(tmp_path, row)
+    (tmp_path / "a.png").write_bytes(b"photo")
+    assert read_image(tmp_path, row) == b"photo"
+    (tmp_path / "a.png").write_bytes(b"other")
+    with pytest.raises(UserError, match=r"a\.png: changed since it was listed"):
+        read_image(tmp_path, row)

@@ -1,0 +1,239 @@
+"""params.yaml: right ones are taken as they are, wrong ones are named with what would be right."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ballast.core.errors import UserError
+from ballast.core.params import as_dict, dotted, parse_params
+
+TEXT = (Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8")
+
+
+def changed(key: str, value: object) -> str:
+    params = yaml.safe_load(TEXT)
+    *sections, last = key.split(".")
+    section = params
+    for name in sections:
+        section = section[name]
+    section[last] = value
+    return yaml.safe_dump(params)
+
+
+def without(key: str) -> str:
+    params = yaml.safe_load(TEXT)
+    *sections, last = key.split(".")
+    section = params
+    for name in sections:
+        section = section[name]
+    del section[last]
+    return yaml.safe_dump(params)
+
+
+def test_the_shipped_params_are_right() -> None:
+    params = parse_params(TEXT)
+    assert params.seed == 42
+    assert params.augment.factor == 3
+    assert params.active_strategy == params.strategies["balanced"]
+
+
+def test_the_defaults_of_the_design_are_shipped() -> None:
+    train = parse_params(TEXT).train
+    assert (train.epochs, train.batch_size, train.learning_rate, train.patience) == (
+        100,
+        24,
+        0.001,
+        15,
+    )
+
+
+def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
+    weights = parse_params(TEXT).strategies["weights"]
+    assert (weights.weight_power, weights.beta, weights.logit_adjustment) == (1.0, 0.99, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            changed("augment.factr", 3),
+            "augment.factr: no such key; did you mean factor? Keys here: ",
+        ),
+        (changed("sede", 1), "sede: no such key; did you mean seed? Keys here: seed, strategy, "),
+        (
+            changed("strategies.weights.exponent", 1),
+            "strategies.weights.exponent: no such key; keys",
+        ),
+        (changed("data", {"raw": "photos", "size": 64}), "data.size: no such key"),
+        (f"{TEXT}\n1: 2", "1: no such key"),
+        (f'{TEXT}\n"\\ud800": 2', "\ud800: no such key"),
+        (f"{TEXT}\n? 0x{'f' * 6000}\n: 2", "one of so many digits: no such key"),
+        (TEXT.replace("flip: horizontal", 'flip: "\\ud800"'), "augment.flip: must be 'both', "),
+        (
+            TEXT.replace("data/sample", '"a\\ud800"'),
+            "data.raw: must be text of at least 1 character, ",
+        ),
+        (
+            TEXT.replace("group: ''", 'group: "\\0.csv"'),
+            "split.group: must be text, not '\\x00.csv'",
+        ),
+        (
+            TEXT.replace("fold: 0 ", f"fold: 0x{'f' * 6000} "),
+            "split.fold: must be an integer from 0 to 999, ",
+        ),
+        (
+            changed("strategies", {2024: {}}),
+            "strategies.2024: must be text of letters, digits, _ and - ",
+        ),
+        (changed("strategy", "x" * 10_000), "strategy: 'xxx"),
+        (without("train.epochs"), "train.epochs: this key is missing"),
+        (changed("train", {}), "train.epochs: this key is missing"),
+        (changed("train", None), "train: must be a mapping of keys to values, not None"),
+        (changed("data.raw", ""), "data.raw: must be text of at least 1 character, not ''"),
+        (changed("split.group", 1), "split.group: must be text, not 1"),
+        (changed("augment.factor", 0), "augment.factor: must be an integer from 1 to 1000, not 0"),
+        (
+            changed("augment.factor", "3"),
+            "augment.factor: must be an integer from 1 to 1000, not '3'",
+        ),
+        (
+            changed("augment.factor", 2.5),
+            "augment.factor: must be an integer from 1 to 1000, not 2.5",
+        ),
+        (
+            changed("seed", True),
+            "seed: must be an integer of at least 0 and below 4294967296, not True",
+        ),
+        (
+            changed("seed", "x" * 20_000),
+            "seed: must be an integer of at least 0 and below 4294967296, not 'xxx",
+        ),
+        (
+            changed("split.val", 1.0),
+            "split.val: must be a number of at least 0 and below 1, not 1.0",
+        ),
+        (
+            changed("split.near_duplicates", 65),
+            "split.near_duplicates: must be an integer from 0 to 64 or null, not 65",
+        ),
+        (
+            changed("train.learning_rate", float("nan")),
+            "train.learning_rate: must be a number above 0 and at most 10, not nan",
+        ),
+        (
+            changed("train.learning_rate", float("inf")),
+            "train.learning_rate: must be a number above 0 and at most 10, not inf",
+        ),
+        (
+            changed("data.max_megapixels", 10**400),
+            "data.max_megapixels: must be a number above 0 and at most 89, not 1000",
+        ),
+        (changed("augment.pack", "yes"), "augment.pack: must be true or false, not 'yes'"),
+        (
+            changed("split.leakage", "no"),
+            "split.leakage: must be 'drop', 'fatal' or 'keep', not 'no'",
+        ),
+        (
+            changed("strategies.effective.beta", 1),
+            "strategies.effective.beta: must be a number of at least 0 and below 1, not 1",
+        ),
+        (
+            changed("strategies.weights.class_weights", "cui"),
+            "strategies.weights.class_weights: must be 'balanced', ",
+        ),
+        (changed("strategies", {}), "strategies: must be a mapping of at least 1 key, not {}"),
+        (
+            changed("strategies.mine", 3),
+            "strategies.mine: must be a mapping of keys to values, not 3",
+        ),
+        (
+            TEXT.replace("  effective:", "  my own:"),
+            "strategies.my own: must be text of letters, digits, _ and - alone, not 'my own'",
+        ),
+        (
+            changed("strategies.mine\n", {}),
+            "strategies.mine\n: must be text of letters, digits, _ and - alone, not 'mine\\n'",
+        ),
+        (
+            changed("export", ["tflit"]),
+            "export: must be a list, each 'onnx' or 'tflite', not ['tflit']",
+        ),
+        (
+            changed("runtime.scheduler", "here"),
+            "runtime.scheduler: must be tcp://host:port or '', not 'here'",
+        ),
+        (
+            changed("strategy", "balancd"),
+            "strategy: 'balancd' is not one of the strategies: balanced, ",
+        ),
+        (changed("split.fold", 5), "split.fold: 5 must be below split.folds, which is 5"),
+        (
+            changed("augment.quality_drop", 90),
+            "augment.quality_drop: 90 must be below augment.quality, which is 90",
+        ),
+        (changed("split.group", "(a"), "split.group: '(a' is no regular expression: missing )"),
+        (
+            changed("split.group", "a{99999999999999}"),
+            "split.group: 'a{99999999999999}' is no regular expression",
+        ),
+        (
+            changed("train.weights", "imagenet"),
+            "train.weights: the cnn is trained from scratch; must be none",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named_with_what_would_be_right(text: str, problem: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_params(text)
+    message = str(caught.value)
+    assert message.startswith(f"params.yaml: {problem}")
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (TEXT.replace("seed: 42", "seed: 2020-13-45"), ": cannot be read: month must be in 1..12"),
+        (
+            TEXT.replace("seed: 42", "seed: !!int abc"),
+            ": cannot be read: invalid literal for int()",
+        ),
+        ("[" * 5000, ": cannot be read: maximum recursion depth exceeded"),
+        (f"{TEXT}\0", ": special characters are not allowed"),
+        (f"{TEXT}\n? [a, b]\n: 2", " line 93, column 3: found unhashable key"),
+        ("seed: [1", " line 1, column 9: expected ',' or ']'"),
+        ("", ": must be a mapping of keys to values"),
+        ("- 1", ": must be a mapping of keys to values"),
+    ],
+)
+def test_what_is_no_yaml_of_params_is_told(text: str, problem: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_params(text)
+    assert str(caught.value).startswith(f"params.yaml{problem}")
+
+
+def test_a_value_that_is_huge_when_written_out_is_told_in_short() -> None:
+    nested = "&a0 [x, x, x, x, x, x, x, x, x]"
+    for depth in range(9):  # "billion laughs": a few lines that stand for 9**10 values
+        nested = f"&a{depth + 1} [{nested}, {', '.join([f'*a{depth}'] * 8)}]"
+    for value in (nested, "&a [*a]", "&a {b: *a}", f"0x{'f' * 20_000}"):
+        with pytest.raises(UserError, match="seed: must be an integer") as caught:
+            parse_params(TEXT.replace("seed: 42", f"seed: {value}"))
+        assert len(str(caught.value)) < 200
+
+
+def test_numbers_of_a_float_are_floats_whether_or_not_they_have_a_point() -> None:
+    params = parse_params(changed("augment.rotate", 15))
+    assert repr(as_dict(params)["augment"]["rotate"]) == "15.0"
+
+
+def test_yaml_is_never_executed(tmp_path: Path) -> None:
+    trace = tmp_path / "executed"
+    with pytest.raises(UserError):
+        parse_params(f"seed: !!python/object/apply:pathlib.Path.touch ['{trace}']")
+    assert not trace.exists()
+
+
+def test_keys_are_dotted() -> None:
+    assert dotted({"a": {"b": {"c": 1}, "d": None}, "e": ""}) == {"a.b.c": 1, "a.d": None, "e": ""}

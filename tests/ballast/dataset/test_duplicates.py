@@ -1,0 +1,98 @@
+"""Near duplicates: copies of a picture are found, other pictures are not, in n log n."""
+
+import imagehash
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ballast.dataset.duplicates import HASHES, find_copies, merge, perceptual_hashes
+from benchmarks.near_duplicates import COPIES
+
+MAX_BITS = 31
+
+
+def picture(seed: int, size: tuple[int, int] = (120, 90)) -> Image.Image:
+    """Soft coloured blobs, as different from one another as photographs are."""
+    values = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    return Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_is_found_and_nothing_else(how: str) -> None:
+    originals = [picture(seed) for seed in range(20)]
+    copies = [COPIES[how](image) for image in originals]
+    hashes = [perceptual_hashes(image) for image in (*originals, *copies)]
+    sets, bits = find_copies(hashes, MAX_BITS)
+    assert np.array_equal(sets[:20], sets[20:])
+    assert len(set(sets)) == 20
+    assert bits.max() <= MAX_BITS
+
+
+def test_the_first_hash_is_imagehash_s_own() -> None:
+    image = picture(1, (128, 128))
+    small = image.convert("L").resize((64, 64), Image.Resampling.BILINEAR)
+    expected = np.packbits(imagehash.phash(small, 16).hash).tobytes()
+    assert perceptual_hashes(image)[:32] == expected
+
+
+def test_copies_of_copies_are_one_set() -> None:
+    hash_a = np.zeros((HASHES, 256), dtype=np.uint8)
+    hash_b, hash_c = hash_a.copy(), hash_a.copy()
+    hash_b[:, :20] = 1
+    hash_c[:, :40] = 1
+    hashes = [np.packbits(each, axis=1).tobytes() for each in (hash_a, hash_b, hash_c)]
+    sets, bits = find_copies(hashes, 20)
+    assert len(set(sets)) == 1
+    assert bits.tolist() == [20, 20, 20]
+    sets, bits = find_copies(hashes, 19)
+    assert len(set(sets)) == 3
+    assert bits.tolist() == [256, 256, 256]
+
+
+@settings(max_examples=20)
+@given(
+    flips=st.lists(st.integers(0, 24), min_size=1, max_size=30),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_copy_is_found_among_many_others(flips: list[int], seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    others = generator.integers(0, 2, (300, HASHES, 256), dtype=np.uint8)
+    copies = generator.integers(0, 2, (len(flips), HASHES, 256), dtype=np.uint8)
+    for index, count in enumerate(flips):
+        first = others[index, 0].copy()
+        first[generator.permutation(256)[:count]] ^= 1
+        copies[index, 0] = first
+    codes = np.packbits(np.concatenate([others, copies]), axis=2)
+    sets, _ = find_copies([code.tobytes() for code in codes], MAX_BITS)
+    found = sum(sets[index] == sets[300 + index] for index in range(len(flips)))
+    assert found >= len(flips) - 1  # 1 in 400 of those that differ in 24 bits is missed
+    assert len(set(sets)) == 300 + len(flips) - found
+
+
+def test_many_that_are_all_alike_are_one_set() -> None:
+    generator = np.random.default_rng(0)
+    bits = generator.random((3000, HASHES, 256)) < 0.03
+    hashes = [code.tobytes() for code in np.packbits(bits, axis=2)]
+    sets, _ = find_copies(hashes, MAX_BITS)
+    assert len(set(sets)) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_few_pictures(count: int) -> None:
+    sets, bits = find_copies([perceptual_hashes(picture(seed)) for seed in range(count)], MAX_BITS)
+    assert len(set(sets)) == count
+    assert bits.tolist() == [256] * count
+
+
+def test_pictures_of_one_colour_are_hashed() -> None:
+    flat = [perceptual_hashes(Image.new("RGB", (9, 5), colour)) for colour in ("red", "red")]
+    assert len(set(find_copies(flat, MAX_BITS)[0])) == 1
+
+
+def test_merging_joins_whole_sets() -> None:
+    sets = np.array([0, 0, 1, 2, 2, 3])
+    merged = merge(sets, np.array([1]), np.array([3]))
+    assert merged[0] == merged[1] == merged[3] == merged[4]
+    assert len({merged[0], merged[2], merged[5]}) == 3

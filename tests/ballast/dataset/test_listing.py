@@ -1,0 +1,82 @@
+"""A folder's listing: everything that is no folder to look into, and whether it stays so."""
+
+import multiprocessing
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from ballast.core.errors import UserError
+from ballast.dataset.listing import file_states, list_files, printable, refuse_changes, unreadable
+
+
+def test_a_missing_folder_is_named_with_its_key(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.raw: no such folder: .*nowhere"):
+        list_files(tmp_path / "nowhere")
+
+
+def test_files_are_listed_by_path_whatever_their_order_of_creation(tmp_path: Path) -> None:
+    for name in ("b/2", "a/1", "B/3", "a/.hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list_files(tmp_path) == ["B/3", "a/.hidden", "a/1", "b/2"]
+
+
+def test_a_folder_is_followed_and_a_link_to_one_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/1").touch()
+    (tmp_path / "link").symlink_to("a")
+    assert list_files(tmp_path) == ["a/b/1", "link"]
+    assert unreadable(tmp_path / "link") == "link to a folder"
+    assert unreadable(tmp_path / "a/b/1") is None
+
+
+def test_what_has_gone_since_it_was_listed_is_told_as_gone(tmp_path: Path) -> None:
+    assert unreadable(tmp_path / "nothing") == "gone"
+
+
+def test_a_printable_path_is_itself_and_other_bytes_are_spelt_out() -> None:
+    assert printable("a/é.png") == "a/é.png"
+    assert printable("a/\udcff.png") == "a/\\xff.png"
+
+
+def test_a_folder_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text("1")
+    before = file_states(tmp_path, list_files(tmp_path))
+    refuse_changes(tmp_path, before)
+
+    (tmp_path / "b").write_text("12")
+    with pytest.raises(UserError, match=r"/b: changed while the folder was read; run dvc repro"):
+        refuse_changes(tmp_path, before)
+    (tmp_path / "b").unlink()
+    with pytest.raises(UserError, match="/b: changed"):
+        refuse_changes(tmp_path, before)
+    (tmp_path / "0").touch()
+    with pytest.raises(UserError, match="/0: changed"):
+        refuse_changes(tmp_path, before)
+
+
+def listing_as_nobody(folder: Path) -> str:
+    if os.getuid() == 0:  # whom no permission keeps out
+        os.setuid(65534)
+    try:
+        list_files(folder)
+    except UserError as error:
+        return str(error)
+    return "listed"
+
+
+@pytest.mark.parametrize("closed", ["raw", "."])
+def test_a_folder_that_may_not_be_read_is_told(closed: str) -> None:
+    # Not below pytest's own folder, which is closed to others.
+    with tempfile.TemporaryDirectory() as top:
+        raw = Path(top) / "raw"
+        raw.mkdir()
+        Path(top).chmod(0o755)
+        (Path(top) / closed).chmod(0)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            said = pool.apply(listing_as_nobody, (raw,))
+        (Path(top) / closed).chmod(0o755)
+    assert said == f"params.yaml: data.raw: {raw}: cannot be read: Permission denied"

@@ -1,0 +1,84 @@
+"""The data report: everything that was found, and what of it is told at once."""
+
+from typing import Any
+
+import pytest
+
+from ballast.core.errors import UserError
+from ballast.core.manifest import Subset
+from ballast.dataset.leakage import Member
+from ballast.dataset.report import data_report, refuse_fatal, report_warnings
+from ballast.dataset.scan import Photo, Rejection
+
+
+def photo(path: str, given: Subset | None = None) -> Photo:
+    return Photo(path, path.split("/")[-2], given, path, 8, 8)
+
+
+def test_a_report_accounts_for_every_file() -> None:
+    members = [
+        Member(photo("test/cat/1", "test"), 0, 4, 0),
+        Member(photo("train/cat/2", "train"), 0, 4, 0),
+        Member(photo("train/cat/3", "train"), 1, 256, 1),
+        Member(photo("train/dog/1", "train"), 2, 0, 2),
+        Member(photo("train/cat/4", "train"), 2, 0, 2),
+    ]
+    twins = [(photo("train/cat/5", "train"), photo("test/cat/1", "test"))]
+    rejections = [Rejection("train/cat/6", "empty file")]
+    dropped = [Rejection("train/cat/2", "in one group with test/cat/1, of test")]
+    assert data_report(members, twins, rejections, dropped, ["bird"]) == {
+        "files": 7,
+        "photographs": 4,
+        "rejected": 3,
+        "empty_folders": ["bird"],
+        "same_bytes": [{"kept": "test/cat/1", "left_out": "train/cat/5"}],
+        "near_duplicates": [
+            {"test/cat/1": 4, "train/cat/2": 4},
+            {"train/dog/1": 0, "train/cat/4": 0},
+        ],
+        "label_conflicts": [{"train/dog/1": "dog", "train/cat/4": "cat"}],
+        "leakage": [
+            {"train/cat/5": "train", "test/cat/1": "test"},
+            {"test/cat/1": "test", "train/cat/2": "train"},
+        ],
+        "dropped": {"train/cat/2": "in one group with test/cat/1, of test"},
+        "groups": {
+            "cat": {"photographs": 3, "groups": 3, "largest": 1},
+            "dog": {"photographs": 1, "groups": 1, "largest": 1},
+        },
+    }
+
+
+def test_conflicts_leaks_and_classes_of_few_groups_are_told_at_once() -> None:
+    quiet: dict[str, Any] = {
+        "empty_folders": [],
+        "label_conflicts": [],
+        "leakage": [],
+        "groups": {},
+    }
+    assert report_warnings(quiet) == []
+    assert report_warnings(quiet | {"leakage": [{}, {}]})[0].startswith("2 pictures or groups are")
+    assert report_warnings(quiet | {"label_conflicts": [{}]})[0].startswith("1 pictures are in")
+
+    (warning,) = report_warnings(quiet | {"empty_folders": ["bird"]})
+    assert warning == "folder bird holds no photograph, and is no class"
+
+    def class_of(photographs: int, groups: int) -> dict[str, Any]:
+        return quiet | {"groups": {"cat": {"photographs": photographs, "groups": groups}}}
+
+    assert report_warnings(class_of(2, 2)) == []
+    assert report_warnings(class_of(9, 3)) == []
+    assert "its 9 photographs are 2 groups" in report_warnings(class_of(9, 2))[0]
+
+
+def test_what_is_fatal_is_refused_with_its_first_case() -> None:
+    report = {
+        "label_conflicts": [{"cat/1": "cat", "dog/1": "dog"}],
+        "leakage": [{"train/cat/1": "train", "test/cat/1": "test"}, {}],
+    }
+    refuse_fatal(report, "keep", "drop")
+    refuse_fatal({"label_conflicts": [], "leakage": []}, "fatal", "fatal")
+    with pytest.raises(UserError, match=r"^one picture in two classes: cat/1 and dog/1 \(.* 1 "):
+        refuse_fatal(report, "fatal", "keep")
+    with pytest.raises(UserError, match=r"two sides .*: train/cat/1 and test/cat/1 .* all 2 cases"):
+        refuse_fatal(report, "keep", "fatal")

@@ -1,0 +1,244 @@
+"""The pages as HTML: what is on them, in which order, and that a name is never run."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from projects import environment
+
+from ballast.report.pages import (
+    CONFUSIONS,
+    comparison_page,
+    contact_sheets,
+    param_rows,
+    percent,
+    points,
+    report_page,
+    yaml_scalar,
+)
+from ballast.report.pictures import SHEET_CLASSES
+from ballast.scores.run import Run
+
+ROOT = Path(__file__).parents[3]
+NAMES = ["dog", "human", "snake"]
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"onload="alert(2)',
+    "'><img src=x onerror=alert(3)>",
+    "{{ 7 * 7 }}",
+    "</title></style><script>alert(4)</script>",
+    "&amp;",
+    "日本語",
+    "עברית",
+    "n" * 200,
+]
+MakeRun = Callable[..., Run]
+Compared = Callable[[Sequence[Run]], dict[str, Any]]
+
+
+class Page(HTMLParser):
+    """The tags and text of a page, as a browser would find them."""
+
+    def __init__(self, page: str) -> None:
+        """Read a page."""
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep a tag with its attributes."""
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        """Keep text."""
+        self.text += data
+
+    def values(self, attribute: str) -> list[str]:
+        """The values of an attribute, of all tags."""
+        return [found[attribute] for _, found in self.tags if attribute in found]
+
+
+def both_pages(make_run: MakeRun, compared: Compared, classes: Sequence[str]) -> list[str]:
+    runs = [make_run(name, classes) for name in ("baseline", "balanced")]
+    return [
+        report_page(runs[1], "It is so.", ["Do more."]),
+        comparison_page(compared(runs), runs),
+    ]
+
+
+def test_sections_come_in_the_order_of_what_people_ask(
+    make_run: MakeRun, compared: Compared
+) -> None:
+    for html in both_pages(make_run, compared, NAMES):
+        labels = [found["aria-labelledby"] for tag, found in Page(html).tags if tag == "section"]
+        assert labels == [
+            "recall", "counts", "confusion", "training", "reliability", "augmentations",
+            "mistakes", "recommendations", "figures", "params",
+        ]  # fmt: skip
+        assert html.index('class="verdict"') < html.index("<section")
+
+
+def test_the_figures_of_every_run_are_on_the_page(make_run: MakeRun, compared: Compared) -> None:
+    runs = [make_run(name, NAMES) for name in ("baseline", "balanced", "batches")]
+    text = Page(comparison_page(compared(runs), runs)).text
+    for run in runs:
+        assert f"{run.name}: off by 15 points on average" in text
+        assert f"The 3 epochs of {run.name} as a table" in text
+    for name in ("balanced", "batches"):
+        assert f"Nothing tells {name} from baseline." in text
+    assert text.count("Nothing tells them apart on dog.") == 2
+    assert text.count("epoch 2 chosen") == 6  # loss and accuracy of each
+    assert "75 %" in text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize("classes", [HOSTILE, HOSTILE[::-1]])
+def test_names_are_shown_and_never_run(
+    make_run: MakeRun, compared: Compared, classes: list[str]
+) -> None:
+    runs = [make_run(name, classes, path=HOSTILE[4] + "{}{}") for name in HOSTILE[:2]]
+    for html in (report_page(runs[0], HOSTILE[0], HOSTILE), comparison_page(compared(runs), runs)):
+        page = Page(html)
+        assert "script" not in {tag for tag, _ in page.tags}
+        assert not [name for _, found in page.tags for name in found if name.startswith("on")]
+        assert all(source.startswith("data:image/jpeg;base64,") for source in page.values("src"))
+        for name in classes:
+            assert name in page.text
+
+
+def test_nothing_is_fetched_and_the_page_forbids_it(make_run: MakeRun, compared: Compared) -> None:
+    for html in both_pages(make_run, compared, NAMES):
+        page = Page(html)
+        policy = next(found for _, found in page.tags if "http-equiv" in found)["content"]
+        assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+        assert "http" not in html.replace("http-equiv", "")
+        assert all(link.startswith(("data:,", "#")) for link in page.values("href"))
+
+
+def test_ids_are_unique(make_run: MakeRun, compared: Compared) -> None:
+    for html in both_pages(make_run, compared, NAMES):
+        ids = Page(html).values("id")
+        assert len(ids) == len(set(ids)) > 10
+
+
+def test_every_picture_has_a_name_for_those_who_do_not_see_it(
+    make_run: MakeRun, compared: Compared
+) -> None:
+    for html in both_pages(make_run, compared, NAMES):
+        tags = Page(html).tags
+        assert all(found.get("alt") for tag, found in tags if tag == "img")
+        assert all(found.get("aria-label") for _, found in tags if found.get("role") == "img")
+        svgs = html.count("<svg")
+        assert svgs == sum(found.get("role") == "img" for _, found in tags)
+
+
+def test_a_photograph_that_is_gone_is_said_to_be(make_run: MakeRun) -> None:
+    run = make_run("balanced", NAMES)
+    html = report_page(run, "So.", [])
+    assert html.count(">not here<") == len(run.mistakes) - 1 > 0
+
+
+def test_a_page_of_many_classes_stays_small(make_run: MakeRun) -> None:
+    names = [f"class {number:04d} {'n' * 200}" for number in range(300)]
+    run = make_run("balanced", names)
+    page = Page(report_page(run, "So.", []))
+    images = [found for tag, found in page.tags if tag == "img"]
+    assert len(images) == 4 * SHEET_CLASSES + 1
+    assert f"The {CONFUSIONS} most frequent mistakes among 300 classes" in " ".join(
+        page.text.split()
+    )
+    assert len(report_page(run, "So.", [])) < 3_000_000
+
+
+def test_equal_values_give_equal_bytes_in_every_process(tmp_path: Path) -> None:
+    script = tmp_path / "page.py"
+    script.write_text(
+        """
+import sys
+import numpy as np
+from pathlib import Path
+from ballast.report.pages import report_page
+from ballast.scores.predictions import Predictions
+from ballast.scores.run import Run
+from ballast.report.pictures import SHEET_CLASSES
+figure = {"value": 0.5, "low": 0.1, "high": 0.9}
+names = ["cat", "dog", "eel"]
+metrics = {key: figure for key in ("accuracy", "balanced_accuracy", "macro_f1",
+           "worst_class_recall")}
+metrics |= {key: dict.fromkeys(names, figure) for key in ("recall", "precision", "f1")}
+predictions = Predictions(names, ["a", "b"], ["cat", "eel"],
+                          np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
+counts = {name: {"train": 2, "val": 1, "test": 1} for name in names}
+run = Run("balanced", metrics, predictions, counts, {}, {}, {"loss": [1, 0.5]}, 1,
+          {"strategy": "balanced"}, {}, {}, [])
+sys.stdout.buffer.write(report_page(run, "So.", []).encode())
+"""
+    )
+    pages = {
+        subprocess.run(
+            [sys.executable, str(script)],
+            cwd=ROOT,
+            env=environment()
+            | {"PYTHONHASHSEED": seed, "TZ": zone, "LC_ALL": "C", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed, zone in (("1", "UTC"), ("2", "Asia/Tokyo"))
+    }
+    assert len(pages) == 1
+    assert pages.pop().count(b"<svg") == 3
+
+
+def test_contact_sheets_of_equal_beginnings_are_shown_once(make_run: MakeRun) -> None:
+    few, many = make_run("few", NAMES, images=2), make_run("many", NAMES, images=4)
+    assert contact_sheets([few, many]) == [
+        {"name": name, "rows": [(["many", "few"], many.sheets[name])]} for name in NAMES
+    ]
+    other = few._replace(sheets=dict.fromkeys(NAMES, many.sheets["dog"][1:3]))
+    assert [len(sheet["rows"]) for sheet in contact_sheets([other, many])] == [2, 2, 2]
+
+
+def test_params_that_differ_are_told_from_those_that_do_not(make_run: MakeRun) -> None:
+    one, two = make_run("one", NAMES), make_run("two", NAMES)
+    two = two._replace(params={**two.params, "strategies.two.oversample": False})
+    assert param_rows([one, two]) == {
+        "seed": [42, 42],
+        "strategy": ["one", "two"],
+        "strategies.*.oversample": [True, False],
+        "split.group": ["test/{}/{}.png"] * 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [
+        (0.0, "0"),
+        (0.004, "0.4"),
+        (0.126, "13"),
+        (0.996, "99.6"),
+        (1.0, "100"),
+        (None, "\N{EN DASH}"),
+    ],
+)
+def test_a_percentage_never_says_none_or_all_of_some(share: float | None, shown: str) -> None:
+    assert percent(share) == shown
+
+
+@pytest.mark.parametrize(
+    ("difference", "shown"),
+    [(0.126, "+13"), (-0.05, "\N{MINUS SIGN}5"), (0.001, "±0"), (None, "\N{EN DASH}")],
+)
+def test_points_have_a_sign(difference: float | None, shown: str) -> None:
+    assert points(difference) == shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(True, "true"), (None, "null"), (20.0, "20"), (0.001, "0.001"), ("", "''"), ("none", "none")],
+)
+def test_params_are_written_as_params_yaml_has_them(value: object, shown: str) -> None:
+    assert yaml_scalar(value) == shown

@@ -1,0 +1,62 @@
+"""Pictures: readable PNG files whose bytes depend on the values alone."""
+
+import io
+import warnings
+
+import pytest
+from matplotlib import rc_context
+from PIL import Image
+
+from ballast.report.plots import confusion_plot, counts_plot
+
+COUNTS = {
+    "dog": {"train": 2, "val": 1, "test": 40},
+    "human": {"train": 20, "val": 4, "test": 40},
+}
+
+
+def test_equal_values_give_equal_bytes() -> None:
+    assert counts_plot(COUNTS) == counts_plot(COUNTS)
+    arguments = (["cat", "dog"], ["cat", "dog", "dog"], ["cat", "cat", "dog"])
+    assert confusion_plot(*arguments) == confusion_plot(*arguments)
+
+
+def test_a_users_own_settings_of_matplotlib_change_nothing() -> None:
+    plain = counts_plot(COUNTS), confusion_plot(["cat", "dog"], ["cat"], ["cat"])
+    settings = {"font.size": 20, "axes.facecolor": "red", "savefig.dpi": 50, "xtick.labelsize": 4}
+    with rc_context(settings):
+        assert (counts_plot(COUNTS), confusion_plot(["cat", "dog"], ["cat"], ["cat"])) == plain
+
+
+def test_other_values_give_another_picture() -> None:
+    fewer = {**COUNTS, "dog": {"train": 1, "val": 1, "test": 40}}
+    assert counts_plot(COUNTS) != counts_plot(fewer)
+
+
+def test_no_version_or_date_is_written() -> None:
+    for data in (counts_plot(COUNTS), confusion_plot(["cat", "dog"], ["cat"], ["cat"])):
+        picture = Image.open(io.BytesIO(data))
+        picture.load()
+        assert set(picture.info) <= {"dpi"}
+        assert picture.format == "PNG"
+
+
+@pytest.mark.parametrize("name", ["$x", r"$\frac{1}{$", "_", "日本語", "a\nb", "<b>", " ", "%s"])
+def test_any_name_is_drawn_as_it_is(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plain = confusion_plot(["cat", name], ["cat"], ["cat"])
+        assert plain != confusion_plot(["cat", "dog"], ["cat"], ["cat"])
+        assert counts_plot({**COUNTS, name: COUNTS["dog"]}) != counts_plot(COUNTS)
+
+
+@pytest.mark.parametrize("count", [2, 41, 500])
+def test_pictures_of_many_classes_stay_of_a_size_that_can_be_opened(count: int) -> None:
+    names = [f"class {number}" for number in range(count)]
+    for data in (
+        counts_plot(dict.fromkeys(names, COUNTS["dog"])),
+        confusion_plot(names, names, names),
+    ):
+        width, height = Image.open(io.BytesIO(data)).size
+        assert width <= 2500
+        assert height <= 10_000
