@@ -42,7 +42,7 @@ setup-dev: .venv/.ready-dev  ## install what tests, lint and exports need beside
 	|| { echo "ERROR: $(PYTHON) has neither pip nor venv; install one of them, or uv" >&2; exit 1; }
 
 check: setup  ## check params.yaml and the folder it names
-	$(RUN) python -m ballast.commands.check
+	$(RUN) python -X utf8 -m ballast check
 
 export: check  ## write the model for LiteRT and ONNX into exports/
 	$(UV) sync --frozen --inexact --group export
@@ -56,15 +56,15 @@ compare: check  ## run every strategy of STRATEGIES as an experiment, and compar
 	set -e; for strategy in $(STRATEGIES); do \
 	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy; \
 	done
-	$(RUN) python -X utf8 -m ballast.commands.compare $(STRATEGIES)
+	$(RUN) python -X utf8 -m ballast compare $(STRATEGIES)
 	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
 
 cross-validate: check  ## judge STRATEGIES on every photograph, by FOLDS folds and SEEDS, JOBS at a time
-	$(RUN) python -m ballast.commands.cross_validate --strategies $(STRATEGIES) --folds $(FOLDS) \
+	$(RUN) python -X utf8 -m ballast cross-validate --strategies $(STRATEGIES) --folds $(FOLDS) \
 	--seeds $(SEEDS) --jobs $(JOBS)
 
 publish-check: setup  ## check that git, dvc.lock, the workspace and the cache agree before a push
-	$(RUN) python -m ballast.commands.publish_check
+	$(RUN) python -X utf8 -m ballast publish-check
 
 verify: setup  ## run HEAD under everything that must not change a byte, and compare
 	$(RUN) python -m verification

@@ -4,7 +4,7 @@
     python -m benchmarks.prediction photos --model PATH --images 300
 
 Makes so many JPEG files of 500 x 400 of the photographs in a folder, each cut out elsewhere. Then
-times both ways in turn, --repeats times over: the command `ballast.commands.predict`, from loading the
+times both ways in turn, --repeats times over: the command `ballast predict`, from loading the
 model to the last line printed; and decoding and resizing every file, one after the other, then
 model.predict on all of the arrays with the model loaded before. Prints medians, then their ratio.
 """
@@ -47,7 +47,7 @@ def main() -> None:
         paths = write_photographs(arguments.photos, Path(folder), arguments.images)
         ways = {
             "decoding, then model.predict": lambda: bare(model, paths),
-            "ballast.commands.predict": lambda: command(arguments.model, paths),
+            "ballast predict": lambda: command(arguments.model, paths),
         }
         times: dict[str, list[float]] = {name: [] for name in ways}
         for repeat in range(arguments.repeats + 1):
@@ -86,7 +86,7 @@ def bare(model: keras.Model, paths: list[Path]) -> None:
 
 
 def command(model: Path, paths: list[Path]) -> None:
-    """What python -m ballast.commands.predict does once Python has started."""
+    """What ballast predict does once Python has started."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         print_predictions(Classifier.load(model), map(str, paths), "csv")
 

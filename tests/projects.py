@@ -44,6 +44,10 @@ class Project(NamedTuple):
         """Run a stage's script, whatever its exit code."""
         return self.run(sys.executable, "-m", f"stages.{name}", *arguments, check=False)
 
+    def ballast(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a subcommand of ballast, whatever its exit code."""
+        return self.run(sys.executable, "-m", "ballast", *arguments, check=False)
+
     def dvc(self, *arguments: str) -> str:
         """Run DVC and return what it prints."""
         done = self.run(sys.executable, "-m", "dvc", *arguments)

@@ -1,4 +1,4 @@
-"""dvc.yaml lists as each stage's code the rooms of ballast/ that the stage imports, and no others."""
+"""dvc.yaml lists as each stage's code the rooms of ballast/ that it imports, and no others."""
 
 import ast
 from collections import Counter

@@ -241,7 +241,7 @@ def disturb(project: Project, stage: str, number: signal.Signals, share: float) 
         os.killpg(process.pid, number)
         process.communicate()
     # What make does. By itself dvc repro would do, but for the moments when DVC writes dvc.lock.
-    assert project.stage("check").returncode == 0
+    assert project.ballast("check").returncode == 0
     project.dvc("repro")
     assert project.raw_files() == raw
     assert project.read("dvc.lock") == lock
@@ -258,7 +258,7 @@ def test_a_lock_file_that_dvc_was_killed_while_writing_is_mended(
     lock = reproduced.read("dvc.lock")
     end = lock.index(last, lock.index(stage)) + len(last)
     (reproduced.folder / "dvc.lock").write_text(lock[:end])
-    done = reproduced.stage("check")
+    done = reproduced.ballast("check")
     assert done.returncode == 0
     # Cut at the end of a line, it passes for one of fewer stages.
     said = "WARNING: dvc.lock: half written; removed, dvc repro makes it again" in done.stderr
@@ -273,11 +273,11 @@ def test_a_list_of_running_stages_that_dvc_was_killed_while_writing_is_mended(
     reproduced: Project, left: str
 ) -> None:
     (reproduced.folder / ".dvc/tmp/rwlock").write_text(left)
-    done = reproduced.stage("check")
+    done = reproduced.ballast("check")
     assert done.returncode == 0
     assert "/.dvc/tmp/rwlock: half written; removed" in done.stderr
     assert reproduced.repro() == ([], [])
-    assert reproduced.stage("check").stderr == ""
+    assert reproduced.ballast("check").stderr == ""
 
 
 @pytest.mark.parametrize(

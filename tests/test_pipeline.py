@@ -181,9 +181,9 @@ def test_damage_in_the_cache_is_noticed_and_mended(reproduced: Project) -> None:
             done = reproduced.stage(reader)
             assert done.returncode == 1
             assert f"ERROR: {path}: " in done.stderr
-            assert "run python -m ballast.commands.check, then dvc repro" in done.stderr
+            assert "run ballast check, then dvc repro" in done.stderr
 
-        said = reproduced.stage("check").stderr
+        said = reproduced.ballast("check").stderr
         assert "damaged since DVC wrote it; removed" in said
         assert f"{reproduced.folder / path}: came of the damage; removed" in said
         reproduced.repro()
@@ -197,7 +197,7 @@ def test_what_dvc_cannot_read_is_rejected_and_stops_nothing(project: Project) ->
     os.mkfifo(folder / "pipe.png")
     (folder / "gone.png").symlink_to("nowhere.png")
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff.png")).touch()
-    assert "now names 3 files" in project.stage("check").stdout
+    assert "now names 3 files" in project.ballast("check").stdout
     project.dvc("repro", "split")
     assert project.read("outputs/rejected.csv").splitlines()[1:] == [
         "one/\\xff.png,name is not UTF-8",
@@ -205,7 +205,7 @@ def test_what_dvc_cannot_read_is_rejected_and_stops_nothing(project: Project) ->
         'one/pipe.png,"pipe, socket or device"',
     ]
     (folder / "gone.png").unlink()
-    project.stage("check")
+    project.ballast("check")
     project.dvc("repro", "split")
     assert "gone.png" not in project.read("outputs/rejected.csv"), "split ran again"
 

@@ -289,7 +289,7 @@ def test_damage_that_was_pulled_without_verify_is_found_before_anything_is_train
     second.dvc("pull")
     assert (second.folder / "models/model.keras").read_bytes() == b"garbage"
     assert second.repro() == ([], []), "DVC takes it for sound"
-    said = second.stage("check").stderr
+    said = second.ballast("check").stderr
     assert "damaged since DVC wrote it; removed" in said
     assert not (second.folder / "models/model.keras").exists()
 

@@ -215,7 +215,7 @@ def _interrupt(
                 break
         process.communicate()
     # As make does: DVC may have been killed while it wrote dvc.lock.
-    run(clone, "python", "-m", "ballast.commands.check")
+    run(clone, "python", "-m", "ballast", "check")
 
 
 def pull(

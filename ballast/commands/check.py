@@ -1,8 +1,13 @@
-"""Check what DVC would not: params.yaml, the folder that it names, DVC's lock file and its cache.
+"""Check params.yaml, the folder of photographs, and DVC's lock file and cache before a run.
 
-No stage of the DAG: it has to come before DVC looks at any of them.
+Files on which DVC would fail or hang are named in .dvcignore. Damaged objects of the cache and
+half-written files of DVC are removed, so that dvc repro makes them again. make runs this first.
+
+Example:
+    ballast check
 """
 
+import argparse
 import os
 import sys
 import time
@@ -16,7 +21,7 @@ from dvc.repo import Repo
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
-from ballast.core.errors import UserError, one_line_errors, warn
+from ballast.core.errors import UserError, warn
 from ballast.core.files import is_json, read_text, write_bytes
 from ballast.core.params import Params, as_dict, dotted, no_yaml, parse_params
 from ballast.dataset.listing import list_files, printable, unreadable
@@ -24,8 +29,14 @@ from ballast.dvc_tools.cache import damaged_objects, files_holding, object_path
 from ballast.dvc_tools.ignore import with_ignored
 
 
-def main() -> None:
-    """Read params.yaml, list data.raw, and clear away what of DVC's is damaged."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this subcommand: it has none."""
+    del parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read params.yaml, list data.raw, remove DVC's damaged files; return the exit code."""
+    del options
     text = read_text(Path("params.yaml"))
     params = parse_params(text)
     check_reading(params, text)
@@ -35,6 +46,7 @@ def main() -> None:
     with Repo() as repo:
         clear_half_written(repo)
         clear_damage(repo)
+    return 0
 
 
 def check_reading(params: Params, text: str) -> None:
@@ -112,8 +124,3 @@ def clear_damage(repo: Repo) -> None:
         print("dvc repro makes them again", file=sys.stderr)
     stamp.touch()
     os.utime(stamp, (started, started))
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main()

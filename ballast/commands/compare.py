@@ -1,10 +1,12 @@
 """Compare runs on the same test photographs.
 
-    python -m ballast.commands.compare REV REV…
+REV is the name of an experiment, a branch, a tag, a commit, or "workspace"; the first one is the
+reference, with which the others are compared. Everything is read from git and from DVC's cache or
+remote; nothing is checked out. Writes comparison.json and comparison.html, and prints a table in
+Markdown.
 
-A REV is an experiment's name, a branch, a tag, a commit, or workspace; the first is what the
-others are compared with. Everything is read from git and DVC's cache or remote; nothing is checked
-out. Writes comparison.json and comparison.html, and prints a table in Markdown.
+Example:
+    ballast compare baseline balanced
 """
 
 import argparse
@@ -23,7 +25,7 @@ from tabulate import tabulate
 
 from ballast.comparison.checks import check_comparable
 from ballast.comparison.paired import compare
-from ballast.core.errors import UserError, one_line, one_line_errors
+from ballast.core.errors import UserError, one_line
 from ballast.core.files import make_folder, read_json, write_bytes, write_json, writing
 from ballast.core.manifest import Row, class_names, read_augmented, read_manifest, subset_rows
 from ballast.core.params import Strategy, dotted
@@ -46,13 +48,8 @@ READ = (
 )
 
 
-def main() -> None:
-    """Read the revisions of the command line, compare them, and write and print what is found."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ballast.commands.compare",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this subcommand."""
     parser.add_argument("revisions", nargs="+", metavar="REV")
     parser.add_argument("--out-dir", type=Path, default=Path("outputs"), metavar="DIR")
     parser.add_argument(
@@ -60,8 +57,11 @@ def main() -> None:
         action="store_true",
         help="compare although the params differ in more than the strategy",
     )
-    arguments = parser.parse_args()
-    names: list[str] = arguments.revisions
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare the revisions; write and print what is found; return the exit code."""
+    names: list[str] = options.revisions
     if len(set(names)) < max(len(names), 2):
         raise UserError("name two revisions or more, each once: baseline balanced, say")
 
@@ -69,14 +69,15 @@ def main() -> None:
         folders = {name: Path(scratch) / str(place) for place, name in enumerate(names)}
         params = fetch(folders)
         manifests = {name: judged_rows(name, folder) for name, folder in folders.items()}
-        check_comparable(manifests, params, arguments.allow_different_params)
+        check_comparable(manifests, params, options.allow_different_params)
         seed = params[names[0]]["seed"]
         runs = [of_revision(name, folders[name], params[name], seed) for name in names]
     found = compare(runs, seed)
-    write_json(arguments.out_dir / "comparison.json", found)
-    write_bytes(arguments.out_dir / "comparison.html", comparison_page(found, runs).encode())
+    write_json(options.out_dir / "comparison.json", found)
+    write_bytes(options.out_dir / "comparison.html", comparison_page(found, runs).encode())
     print(markdown(found))
-    print(f"\n{arguments.out_dir / 'comparison.html'} shows it in pictures")
+    print(f"\n{options.out_dir / 'comparison.html'} shows it in pictures")
+    return 0
 
 
 def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
@@ -283,8 +284,3 @@ def escape(text: str) -> str:
 def one_line_text(text: str) -> str:
     """A sentence for a terminal; its no-break spaces stay."""
     return "\N{NO-BREAK SPACE}".join(map(one_line, text.split("\N{NO-BREAK SPACE}")))
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main()

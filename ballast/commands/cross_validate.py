@@ -1,12 +1,13 @@
-"""Cross-validate strategies: every photograph of a small set is judged, once a seed.
+"""Cross-validate strategies: every photograph is judged once per seed.
 
-    python -m ballast.commands.cross_validate                             baseline and balanced, 5 folds
-    python -m ballast.commands.cross_validate --strategies A B --folds 3 --seeds 1 2 3 --jobs 2
+The other strategies are compared with the first one. Every strategy, fold and seed is a DVC
+experiment, cv-STRATEGY-fFOLD-sSEED. If the command is stopped, run it again to continue: whatever
+was run with the same code, params and photographs is not run again. Writes
+outputs/cross_validation.json and prints it as tables.
 
-The others are compared with the first strategy. Every strategy, fold and seed is an experiment of
-DVC, cv-STRATEGY-fFOLD-sSEED. Run again after it was stopped, it goes on: what was run with the same
-code, params and photographs is not run again. Writes outputs/cross_validation.json, and prints it
-as tables.
+Examples:
+    ballast cross-validate
+    ballast cross-validate --strategies baseline weights --folds 3 --seeds 1 2 3 --jobs 2
 """
 
 import argparse
@@ -14,7 +15,6 @@ import hashlib
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from ballast.comparison.pooled import Run, differences, pool, shared, summarise
-from ballast.core.errors import UserError, one_line_errors, warn
+from ballast.core.errors import UserError, warn
 from ballast.core.files import read_text, write_bytes, write_json
 from ballast.core.params import Params, as_dict, parse_params
 from ballast.core.source import source_hash
@@ -50,9 +50,25 @@ from ballast.scores.predictions import Predictions, read_predictions
 HEADLINES = ("accuracy", "balanced_accuracy", "worst_class_recall", "calibration_error")
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Queue, run and compare what the command line asks for."""
-    asked = parse_arguments(arguments)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this subcommand."""
+    parser.add_argument("--strategies", nargs="+", default=["baseline", "balanced"])
+    parser.add_argument("--folds", type=int, default=5, help="2 or more; default: 5")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
+    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Queue, run and compare what the command line asks for; return the exit code."""
+    try:
+        cross_validate(options)
+    except DvcException as error:
+        raise UserError(f"DVC: {error}") from None
+    return 0
+
+
+def cross_validate(asked: argparse.Namespace) -> None:
+    """Queue, run and compare the experiments that are asked for."""
     params = parse_params(read_text(Path("params.yaml")))
     check_asked(asked, params)
     raw = photographs_folder(params)
@@ -87,20 +103,6 @@ def main(arguments: Sequence[str]) -> None:
     report(found, asked, raw)
     if failed:
         raise UserError(f"{len(failed)} experiments failed: {', '.join(failed)}; run it again")
-
-
-def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m ballast.commands.cross_validate",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--strategies", nargs="+", default=["baseline", "balanced"])
-    parser.add_argument("--folds", type=int, default=5, help="2 or more; default: 5")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
-    return parser.parse_args(arguments)
 
 
 def check_asked(asked: argparse.Namespace, params: Params) -> None:
@@ -360,11 +362,3 @@ def mean_and_std(value: Mapping[str, float | None]) -> str:
 def with_bounds(value: Mapping[str, float]) -> str:
     """As a cell of a table."""
     return f"{value['value']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})"
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        try:
-            main(sys.argv[1:])
-        except DvcException as error:
-            raise UserError(f"DVC: {error}") from None

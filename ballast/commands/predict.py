@@ -1,8 +1,12 @@
-"""Predict the class of images: the command `python -m ballast.commands.predict`.
+"""Predict the class of photographs with a trained model.
 
-Results go to stdout as they come, in the order of the paths, and everything else to stderr.
-The exit code is 0 where every file could be read, 3 where some could not (each is named on stderr),
-1 after an error, and 2 where the command line is wrong.
+Results go to stdout as they come, in the order of the paths; everything else goes to stderr.
+The exit code is 0 if every file could be read, 3 if some could not (each is named on stderr),
+1 after an error, and 2 for a wrong command line.
+
+Examples:
+    ballast predict photo.jpg photos/
+    find photos -name '*.png' -print0 | ballast predict --null --format csv -
 """
 
 import argparse
@@ -19,7 +23,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from ballast.classifier import Classifier, Prediction
-from ballast.core.errors import one_line, one_line_errors
+from ballast.core.errors import one_line
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.dataset.listing import is_folder, list_files, printable
@@ -38,9 +42,8 @@ class Format(NamedTuple):
     line: Callable[[str, Prediction], str]  # from a path and what is said of it
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print a prediction for every image that `arguments` name; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m ballast.commands.predict", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this subcommand."""
     parser.add_argument(
         "paths",
         nargs="+",
@@ -58,7 +61,10 @@ def main(arguments: Sequence[str]) -> int:
         action="store_true",
         help="a NUL ends each path on stdin, as of find -print0",
     )
-    options = parser.parse_args(arguments)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a prediction for every image that the paths name; return the exit code."""
     info = read_info(options.model)
     make_deterministic(0, info.threads)
     classifier = Classifier.load(options.model)
@@ -67,7 +73,12 @@ def main(arguments: Sequence[str]) -> int:
     sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
     with open(0, "rb", closefd=False) as stdin:
         paths = _files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
-        return print_predictions(classifier, paths, options.format)
+        try:
+            return print_predictions(classifier, paths, options.format)
+        except BrokenPipeError:
+            # `| head` has had enough. What is left in the buffer goes where it disturbs nobody.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return READER_GONE
 
 
 def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str) -> int:
@@ -170,14 +181,3 @@ def _below(name: str) -> Iterator[str]:
         yield from (file for match in found for file in _below(match)) if found else [name]
     else:
         yield name
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        try:
-            code = main(sys.argv[1:])
-        except BrokenPipeError:
-            # `| head` has had enough. What is left in the buffer goes where it disturbs nobody.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            code = READER_GONE
-        sys.exit(code)

@@ -1,9 +1,12 @@
 """Check before dvc push and git push that git, dvc.lock, the workspace and DVC's cache agree.
 
-No stage of the DAG. Changes nothing; prints a line for each thing that is wrong, with what would
-be right, and ends with exit code 1 where there is one.
+Changes nothing. Prints one line per problem, with what to do about it; the exit code is then 1.
+
+Example:
+    ballast publish-check && dvc push --run-cache && git push
 """
 
+import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import NoSCM
 
-from ballast.core.errors import UserError, one_line, one_line_errors
+from ballast.core.errors import UserError, one_line
 from ballast.core.files import read_text
 from ballast.core.params import parse_params
 from ballast.dvc_tools.cache import unsound_objects
@@ -23,8 +26,14 @@ SECRETS = {
 }  # fmt: skip
 
 
-def main() -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this subcommand: it has none."""
+    del parser
+
+
+def run(options: argparse.Namespace) -> int:
     """Print what is wrong; return the exit code."""
+    del options
     raw = parse_params(read_text(Path("params.yaml"))).data.raw
     with Repo() as repo:
         if isinstance(repo.scm, NoSCM):
@@ -41,7 +50,7 @@ def main() -> int:
             ]
         except DvcException as error:
             raise UserError(
-                f"{error}; run python -m ballast.commands.check, which mends what DVC left half written"
+                f"{error}; run ballast check, which mends what DVC left half written"
             ) from None
     print(*map(one_line, wrong) if wrong else ["ready: dvc push, then git push"], sep="\n")
     return 1 if wrong else 0
@@ -51,14 +60,13 @@ def not_committed(repo: Repo, raw: str) -> Iterator[str]:
     """What a clone would lack, and photographs on their way into git."""
     staged, unstaged, untracked = repo.scm.status(untracked_files="all")
     changed = {path for paths in staged.values() for path in paths} | {*unstaged}
-    known = {Path(dep.fs_path) for stage in repo.index.stages for dep in stage.deps}
-    known |= {Path(stage.path_in_repo).absolute() for stage in repo.index.stages}
-    known |= {Path(name).absolute() for name in ("dvc.lock", ".dvcignore")}
+    needed = {dep.fs_path for stage in repo.index.stages for dep in stage.deps}
+    needed |= {stage.path_in_repo for stage in repo.index.stages} | {"dvc.lock", ".dvcignore"}
     for path in sorted(changed):
         if not below(raw, path):
             yield f"{path}: changed since the last commit; git add it and commit, or restore it"
     for path in sorted(untracked):
-        if Path(path).absolute() in known and not below(raw, path):
+        if any(below(place, path) for place in needed) and not below(raw, path):
             yield f"{path}: not in git; git add it and commit"
     added = [path for path in [*staged.get("add", []), *untracked] if below(raw, path)]
     if added:
@@ -110,7 +118,7 @@ def not_in_cache(repo: Repo) -> Iterator[str]:
     }
     for path, state in unsound_objects(Path(repo.cache.local.path), locked).items():
         if state == "damaged":
-            yield f"{path}: damaged in DVC's cache; python -m ballast.commands.check, then dvc repro"
+            yield f"{path}: damaged in DVC's cache; ballast check, then dvc repro"
         else:
             yield f"{path}: not in DVC's cache; dvc repro, or dvc pull, brings it back"
 
@@ -132,8 +140,3 @@ def not_to_be_pushed(config: Config) -> Iterator[str]:
                 f".dvc/config: remote {remote}: {key} would go into git; "
                 f"dvc remote modify --local {remote} {key} VALUE, and unset it without --local"
             )
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        raise SystemExit(main())

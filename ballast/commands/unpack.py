@@ -1,34 +1,32 @@
-"""Unpack the training images of augment.pack, to look at them.
+"""Unpack the training images that augment.pack packed, to look at them.
 
-    python -m ballast.commands.unpack FOLDER
+Every image of data/augmented.csv is checked and written to FOLDER/<class>/.
 
-Every image of data/augmented.csv is checked, and written to FOLDER/<class>/.
+Example:
+    ballast unpack /tmp/images
 """
 
 import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from ballast.augment.shards import image_reader
-from ballast.core.errors import UserError, one_line_errors
+from ballast.core.errors import UserError
 from ballast.core.files import make_folder, writing
 from ballast.core.manifest import read_augmented
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Read data/augmented and its list; write the images to the folder in `arguments`.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of this subcommand."""
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder to create")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read data/augmented and its list; write the images; return the exit code.
 
     Raises:
-        UserError: where that folder is there already, or an image is not as it was listed.
+        UserError: where the folder exists already, or an image is not as it was listed.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m ballast.commands.unpack",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a new one")
-    target: Path = parser.parse_args(arguments).folder
+    target: Path = options.folder
     if target.exists():
         raise UserError(f"{target}: is there already; name a new folder")
     images, read = read_augmented(Path("data/augmented.csv")), image_reader(Path("data/augmented"))
@@ -38,8 +36,4 @@ def main(arguments: Sequence[str]) -> None:
         with writing(path):
             path.write_bytes(data)
     print(f"{len(images)} images in {target}")
-
-
-if __name__ == "__main__":
-    with one_line_errors():
-        main(sys.argv[1:])
+    return 0

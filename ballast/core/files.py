@@ -124,7 +124,7 @@ def intact(path: Path) -> Iterator[None]:
         raise UserError(f"{path}: not there yet; run dvc repro") from None
     except (ValueError, TypeError, KeyError, csv.Error):
         raise UserError(
-            f"{path}: not as a stage wrote it; run python -m ballast.commands.check, then dvc repro"
+            f"{path}: not as a stage wrote it; run ballast check, then dvc repro"
         ) from None
 
 

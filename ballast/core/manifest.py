@@ -125,7 +125,5 @@ def checked_image(data: bytes, row: Row | AugmentedRow, name: str) -> bytes:
         UserError: where they have changed.
     """
     if hashlib.sha256(data).hexdigest() != row.sha256:
-        raise UserError(
-            f"{name}: changed since it was listed; run python -m ballast.commands.check, then dvc repro"
-        )
+        raise UserError(f"{name}: changed since it was listed; run ballast check, then dvc repro")
     return data

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-BEGIN = "# Found by python -m ballast.commands.check: DVC would fail on these, or wait for ever."
-END = "# End of what ballast.commands.check found."
+BEGIN = "# Found by ballast check: DVC would fail on these, or wait for ever."
+END = "# End of what ballast check found."
 
 
 def with_ignored(text: str, paths: Iterable[str]) -> str:

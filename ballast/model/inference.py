@@ -59,9 +59,7 @@ def _refuse_damage(path: Path) -> None:
     except (OSError, zipfile.BadZipFile):
         damaged = path.name
     if damaged:
-        raise UserError(
-            f"{path}: half written or damaged; run python -m ballast.commands.check, then dvc repro"
-        )
+        raise UserError(f"{path}: half written or damaged; run ballast check, then dvc repro")
 
 
 def input_size(model: keras.Model) -> int:

@@ -105,12 +105,12 @@ def test_evaluate_does_without_tensorflow(reproduced: Project) -> None:
         (
             "outputs/training.json",
             "{}",
-            "not as a stage wrote it; run python -m ballast.commands.check, ",
+            "not as a stage wrote it; run ballast check, ",
         ),
         (
             "outputs/training.json",
             "[]",
-            "not as a stage wrote it; run python -m ballast.commands.check, ",
+            "not as a stage wrote it; run ballast check, ",
         ),
     ],
 )

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from projects import Project
 
-from ballast.commands.compare import MANIFEST, PREDICTIONS, judged_rows, main
+from ballast.__main__ import command_line
+from ballast.commands.compare import MANIFEST, PREDICTIONS, judged_rows
 from ballast.core.errors import UserError
 
 Compare = Callable[..., str]
@@ -52,6 +53,12 @@ def revisions(reproduced: Project, tmp_path_factory: pytest.TempPathFactory) -> 
     return project
 
 
+def run_command(*arguments: str) -> None:
+    """Run the command in this process, where errors keep their type."""
+    options = command_line({"compare"}).parse_args(["compare", *arguments])
+    options.run(options)
+
+
 @pytest.fixture
 def compare(
     revisions: Project,
@@ -63,8 +70,7 @@ def compare(
     monkeypatch.chdir(revisions.folder)
 
     def run(*arguments: str) -> str:
-        monkeypatch.setattr(sys, "argv", ["compare", *arguments, "--out-dir", str(tmp_path)])
-        main()
+        run_command(*arguments, "--out-dir", str(tmp_path))
         return capsys.readouterr().out
 
     return run
@@ -88,8 +94,8 @@ def test_it_writes_json_and_a_page_without_tensorflow_and_checks_nothing_out(
     before = revisions.outputs()
     done = revisions.run(
         sys.executable, "-c",
-        "import runpy, sys; sys.argv[1:] = ['run', 'weights', 'workspace'];"
-        " runpy.run_module('ballast.commands.compare', run_name='__main__');"
+        "import sys; from ballast.__main__ import main;"
+        " main(['compare', 'run', 'weights', 'workspace']);"
         " assert 'tensorflow' not in sys.modules",
     )  # fmt: skip
     found: dict[str, Any] = json.loads(revisions.read("outputs/comparison.json"))
@@ -206,14 +212,12 @@ def test_params_that_the_outputs_were_not_made_with(revisions: Project, compare:
 
 def test_elsewhere_than_in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "argv", ["compare", "a", "b"])
     with pytest.raises(UserError, match=r"dvc.yaml: no such file; run from the top"):
-        main()
+        run_command("a", "b")
 
 
 def test_without_git(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.dvc("config", "--local", "core.no_scm", "true")
     monkeypatch.chdir(project.folder)
-    monkeypatch.setattr(sys, "argv", ["compare", "a", "b"])
     with pytest.raises(UserError, match="comparing needs a git repository with a commit"):
-        main()
+        run_command("a", "b")

@@ -1,4 +1,4 @@
-"""python -m ballast.commands.cross_validate, with real DVC: it goes on, and leaves nothing behind."""
+"""ballast cross-validate, with real DVC: it goes on, and leaves nothing behind."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ with one_line_errors():
 
 def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "ballast.commands.cross_validate", "--folds", "2", *arguments],
+        [sys.executable, "-m", "ballast", "cross-validate", "--folds", "2", *arguments],
         cwd=project.folder,
         env=environment(),
         stdout=subprocess.PIPE,

@@ -173,7 +173,7 @@ def test_it_needs_no_project_around_it(reproduced: Project, raw: Path, tmp_path:
 
 
 def test_a_reader_that_has_enough_ends_it_without_a_word(reproduced: Project) -> None:
-    shell = f"{sys.executable} -m ballast.commands.predict data/raw data/raw | head -n 1; exit $PIPESTATUS"
+    shell = f"{sys.executable} -m ballast predict data/raw data/raw | head -n 1; exit $PIPESTATUS"
     done = reproduced.run("bash", "-c", shell.replace("data/raw", "data/raw " * 30), check=False)
     assert len(done.stdout.splitlines()) == 1
     assert done.stderr == ""
@@ -181,7 +181,7 @@ def test_a_reader_that_has_enough_ends_it_without_a_word(reproduced: Project) ->
 
 
 def test_without_a_model_it_says_what_to_run(project: Project) -> None:
-    done = project.run(sys.executable, "-m", "ballast.commands.predict", "data/raw", check=False)
+    done = project.run(sys.executable, "-m", "ballast", "predict", "data/raw", check=False)
     assert done.returncode == 1
     said = "ERROR: models/model.keras: no model yet; run dvc repro, or dvc pull models"
     assert done.stderr.splitlines() == [said]
@@ -192,8 +192,8 @@ def test_memory_does_not_grow_with_the_number_of_images(reproduced: Project) -> 
     def peak(count: int) -> int:
         """MiB."""
         script = (
-            "import resource, sys; from ballast.commands.predict import main;"
-            "main(['--format', 'csv', '-']);"
+            "import resource, sys; from ballast.__main__ import main;"
+            "main(['predict', '--format', 'csv', '-']);"
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)"
         )
         done = subprocess.run(

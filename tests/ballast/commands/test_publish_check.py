@@ -24,7 +24,7 @@ def ready(reproduced: Project, tmp_path: Path) -> Project:
 
 def check(project: Project) -> list[str]:
     """What is wrong."""
-    done = project.stage("publish_check")
+    done = project.ballast("publish-check")
     lines = done.stdout.splitlines()
     assert "Traceback" not in done.stderr
     assert done.returncode == (lines != ["ready: dvc push, then git push"])
@@ -64,12 +64,13 @@ def test_code_and_a_lock_that_were_not_committed(ready: Project) -> None:
             file.write("# one more line\n")
     ready.git("add", "dvc.lock")
     ready.git("rm", "--cached", "--quiet", "ballast/report/plots.py")
+    changed = "changed since the last commit; git add it and commit, or restore it"
     assert check(ready) == [
-        "ballast/scores/metrics.py: changed since the last commit; git add it and commit, or restore it",
-        "ballast/report/plots.py: changed since the last commit; git add it and commit, or restore it",
-        "dvc.lock: changed since the last commit; git add it and commit, or restore it",
+        f"ballast/report/plots.py: {changed}",
+        f"ballast/scores/metrics.py: {changed}",
+        f"dvc.lock: {changed}",
         "ballast/report/plots.py: not in git; git add it and commit",
-        "stage evaluate: ballast/scores/metrics.py is modified since it ran; dvc repro",
+        "stage evaluate: ballast/scores is modified since it ran; dvc repro",
     ]
 
 
@@ -92,7 +93,7 @@ def test_objects_that_are_missing_or_damaged(ready: Project) -> None:
     model.chmod(0o444)
     assert check(ready) == [
         f"{image.as_posix()}: not in DVC's cache; dvc repro, or dvc pull, brings it back",
-        "models/model.keras: damaged in DVC's cache; python -m ballast.commands.check, then dvc repro",
+        "models/model.keras: damaged in DVC's cache; ballast check, then dvc repro",
     ]
 
 
@@ -151,10 +152,10 @@ def test_without_git_or_with_a_half_written_lock_it_says_so(
     project: Project, ready: Project
 ) -> None:
     project.dvc("config", "--local", "core.no_scm", "true")
-    done = project.stage("publish_check")
+    done = project.ballast("publish-check")
     assert done.returncode == 1
     assert done.stderr.startswith("ERROR: no git repository; what others get is a commit: git init")
     (ready.folder / "dvc.lock").write_text("")
-    done = ready.stage("publish_check")
+    done = ready.ballast("publish-check")
     assert done.returncode == 1
-    assert "run python -m ballast.commands.check, which mends" in done.stderr
+    assert "run ballast check, which mends" in done.stderr

@@ -1,4 +1,4 @@
-"""python -m ballast.commands.unpack: what augment.pack packed, as single files again."""
+"""ballast unpack: what augment.pack packed, as single files again."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def packed(
 
 
 def unpack(project: Project, folder: str) -> subprocess.CompletedProcess[str]:
-    return project.run(sys.executable, "-m", "ballast.commands.unpack", folder, check=False)
+    return project.run(sys.executable, "-m", "ballast", "unpack", folder, check=False)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -1,0 +1,69 @@
+"""The command `ballast`; each of its subcommands is a module of ballast/commands/."""
+
+import argparse
+import sys
+from collections.abc import Collection, Sequence
+from importlib import import_module
+
+import shtab
+
+from ballast.core.errors import UserError, one_line_errors
+
+# A module is loaded only when its subcommand is asked for: some of them load TensorFlow or DVC.
+COMMANDS = {
+    "check": "check params.yaml, the photographs and DVC's own files before a run",
+    "compare": "compare runs on the same test photographs",
+    "cross-validate": "judge strategies on every photograph",
+    "predict": "predict the class of photographs",
+    "publish-check": "check that git, dvc.lock and the cache agree before a push",
+    "unpack": "unpack the training images that augment.pack packed",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the subcommand that the command line names; return its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    with one_line_errors():
+        needed = COMMANDS if "--print-completion" in given else {*given[:1]} & COMMANDS.keys()
+        options = command_line(needed).parse_args(given)
+        code: int = options.run(options)
+    return code
+
+
+def command_line(complete: Collection[str]) -> argparse.ArgumentParser:
+    """Make the parser of the command line.
+
+    Args:
+        complete: subcommands whose modules are loaded, so that they have options; the others have
+            a name and a line of help.
+
+    Raises:
+        UserError: where a subcommand needs a package that is not installed.
+    """
+    parser = argparse.ArgumentParser(
+        "ballast", description="Balance small image sets, and see whether it helped."
+    )
+    shtab.add_argument_to(parser, help="print a script for tab completion and exit")
+    subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name, line in COMMANDS.items():
+        subcommand = subcommands.add_parser(
+            name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name in complete:
+            try:
+                module = import_module(f"ballast.commands.{name.replace('-', '_')}")
+            except ModuleNotFoundError as error:
+                if (error.name or "ballast").startswith("ballast"):
+                    raise
+                raise UserError(
+                    f"ballast {name}: the package {error.name} is not installed; run it in a clone"
+                    " of Ballast, where make installs what the pipeline needs"
+                ) from None
+            subcommand.description = module.__doc__
+            module.add_arguments(subcommand)
+            subcommand.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
