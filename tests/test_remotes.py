@@ -126,11 +126,11 @@ def test_what_one_clone_pushes_another_pulls_and_nothing_runs(
     assert second.git("status", "--short") == ""
 
 
-def test_the_commands_of_the_readme_share_what_was_made(
+def test_the_commands_of_the_page_share_what_was_made(
     first: Project, second: Project, tmp_path: Path
 ) -> None:
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    section = text.split("## Sharing what was made")[1].split("\n## ")[0]
+    text = (Path(__file__).parent.parent / "docs/sharing.md").read_text(encoding="utf-8")
+    section = text.split("\n## In short\n")[1].split("\n## ")[0]
     blocks = [block.split("```")[0] for block in section.split("```\n")[1::2]]
     assert len(blocks) == 2
     (first.folder / ".dvc/config.local").unlink(missing_ok=True)
