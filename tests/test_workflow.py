@@ -1,4 +1,4 @@
-"""The workflow's shell steps, run one after another as GitHub's runner does."""
+"""The users' workflow, its shell steps run as GitHub's runner does; and Ballast's own."""
 
 import os
 import re
@@ -13,6 +13,7 @@ from projects import Project, environment
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW: dict[Any, Any] = yaml.safe_load((ROOT / ".github/workflows/pipeline.yml").read_text())
+CI: dict[Any, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
 STEPS: list[dict[str, Any]] = WORKFLOW["jobs"]["pipeline"]["steps"]
 STAND_INS = {
     "uv": '[ "$1" = sync ] && exit\nshift 3\nexec "$@"',  # of uv run --frozen --no-sync
@@ -128,11 +129,31 @@ def test_it_runs_for_pull_requests_alone_with_the_least_permissions() -> None:
     assert "permissions" not in WORKFLOW["jobs"]["pipeline"]
 
 
-def test_actions_are_pinned_and_uv_is_the_makefiles() -> None:
-    actions = [step for step in STEPS if "uses" in step]
-    assert len(actions) == 3
+def test_the_other_workflow_lints_and_tests_every_push_to_main_and_every_pull_request() -> None:
+    assert set(CI[True]) == {"push", "pull_request"}
+    assert CI[True]["push"] == {"branches": ["main"]}
+    assert CI["permissions"] == {"contents": "read"}
+    assert "permissions" not in CI["jobs"]["test"]
+    assert "secrets." not in (ROOT / ".github/workflows/ci.yml").read_text()
+    runs = [step.get("run") for step in CI["jobs"]["test"]["steps"]]
+    assert runs[-2:] == ["make lint", "make test"]
+
+
+def test_actions_are_pinned_alike_and_uv_is_the_makefiles() -> None:
+    actions = [step for step in STEPS + CI["jobs"]["test"]["steps"] if "uses" in step]
+    assert len(actions) == 5
     for step in actions:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"])
-    versions = [step["with"]["version"] for step in actions if "setup-uv" in step["uses"]]
+    assert len({step["uses"] for step in actions}) == 3
+    versions = {step["with"]["version"] for step in actions if "setup-uv" in step["uses"]}
     makefile = (ROOT / "Makefile").read_text()
-    assert re.findall(r"^UV_VERSION := (.*)$", makefile, re.MULTILINE) == versions
+    assert {*re.findall(r"^UV_VERSION := (.*)$", makefile, re.MULTILINE)} == versions
+
+
+def test_the_commit_hooks_are_linters_of_make_lint() -> None:
+    lint = (ROOT / "Makefile").read_text().split("\nlint:")[1]
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local", "others bring versions of their own"
+    for hook in repository["hooks"]:
+        program = hook["entry"].removeprefix(".venv/bin/").removesuffix(" --force-exclude")
+        assert f"$(RUN) {program}" in lint
