@@ -61,7 +61,7 @@ def compare(runs: Sequence[Run], seed: int, draws: int = DRAWS) -> dict[str, Any
 
     Returns:
         reference, test_photographs, revisions, different_params, differences, recommendations;
-        README has the shape.
+        docs/comparing.md has the shape.
     """
     reference, *others = runs
     classes = reference.predictions.classes

@@ -17,7 +17,7 @@ def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
     names = ["all of these together", "SIGKILL in every stage"]
     _, rows = verify(reproduced.folder, tmp_path, epochs=2, jobs=2, only=names)
     assert [row.name for row in rows] == ["dvc.lock in git", *names]
-    assert [row for row in rows if row.skipped] == [], "install what README names"
+    assert [row for row in rows if row.skipped] == [], "install what docs/same-bytes.md names"
     assert problems(rows) == []
 
 
