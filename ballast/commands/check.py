@@ -21,6 +21,7 @@ from dvc.repo import Repo
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
+from ballast.core import paths
 from ballast.core.errors import UserError, warn
 from ballast.core.files import is_json, read_text, write_bytes
 from ballast.core.params import Params, as_dict, dotted, no_yaml, parse_params
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read params.yaml, list data.raw, remove DVC's damaged files; return the exit code."""
     del options
-    text = read_text(Path("params.yaml"))
+    text = read_text(paths.PARAMS)
     params = parse_params(text)
     check_reading(params, text)
     files = list_files(Path(params.data.raw))

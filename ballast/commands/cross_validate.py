@@ -23,18 +23,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dvc.exceptions import DvcException, OutputNotFoundError
 from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
 from tabulate import tabulate
 from tqdm import tqdm
 
-from ballast.comparison.pooled import Run, differences, pool, shared, summarise
+from ballast.comparison.pooled import Experiment, differences, pool, shared, summarise
+from ballast.core import paths
 from ballast.core.errors import UserError, warn
 from ballast.core.files import read_text, write_bytes, write_json
 from ballast.core.params import Params, as_dict, parse_params
-from ballast.core.source import source_hash
+from ballast.core.source import code_deps, source_hash
 from ballast.dataset.listing import list_files, unreadable
 from ballast.dataset.scan import subset_of
 from ballast.dvc_tools.cache import file_md5
@@ -69,11 +69,11 @@ def run(options: argparse.Namespace) -> int:
 
 def cross_validate(asked: argparse.Namespace) -> None:
     """Queue, run and compare the experiments that are asked for."""
-    params = parse_params(read_text(Path("params.yaml")))
+    params = parse_params(read_text(paths.PARAMS))
     check_asked(asked, params)
     raw = photographs_folder(params)
     runs = sorted(
-        (Run(*run) for run in product(asked.strategies, range(asked.folds), asked.seeds)),
+        (Experiment(*run) for run in product(asked.strategies, range(asked.folds), asked.seeds)),
         key=lambda run: run.seed,  # so that whole seeds are done first
     )
     by_name = {experiment_name(run): run for run in runs}
@@ -174,12 +174,12 @@ def only_one(repo: Repo) -> Iterator[None]:
         lock.unlock()
 
 
-def experiment_name(run: Run) -> str:
+def experiment_name(run: Experiment) -> str:
     """A name that git takes for a reference."""
     return f"cv-{re.sub(r'[^A-Za-z0-9_-]', '_', run.strategy)}-f{run.fold}-s{run.seed}"
 
 
-def overridden(params: Params, run: Run, folds: int, raw: str) -> dict[str, Any]:
+def overridden(params: Params, run: Experiment, folds: int, raw: str) -> dict[str, Any]:
     """The params of a run; of the strategies its own alone, and not those that change no byte."""
     values = as_dict(params, without=("runtime",))
     values["data"]["raw"] = raw
@@ -188,7 +188,7 @@ def overridden(params: Params, run: Run, folds: int, raw: str) -> dict[str, Any]
     return values | {"strategy": run.strategy, "seed": run.seed}
 
 
-def set_params(run: Run, folds: int, raw: str) -> list[str]:
+def set_params(run: Experiment, folds: int, raw: str) -> list[str]:
     """The same as arguments of dvc exp run --set-param."""
 
     def quoted(text: str) -> str:
@@ -205,13 +205,12 @@ def set_params(run: Run, folds: int, raw: str) -> list[str]:
 
 def code_and_photographs(raw: str) -> dict[str, str]:
     """Hashes of what decides on the result of an experiment: of the code, and of each file."""
-    stages = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"].values()
-    # A stage that is opt-in has no deps, but a row for each of its items.
-    deps = {dep for stage in stages for dep in stage.get("deps", [])}
-    code = source_hash(Path(dep) for dep in deps if dep.startswith(("ballast", "stages")))
-    paths = [Path("dvc.yaml"), Path("pyproject.toml")]
-    paths += [Path(raw, name) for name in list_files(Path(raw))]
-    hashes = {str(path): file_md5(path) for path in paths if not unreadable(path)}
+    # The stages that lead to predictions.
+    stages = ("split", "count-classes", "oversample", "compute-weights", "train", "predict")
+    code = source_hash(code_deps(read_text(Path("dvc.yaml")), stages))
+    files = [Path("dvc.yaml"), Path("pyproject.toml")]
+    files += [Path(raw, name) for name in list_files(Path(raw))]
+    hashes = {str(path): file_md5(path) for path in files if not unreadable(path)}
     return {"code": code, **hashes}
 
 
@@ -270,7 +269,7 @@ def predictions_of(repo: Repo, revision: str) -> Predictions:
         return read_predictions(path)
 
 
-def report(found: Mapping[Run, Predictions], asked: argparse.Namespace, raw: str) -> None:
+def report(found: Mapping[Experiment, Predictions], asked: argparse.Namespace, raw: str) -> None:
     """Compare the strategies on the seeds of which every experiment is there; write and print it.
 
     Raises:
@@ -280,13 +279,16 @@ def report(found: Mapping[Run, Predictions], asked: argparse.Namespace, raw: str
     seeds = [
         seed
         for seed in asked.seeds
-        if all(Run(name, fold, seed) in found for name in asked.strategies for fold in folds)
+        if all(Experiment(name, fold, seed) in found for name in asked.strategies for fold in folds)
     ]
     if not seeds:
         raise UserError("no seed has all of its experiments: the warnings above say why")
     pooled = shared(
         {
-            name: {seed: pool([found[Run(name, fold, seed)] for fold in folds]) for seed in seeds}
+            name: {
+                seed: pool([found[Experiment(name, fold, seed)] for fold in folds])
+                for seed in seeds
+            }
             for name in asked.strategies
         }
     )
@@ -299,7 +301,7 @@ def report(found: Mapping[Run, Predictions], asked: argparse.Namespace, raw: str
         "strategies": summarise(pooled),
         "differences": differences(pooled, seed=seeds[0]),
     }
-    write_json(Path("outputs/cross_validation.json"), values)
+    write_json(paths.CROSS_VALIDATION, values)
     print(as_tables(values, raw))
 
 

@@ -23,12 +23,13 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from ballast.classifier import Classifier, Prediction
+from ballast.core import paths
 from ballast.core.errors import one_line
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.dataset.listing import is_folder, list_files, printable
 from ballast.keras_setup import make_deterministic
-from ballast.model.inference import read_info
+from ballast.model.saved import read_info
 from ballast.scores.predictions import PREFIX
 
 SOME_UNREAD = 3
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an image, a folder of images, a pattern such as 'photos/**/*.jpg',"
         " or - for a list on stdin, a path a line",
     )
-    parser.add_argument("--model", type=Path, default=Path("models/model.keras"))
+    parser.add_argument("--model", type=Path, default=paths.MODEL)
     parser.add_argument(
         "--format", choices=FORMATS, default="table", help="json: one object a line"
     )

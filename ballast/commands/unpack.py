@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from ballast.augment.shards import image_reader
+from ballast.core import paths
 from ballast.core.errors import UserError
 from ballast.core.files import make_folder, writing
 from ballast.core.manifest import read_augmented
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     target: Path = options.folder
     if target.exists():
         raise UserError(f"{target}: is there already; name a new folder")
-    images, read = read_augmented(Path("data/augmented.csv")), image_reader(Path("data/augmented"))
+    images, read = read_augmented(paths.AUGMENTED_LIST), image_reader(paths.AUGMENTED)
     for image in images:
         data, path = read(image), target / image.path
         make_folder(path.parent)

@@ -12,9 +12,7 @@ from typing import Any
 from ballast.core.errors import UserError
 from ballast.core.params import Train
 from ballast.keras_setup import keras
-
-BATCH_NORM_MOMENTUM = 0.9  # as in network.py, and for its reason
-DROPOUT = 0.3
+from ballast.model.layers import BATCH_NORM_MOMENTUM, classify
 
 # What the weights of Keras's applications were trained on, by scale and offset of each channel.
 # Caffe's are of blue, green and red.
@@ -122,9 +120,7 @@ def add_head(backbone: keras.Model, classes: int) -> tuple[keras.Model, keras.Mo
         they share the head's weights.
     """
     features = keras.Input(backbone.output_shape[1:], name="inputs")
-    x = keras.layers.Dropout(DROPOUT, name="dropout")(features)
-    x = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
-    head = keras.Model(features, x, name="head")
+    head = keras.Model(features, classify(features, classes), name="head")
     network = keras.Model(backbone.input, head(backbone.output), name=backbone.layers[-2].name)
     return network, head
 

@@ -24,10 +24,9 @@ from ballast.augment.variants import (
     augmented_path,
     drawn_rounds,
     oversampled_images,
-    plan_rounds,
     resized_pixels,
-    target_counts,
 )
+from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.errors import UserError
 from ballast.core.images import image_array
 from ballast.core.manifest import Row
