@@ -130,7 +130,7 @@ def photographs_folder(params: Params) -> str:
     subsets = {subset_of(path.name): path for path in sorted(raw.iterdir()) if path.is_dir()}
     if "train" not in subsets or not {"val", "test"} & subsets.keys():
         return params.data.raw
-    if params.split.group.endswith(".csv"):
+    if params.split.group and params.split.group.endswith(".csv"):
         raise UserError(
             f"params.yaml: split.group: {params.split.group} names the photographs of {raw}, of"
             f" which {subsets['train']} alone is cross-validated; put a table for it there, and set"

@@ -14,13 +14,12 @@ from msgspec import Meta, Struct, inspect, structs
 from ballast.core.errors import UserError
 
 Policy = Literal["keep", "drop", "fatal"]
-Flip = Literal["none", "horizontal", "vertical", "both"]
+Flip = Literal["horizontal", "vertical", "both"]
 ExportFormat = Literal["tflite", "onnx"]
 # What msgspec raises of a value of another type; the latter of half a surrogate pair.
 OTHER_TYPE = (msgspec.ValidationError, UnicodeEncodeError)
 # `words` are the message's name for a type; `description` says what a key does (docs/params.md).
 # No file can be called by a \0 or half a surrogate pair.
-Text = Annotated[str, Meta(pattern=r"^[^\0\ud800-\udfff]*\Z", extra={"words": "text"})]
 Name = Annotated[
     str,
     Meta(pattern=r"^[^\0\ud800-\udfff]+\Z", extra={"words": "text of at least 1 character"}),
@@ -31,7 +30,23 @@ Word = Annotated[
 ]
 Address = Annotated[
     str,
-    Meta(pattern=r"^((tcp|tls)://\S+:\d+)?\Z", extra={"words": "tcp://host:port or ''"}),
+    Meta(pattern=r"^(tcp|tls)://\S+:\d+\Z", extra={"words": "tcp://host:port"}),
+]
+# DVC sees a change of a file there, and of no other that these keys could name.
+PRETRAINED = "pretrained/"
+Backbone = Annotated[
+    str,
+    Meta(
+        pattern=rf"^([\w-]+|{PRETRAINED}[^\0\ud800-\udfff]+)\Z",
+        extra={"words": f"the name of a network, or {PRETRAINED}FILE"},
+    ),
+]
+Weights = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(imagenet|{PRETRAINED}[^\0\ud800-\udfff]+)\Z",
+        extra={"words": f"imagenet or {PRETRAINED}FILE"},
+    ),
 ]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -94,10 +109,10 @@ class Split(Section, frozen=True):
         ),
     ]
     group: Annotated[
-        Text,
+        Name | None,
         Meta(
             description="groups of photographs to keep in the same set: a regular expression on the"
-            " path, or the name of a .csv file in data.raw; '' for none; see docs/leaks.md"
+            " path, or the name of a .csv file in data.raw; null for none; see docs/leaks.md"
         ),
     ]
     near_duplicates: Annotated[
@@ -139,7 +154,10 @@ class Augment(Section, frozen=True):
     rotate: Annotated[
         float, Meta(ge=0, le=180, description="largest rotation either way, in degrees")
     ]
-    flip: Annotated[Flip, Meta(description="directions in which images are mirrored at random")]
+    flip: Annotated[
+        Flip | None,
+        Meta(description="directions in which images are mirrored at random; null for none"),
+    ]
     zoom: Annotated[
         float, Meta(ge=0, le=0.5, description="largest zoom in or out, as a share of the size")
     ]
@@ -213,9 +231,9 @@ class Strategy(Section, frozen=True):
         bool, Meta(description="augment every class to `augment.factor` times the largest class")
     ]
     class_weights: Annotated[
-        Literal["none", "balanced", "effective"],
+        Literal["balanced", "effective"] | None,
         Meta(
-            description="weights of the classes in the loss: all 1 (none), by the inverse frequency"
+            description="weights of the classes in the loss: all 1 (null), by the inverse frequency"
             " (balanced) or by the effective number of images (effective)"
         ),
     ]
@@ -275,22 +293,22 @@ class Train(Section, frozen=True):
         ),
     ]
     backbone: Annotated[
-        Name,
+        Backbone,
         Meta(
             description="network: cnn (Ballast's own), a Keras application such as mobilenet_v2, or"
-            " the path of a saved Keras model; see docs/backbones.md"
+            " a saved Keras model in pretrained/; see docs/backbones.md"
         ),
     ] = "cnn"
     backbone_alpha: Annotated[
         float, Meta(gt=0, le=2, description="width multiplier of a MobileNet; 1 for all others")
     ] = 1.0
     weights: Annotated[
-        Name,
+        Weights | None,
         Meta(
-            description="initial weights of the backbone: none (trained from scratch), imagenet or"
-            " the path of a file; see docs/backbones.md"
+            description="initial weights of a Keras application: null (trained from scratch),"
+            " imagenet or a file in pretrained/; see docs/backbones.md"
         ),
-    ] = "none"
+    ] = None
     fine_tune_epochs: Annotated[
         int,
         Meta(
@@ -323,8 +341,8 @@ class Runtime(Section, frozen=True):
         ),
     ]
     scheduler: Annotated[
-        Address,
-        Meta(description="address of a running Dask scheduler; '' starts one on this machine"),
+        Address | None,
+        Meta(description="address of a running Dask scheduler; null starts one on this machine"),
     ]
     image_store: Annotated[
         int,
@@ -432,11 +450,18 @@ def parse_params(text: str) -> Params:
             f"params.yaml: split.fold: {params.split.fold} must be below split.folds,"
             f" which is {params.split.folds}"
         )
-    _check_pattern(params.split.group)
-    if params.train.backbone == "cnn" and params.train.weights != "none":
+    if params.split.group:
+        _check_pattern(params.split.group)
+    backbone, weights = params.train.backbone, params.train.weights
+    if weights and backbone == "cnn":
         raise UserError(
-            "params.yaml: train.weights: the cnn is trained from scratch; must be none,"
-            f" not {params.train.weights!r}"
+            f"params.yaml: train.weights: the cnn is trained from scratch; must be null, not"
+            f" {_shown(weights)}"
+        )
+    if weights and backbone.startswith(PRETRAINED):
+        raise UserError(
+            f"params.yaml: train.weights: those of a saved model are in its file; must be null,"
+            f" not {_shown(weights)}"
         )
     if params.augment.quality_drop >= params.augment.quality:
         raise UserError(

@@ -98,7 +98,7 @@ def find_groups(
     # A photograph belongs to the groups of those that were left out for its bytes, too.
     paths = [*(photo.path for photo in photos), *(photo.path for photo, _ in twins)]
     sets, group = with_twins(copies, photos, twins), params.split.group
-    if group.endswith(".csv"):
+    if group and group.endswith(".csv"):
         problem = unreadable(raw / group)
         if problem:
             raise UserError(

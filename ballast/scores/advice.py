@@ -136,7 +136,7 @@ def _corrects_twice(run: Run, where: str) -> Iterator[tuple[str, str]]:
         for name, used in (
             ("oversampling", row["oversample"]),
             ("balanced batches", row["balanced_batches"]),
-            ("class weights", row["class_weights"] != "none"),
+            ("class weights", row["class_weights"] is not None),
         )
         if used
     ]
