@@ -1,7 +1,7 @@
-"""Check params.yaml, the folder of photographs, and DVC's lock file and cache before a run.
+"""Check params.yaml, the photographs and DVC's own files before a run.
 
-Files on which DVC would fail or hang are named in .dvcignore. Damaged objects of the cache and
-half-written files of DVC are removed, so that dvc repro makes them again. make runs this first.
+Adds files that DVC cannot read to .dvcignore. Removes damaged objects from DVC's cache, and DVC's
+half-written files; dvc repro then makes them again. make runs this command first.
 
 Example:
     ballast check

@@ -1,12 +1,12 @@
 """Compare runs on the same test photographs.
 
-REV is the name of an experiment, a branch, a tag, a commit, or "workspace"; the first one is the
-reference, with which the others are compared. Everything is read from git and from DVC's cache or
-remote; nothing is checked out. Writes comparison.json and comparison.html, and prints a table in
-Markdown.
+The first run is the reference that the others are compared with. Runs are read from git and from
+DVC's cache or remote; nothing is checked out. Prints a table in Markdown, and writes
+comparison.json and comparison.html.
 
-Example:
+Examples:
     ballast compare baseline balanced
+    ballast compare main workspace --out-dir /tmp/comparison
 """
 
 import argparse
@@ -49,12 +49,23 @@ READ = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
-    parser.add_argument("revisions", nargs="+", metavar="REV")
-    parser.add_argument("--out-dir", type=Path, default=Path("outputs"), metavar="DIR")
+    parser.add_argument(
+        "revisions",
+        nargs="+",
+        metavar="REV",
+        help='two or more of: an experiment, a branch, a tag, a commit, or "workspace"',
+    )
+    parser.add_argument(
+        "--out-dir",
+        type=Path,
+        default=Path("outputs"),
+        metavar="DIR",
+        help="folder for comparison.json and comparison.html; default: %(default)s",
+    )
     parser.add_argument(
         "--allow-different-params",
         action="store_true",
-        help="compare although the params differ in more than the strategy",
+        help="compare runs even if params other than the strategy differ",
     )
 
 

@@ -1,9 +1,8 @@
-"""Cross-validate strategies: every photograph is judged once per seed.
+"""Cross-validate strategies: test on every photograph once per seed.
 
-The other strategies are compared with the first one. Every strategy, fold and seed is a DVC
-experiment, cv-STRATEGY-fFOLD-sSEED. If the command is stopped, run it again to continue: whatever
-was run with the same code, params and photographs is not run again. Writes
-outputs/cross_validation.json and prints it as tables.
+Runs a DVC experiment for each strategy, fold and seed, named cv-STRATEGY-fFOLD-sSEED. To resume
+after an interruption, run the command again: experiments that finished with the same code, params
+and photographs are not repeated. Prints tables, and writes outputs/cross_validation.json.
 
 Examples:
     ballast cross-validate
@@ -52,10 +51,37 @@ HEADLINES = ("accuracy", "balanced_accuracy", "worst_class_recall", "calibration
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
-    parser.add_argument("--strategies", nargs="+", default=["baseline", "balanced"])
-    parser.add_argument("--folds", type=int, default=5, help="2 or more; default: 5")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+    parser.add_argument(
+        "--strategies",
+        nargs="+",
+        default=["baseline", "balanced"],
+        metavar="NAME",
+        help="strategies of params.yaml; the first is the reference for the others; default:"
+        " baseline balanced",
+    )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of folds, 2 to 1000; default: %(default)s",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[1, 2, 3],
+        metavar="SEED",
+        help="seeds, each 0 to 4294967295; default: 1 2 3",
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="experiments to run at a time; default: %(default)s",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

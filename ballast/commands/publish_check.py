@@ -1,6 +1,6 @@
-"""Check before dvc push and git push that git, dvc.lock, the workspace and DVC's cache agree.
+"""Check that git, dvc.lock, the workspace and DVC's cache agree before dvc push and git push.
 
-Changes nothing. Prints one line per problem, with what to do about it; the exit code is then 1.
+Changes nothing. Prints one line per problem, with its remedy; the exit code is then 1.
 
 Example:
     ballast publish-check && dvc push --run-cache && git push

@@ -1,6 +1,6 @@
-"""Unpack the training images that augment.pack packed, to look at them.
+"""Unpack the training images that augment.pack packed.
 
-Every image of data/augmented.csv is checked and written to FOLDER/<class>/.
+Checks every image of data/augmented.csv and writes it to FOLDER/CLASS/.
 
 Example:
     ballast unpack /tmp/images
@@ -18,7 +18,7 @@ from ballast.core.manifest import read_augmented
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder to create")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder to create")
 
 
 def run(options: argparse.Namespace) -> int:

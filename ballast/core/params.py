@@ -70,7 +70,9 @@ class Data(Section, frozen=True):
     max_megapixels: Annotated[
         float,
         Meta(
-            gt=0, le=89, description="largest photograph, in megapixels; larger ones are rejected"
+            gt=0,
+            le=89,
+            description="maximum size of a photograph, in megapixels; larger ones are rejected",
         ),
     ]
     image_size: Annotated[
@@ -118,7 +120,7 @@ class Split(Section, frozen=True):
     near_duplicates: Annotated[
         Annotated[int, Meta(ge=0, le=64)] | None,
         Meta(
-            description="largest difference between near duplicates, in bits of a 256-bit"
+            description="maximum difference between near duplicates, in bits of a 256-bit"
             " perceptual hash; null: only identical files are duplicates; see docs/leaks.md"
         ),
     ]
@@ -152,67 +154,67 @@ class Augment(Section, frozen=True):
         ),
     ]
     rotate: Annotated[
-        float, Meta(ge=0, le=180, description="largest rotation either way, in degrees")
+        float, Meta(ge=0, le=180, description="maximum rotation either way, in degrees")
     ]
     flip: Annotated[
         Flip | None,
         Meta(description="directions in which images are mirrored at random; null for none"),
     ]
     zoom: Annotated[
-        float, Meta(ge=0, le=0.5, description="largest zoom in or out, as a share of the size")
+        float, Meta(ge=0, le=0.5, description="maximum zoom in or out, as a share of the size")
     ]
     shift: Annotated[
         float,
         Meta(
             ge=0,
             le=0.5,
-            description="largest shift along each axis, either way, as a share of the side",
+            description="maximum shift along each axis, either way, as a share of the side",
         ),
     ]
     brightness: Annotated[
-        Share, Meta(description="largest change of brightness, up or down, as a share of white")
+        Share, Meta(description="maximum change of brightness, up or down, as a share of white")
     ]
     contrast: Annotated[
         Share,
-        Meta(description="largest change of contrast, up or down, as a share of the contrast"),
+        Meta(description="maximum change of contrast, up or down, as a share of the contrast"),
     ]
     saturation: Annotated[
         Share,
-        Meta(description="largest change of saturation, up or down, as a share of the saturation"),
+        Meta(description="maximum change of saturation, up or down, as a share of the saturation"),
     ]
     hue: Annotated[
         float,
         Meta(
             ge=0,
             le=180,
-            description="largest shift around the colour circle, either way, in degrees",
+            description="maximum shift around the colour circle, either way, in degrees",
         ),
     ]
     shear: Annotated[
         float,
-        Meta(ge=0, le=60, description="largest lean of vertical lines, either way, in degrees"),
+        Meta(ge=0, le=60, description="maximum lean of vertical lines, either way, in degrees"),
     ]
     blur: Annotated[
         float,
         Meta(
             ge=0,
             le=0.2,
-            description="largest standard deviation of the Gaussian blur, as a share of the side",
+            description="maximum standard deviation of the Gaussian blur, as a share of the side",
         ),
     ]
     noise: Annotated[
         Share,
-        Meta(description="largest standard deviation of the noise, as a share of white"),
+        Meta(description="maximum standard deviation of the noise, as a share of white"),
     ]
     cutout: Annotated[
         Share,
-        Meta(description="largest side of a grey square over the image, as a share of the image's"),
+        Meta(description="maximum side of a grey square over the image, as a share of the image's"),
     ]
     quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality of the training images")]
     quality_drop: Annotated[
         int,
         Meta(
-            ge=0, le=99, description="largest random reduction of the JPEG quality; below `quality`"
+            ge=0, le=99, description="maximum random reduction of the JPEG quality; below `quality`"
         ),
     ]
     pack: Annotated[
@@ -266,7 +268,7 @@ class Strategy(Section, frozen=True):
 class Train(Section, frozen=True):
     """How the network is trained."""
 
-    epochs: Annotated[Count, Meta(description="largest number of epochs")]
+    epochs: Annotated[Count, Meta(description="maximum number of epochs")]
     min_epochs: Annotated[
         Count, Meta(description="first epoch, counted from 1, that may be selected as the best")
     ]
@@ -314,7 +316,7 @@ class Train(Section, frozen=True):
         Meta(
             ge=0,
             le=100_000,
-            description="largest number of epochs that train the backbone's top layers after the"
+            description="maximum number of epochs that train the backbone's top layers after the"
             " head; 0 for none",
         ),
     ] = 0
@@ -349,7 +351,7 @@ class Runtime(Section, frozen=True):
         Meta(
             ge=0,
             le=1_048_576,
-            description="largest size of the training images kept for later runs of oversample, in"
+            description="maximum size of the training images kept for later runs of oversample, in"
             " MiB; 0 for none",
         ),
     ]
