@@ -553,7 +553,7 @@ def in_words(info: inspect.Type) -> str:
             *others, last = map(repr, info.values)
             return f"{', '.join(others)} or {last}"
         case inspect.UnionType():
-            return " or ".join(map(in_words, info.types))
+            return ", or ".join(map(in_words, info.types))
         case inspect.NoneType():
             return "null"
         case inspect.ListType():
