@@ -15,7 +15,8 @@ JOBS ?= 1
 FORMATS ?= tflite onnx
 
 .PHONY: run setup setup-dev compare cross-validate publish-check export verify verify-short \
-	verify-processors test test-long fuzz bench-oversample bench-training-input audit lint check
+	verify-processors test test-long fuzz bench-oversample bench-training-input audit docs lint \
+	check
 .DEFAULT_GOAL := run
 
 run: check  ## run what has changed, and show the metrics
@@ -97,6 +98,9 @@ bench-training-input: setup  ## measure training's input against imbalanced-lear
 
 audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
 	$(UV) audit --frozen
+
+docs: setup  ## write docs/params.md and docs/commands.md from the code
+	$(RUN) python -X utf8 -m docs.reference
 
 lint: setup-dev  ## check style, types and the workflow
 	$(RUN) ruff check .

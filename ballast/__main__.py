@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections.abc import Collection, Sequence
-from importlib import import_module
+from importlib import import_module, metadata
 
 import shtab
 
@@ -13,7 +13,7 @@ from ballast.core.errors import UserError, one_line_errors
 COMMANDS = {
     "check": "check params.yaml, the photographs and DVC's own files before a run",
     "compare": "compare runs on the same test photographs",
-    "cross-validate": "judge strategies on every photograph",
+    "cross-validate": "test strategies on every photograph, by DVC experiments",
     "predict": "predict the class of photographs",
     "publish-check": "check that git, dvc.lock and the cache agree before a push",
     "unpack": "unpack the training images that augment.pack packed",
@@ -43,8 +43,9 @@ def command_line(complete: Collection[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "ballast", description="Balance small image sets, and see whether it helped."
     )
+    parser.add_argument("--version", action="version", version=f"ballast {_version()}")
     shtab.add_argument_to(parser, help="print a script for tab completion and exit")
-    subcommands = parser.add_subparsers(metavar="COMMAND", required=True)
+    subcommands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():
         subcommand = subcommands.add_parser(
             name, help=line, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -63,6 +64,14 @@ def command_line(complete: Collection[str]) -> argparse.ArgumentParser:
             module.add_arguments(subcommand)
             subcommand.set_defaults(run=module.run)
     return parser
+
+
+def _version() -> str:
+    """The installed version; a clone that nobody installed has none."""
+    try:
+        return metadata.version("ballast")
+    except metadata.PackageNotFoundError:
+        return "unknown"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image
 from ballast.dataset.listing import unreadable
 from ballast.keras_setup import keras
-from ballast.model.inference import BATCH_SIZE, input_size, load_model, predict, read_info
+from ballast.model.inference import BATCH_SIZE, predict
+from ballast.model.saved import input_size, load_model, read_info
 from ballast.workers.threads import ahead
 
 # A path, the bytes of a file, a Pillow image, or a uint8 array: RGB (height, width, 3) or grey

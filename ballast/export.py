@@ -16,7 +16,7 @@ from typing import Any
 
 from ballast.core.errors import UserError
 from ballast.keras_setup import keras, quiet, tf
-from ballast.model.inference import ModelInfo, input_size
+from ballast.model.saved import ModelInfo, input_size
 
 # What both converters and onnxruntime know since 2022.
 OPSET = 17

@@ -79,7 +79,8 @@ def main() -> None:
 def ballast(data: Path, images: int, workers: int) -> float:
     """Oversample as the stage does."""
     from ballast.augment.store import ImageStore
-    from ballast.augment.variants import augmented_path, oversampled_images, plan_rounds
+    from ballast.augment.variants import augmented_path, oversampled_images
+    from ballast.balance.oversampling import plan_rounds
     from ballast.core.files import link_or_write
     from ballast.core.manifest import Row
 

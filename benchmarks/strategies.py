@@ -26,15 +26,9 @@ from msgspec import convert
 from msgspec.structs import replace
 from tabulate import tabulate
 
-from ballast.augment.variants import (
-    augmented_images,
-    augmented_path,
-    drawn_rounds,
-    plan_rounds,
-    resized_pixels,
-    target_counts,
-)
+from ballast.augment.variants import augmented_images, augmented_path, drawn_rounds, resized_pixels
 from ballast.balance.class_weights import class_weights
+from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.counts import count_classes, train_counts
 from ballast.core.files import read_text
 from ballast.core.images import image_array
@@ -42,7 +36,7 @@ from ballast.core.manifest import Row, class_names, read_image, subset_rows
 from ballast.core.params import Params, Strategy, parse_params
 from ballast.dataset.listing import list_files
 from ballast.dataset.scan import check_classes, inspect_files, sort_out
-from ballast.dataset.split import split_photos
+from ballast.dataset.folds import split_photos
 from ballast.model.inputs import ImageSet, load_images
 from ballast.scores.metrics import compute_metrics
 from ballast.scores.predictions import Predictions

@@ -1,8 +1,7 @@
 """Compute each class's weight in the loss, from the counts before oversampling."""
 
-from pathlib import Path
-
 from ballast.balance.class_weights import class_weights
+from ballast.core import paths
 from ballast.core.counts import train_counts
 from ballast.core.errors import one_line_errors
 from ballast.core.files import read_json, read_text, write_json
@@ -11,10 +10,10 @@ from ballast.core.params import parse_params
 
 def main() -> None:
     """Read outputs/class_counts.json; write outputs/class_weights.json."""
-    strategy = parse_params(read_text(Path("params.yaml"))).active_strategy
-    counts = train_counts(read_json(Path("outputs/class_counts.json")))
+    strategy = parse_params(read_text(paths.PARAMS)).active_strategy
+    counts = train_counts(read_json(paths.CLASS_COUNTS))
     weights = class_weights(counts, strategy.class_weights, strategy.weight_power, strategy.beta)
-    write_json(Path("outputs/class_weights.json"), weights)
+    write_json(paths.CLASS_WEIGHTS, weights)
     for name, weight in weights.items():
         print(f"{name}: {weight:.3f}")
 

@@ -1,7 +1,6 @@
 """Count the photographs of each class in train, val and test."""
 
-from pathlib import Path
-
+from ballast.core import paths
 from ballast.core.counts import count_classes
 from ballast.core.errors import one_line_errors
 from ballast.core.files import write_bytes, write_json
@@ -11,9 +10,9 @@ from ballast.report.plots import counts_plot
 
 def main() -> None:
     """Read data/manifest.csv; write outputs/class_counts.json and .png."""
-    counts = count_classes(read_manifest(Path("data/manifest.csv")))
-    write_json(Path("outputs/class_counts.json"), counts)
-    write_bytes(Path("outputs/class_counts.png"), counts_plot(counts))
+    counts = count_classes(read_manifest(paths.MANIFEST))
+    write_json(paths.CLASS_COUNTS, counts)
+    write_bytes(paths.CLASS_COUNTS_PLOT, counts_plot(counts))
     for name, subsets in counts.items():
         print(f"{name}: " + ", ".join(f"{photos} {subset}" for subset, photos in subsets.items()))
 

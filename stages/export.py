@@ -5,11 +5,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ballast.core import paths
 from ballast.core.errors import one_line_errors
 from ballast.core.files import write_bytes
 from ballast.export import EXPORTERS
 from ballast.keras_setup import make_deterministic
-from ballast.model.inference import load_model, read_info
+from ballast.model.saved import load_model, read_info
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m stages.export", description=__doc__)
     parser.add_argument("formats", nargs="+", choices=EXPORTERS, metavar="FORMAT")
     formats: list[str] = parser.parse_args(arguments).formats
-    path = Path("models/model.keras")
+    path = paths.MODEL
     info = read_info(path)
     make_deterministic(0, info.threads)
     model = load_model(path)

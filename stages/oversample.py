@@ -1,12 +1,13 @@
 """Make the training images: every training photograph, and as many variants as it takes."""
 
-import gc
 from collections import Counter
 from pathlib import Path
 
 from ballast.augment.shards import append_image, close_shard, shard_names
 from ballast.augment.store import ImageStore
-from ballast.augment.variants import augmented_path, oversampled_images, plan_rounds, target_counts
+from ballast.augment.variants import augmented_path, oversampled_images
+from ballast.balance.oversampling import plan_rounds, target_counts
+from ballast.core import paths
 from ballast.core.counts import train_counts
 from ballast.core.errors import one_line_errors
 from ballast.core.files import (
@@ -24,10 +25,9 @@ from ballast.workers.progress import with_progress
 
 def main() -> None:
     """Read manifest, counts and photographs; write data/augmented/ and augmented.csv."""
-    gc.freeze()  # what is loaded stays: to look through it costs 30 ms when the process ends
-    params = parse_params(read_text(Path("params.yaml")))
-    rows = subset_rows(read_manifest(Path("data/manifest.csv")), "train")
-    counts = train_counts(read_json(Path("outputs/class_counts.json")))
+    params = parse_params(read_text(paths.PARAMS))
+    rows = subset_rows(read_manifest(paths.MANIFEST), "train")
+    counts = train_counts(read_json(paths.CLASS_COUNTS))
     targets = target_counts(counts, params.augment.factor, params.active_strategy.oversample)
     plan = plan_rounds(rows, targets)
     shards = shard_names(plan, params.data.image_size) if params.augment.pack else {}
@@ -39,10 +39,10 @@ def main() -> None:
         params.seed,
         params.data.image_size,
         params.augment,
-        ImageStore(Path(".dvc/tmp/image_store"), runtime.image_store),
+        ImageStore(paths.IMAGE_STORE, runtime.image_store),
         runtime,
     )
-    with whole_folder(Path("data/augmented")) as folder:
+    with whole_folder(paths.AUGMENTED) as folder:
         for name in targets if not shards else ():
             make_folder(folder / name)
         total = sum(targets.values())
@@ -57,7 +57,7 @@ def main() -> None:
             listed.append(AugmentedRow(path, row.class_, row.path, round_, image.sha256))
         for name in sorted(set(shards.values())):
             close_shard(folder / name)
-    write_augmented(Path("data/augmented.csv"), listed)
+    write_augmented(paths.AUGMENTED_LIST, listed)
 
     made = Counter(image.class_ for image in listed)
     for name in targets:

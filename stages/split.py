@@ -1,133 +1,34 @@
-"""Find the photographs, reject what is none, and split them into train, val and test."""
+"""Find the photographs, reject everything else, and split them into train, val and test."""
 
-import time
-from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
 
-from joblib import cpu_count
-
+from ballast.core import paths
 from ballast.core.counts import count_classes, thin_classes
 from ballast.core.errors import UserError, one_line_errors, warn
 from ballast.core.files import read_text, write_csv, write_json
-from ballast.core.manifest import Row, write_manifest
-from ballast.core.params import Params, parse_params
-from ballast.dataset.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table, with_twins
-from ballast.dataset.leakage import Member, to_drop
-from ballast.dataset.listing import file_states, list_files, refuse_changes, unreadable
-from ballast.dataset.report import data_report, refuse_fatal, report_warnings
-from ballast.dataset.scan import (
-    Photo,
-    Rejection,
-    check_classes,
-    empty_class_folders,
-    inspect_files,
-    sort_out,
-)
-from ballast.dataset.scan_cache import read_inspections, trusted, unchanged, write_inspections
-from ballast.dataset.split import split_photos
-from ballast.workers.processes import Engine
-from ballast.workers.progress import with_progress
-from ballast.workers.versions import code_versions
-
-# Beside DVC's own temporary files; safe to delete.
-INSPECTIONS = Path(".dvc/tmp/inspections.jsonl")
+from ballast.core.manifest import write_manifest
+from ballast.core.params import parse_params
+from ballast.dataset.report import refuse_fatal, report_warnings
+from ballast.dataset.split import split_folder
 
 
 def main() -> None:
     """Read data.raw; write data/manifest.csv, outputs/rejected.csv and outputs/data_report.json."""
-    params = parse_params(read_text(Path("params.yaml")))
-    rows, rejected, report = split_folder(Path(params.data.raw), params, INSPECTIONS)
-    write_json(Path("outputs/data_report.json"), report)
+    params = parse_params(read_text(paths.PARAMS))
+    rows, rejected, report = split_folder(Path(params.data.raw), params, paths.INSPECTIONS)
+    write_json(paths.DATA_REPORT, report)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
     if not any(row.split == "test" for row in rows):
         raise UserError(
             f"{params.data.raw}: no photograph to test on: every class is too small or one group"
-            " of copies (outputs/data_report.json), or split.fold is above what there is"
+            f" of copies ({paths.DATA_REPORT}), or split.fold is above what there is"
         )
-    write_manifest(Path("data/manifest.csv"), rows)
-    write_csv(Path("outputs/rejected.csv"), ("path", "reason"), rejected)
+    write_manifest(paths.MANIFEST, rows)
+    write_csv(paths.REJECTED, ("path", "reason"), rejected)
 
-    print(f"{len(rows)} photographs, {len(rejected)} files rejected (outputs/rejected.csv)")
+    print(f"{len(rows)} photographs, {len(rejected)} files rejected ({paths.REJECTED})")
     for warning in [*report_warnings(report), *thin_classes(count_classes(rows))]:
         warn(warning)
-
-
-def split_folder(
-    raw: Path, params: Params, inspections: Path
-) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
-    """Read all of a folder; return the manifest's rows, what is rejected, and the data report."""
-    split = params.split
-    photos, twins, rejections = sort_out(inspect_all(raw, params, inspections))
-    check_classes(raw, photos)
-    files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
-    files += [rejection.path for rejection in rejections]
-    members = find_groups(raw, params, photos, twins, files)
-    dropped = to_drop(members, split.label_conflicts, split.leakage)
-    empty = empty_class_folders(raw, photos)
-    report = data_report(members, twins, rejections, dropped, empty)
-
-    left_out = {path for path, _ in dropped}
-    kept = [member for member in members if member.photo.path not in left_out]
-    photos, groups = [member.photo for member in kept], [member.group for member in kept]
-    check_classes(raw, photos)
-    rows = split_photos(photos, groups, split.folds, split.fold, split.val, params.seed)
-    same = [Rejection(photo.path, f"same bytes as {original.path}") for photo, original in twins]
-    return rows, sorted([*rejections, *same, *dropped]), report
-
-
-def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Rejection]:
-    """Inspect every file that changed since, show how far it is; refuse changes meanwhile."""
-    files = list_files(raw)
-    before = file_states(raw, files)
-    runtime, hashes = params.runtime, params.split.near_duplicates is not None
-    engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
-    megapixels = params.data.max_megapixels
-    origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashes, **code_versions()}
-    kept = read_inspections(inspections, origin)
-    inspected = inspect_files(
-        raw, files, megapixels, engine, hashes=hashes, known=unchanged(kept, before)
-    )
-    results = list(with_progress(inspected, len(files), "photographs"))
-    moment = time.time_ns()
-    refuse_changes(raw, before)
-    fresh = trusted(before, results, moment)
-    if fresh != kept:
-        write_inspections(inspections, origin, fresh)
-    table = params.split.group
-    return [
-        Rejection(result.path, "holds the groups of split.group")
-        if result.path == table
-        else result
-        for result in results
-    ]
-
-
-def find_groups(
-    raw: Path,
-    params: Params,
-    photos: Sequence[Photo],
-    twins: Sequence[tuple[Photo, Photo]],
-    files: Collection[str],
-) -> list[Member]:
-    """Find what belongs together: near duplicates, and what split.group puts together."""
-    copies, bits = copy_sets(photos, params.split.near_duplicates)
-    # A photograph belongs to the groups of those that were left out for its bytes, too.
-    paths = [*(photo.path for photo in photos), *(photo.path for photo, _ in twins)]
-    sets, group = with_twins(copies, photos, twins), params.split.group
-    if group.endswith(".csv"):
-        problem = unreadable(raw / group)
-        if problem:
-            raise UserError(
-                f"params.yaml: split.group: {group}: no file in {raw} to read: {problem}"
-            )
-        sets = join_keys(
-            sets, keys_by_table(str(raw / group), read_text(raw / group), paths, files)
-        )
-    elif group:
-        sets = join_keys(sets, keys_by_pattern(group, paths))
-    columns = (photos, copies.tolist(), bits.tolist(), sets[: len(photos)].tolist())
-    return [Member(*values) for values in zip(*columns, strict=True)]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from ballast.report.pages import comparison_page, report_page
+from ballast.report.pages import report_page
+from ballast.comparison.page import comparison_page
 from ballast.scores.run import Run
 
 FLAGS = (

@@ -1,14 +1,10 @@
-"""How many rounds of augmentation each photograph gets, and the images that come of it.
-
-Images that an earlier run has made are taken from a store; the others are made in parallel.
-"""
+"""Variants of photographs: made in parallel, unless a store has them from an earlier run."""
 
 import hashlib
 import io
 import json
 import math
 import platform
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -29,46 +25,6 @@ from ballast.workers.versions import CODECS
 
 # Modules that shape the bytes of an image.
 SHAPING = ("augment/transforms.py", "augment/variants.py", "core/images.py")
-
-
-def target_counts(counts: Mapping[str, int], factor: int, oversample: bool) -> dict[str, int]:
-    """Images that each class will have.
-
-    Args:
-        counts: training images by class.
-        factor: 1 or more.
-        oversample: True for factor × the largest class, False for factor × the class's own.
-
-    Returns:
-        Target by class name.
-    """
-    largest = max(counts.values())
-    return {name: factor * (largest if oversample else n) for name, n in counts.items()}
-
-
-def plan_rounds(rows: Sequence[Row], targets: Mapping[str, int]) -> list[tuple[Row, int]]:
-    """Share exactly its target of images out over the photographs of each class.
-
-    A class of n needs max(1, ceil(target / n)) rounds; the last is cut to the target.
-    Which photographs the last round leaves out depends on their content, not on their names.
-
-    Args:
-        rows: the photographs, no two of one class with the same content.
-        targets: images wanted by class, at least as many as it has photographs, which are one
-            or more.
-
-    Returns:
-        Each photograph with its number of rounds, round 0 (itself) included, by class in the
-        order of `targets`, then by sha256; the rounds of a class sum to its target.
-    """
-    by_class: dict[str, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: row.sha256):
-        by_class[row.class_].append(row)
-    plan = []
-    for name, target in targets.items():
-        full, extra = divmod(target, len(by_class[name]))
-        plan += [(row, full + (place < extra)) for place, row in enumerate(by_class[name])]
-    return plan
 
 
 def oversampled_images(
@@ -101,7 +57,7 @@ def oversampled_images(
     """
     bounds = as_dict(augment, without=("factor", "pack"))
     draw = partial(drawn_rounds, seed=seed, augment=augment)
-    kept = _Kept(store, raw, draw, _keys(size), _keys(size, seed, bounds))
+    kept = _Stored(store, raw, draw, _keys(size), _keys(size, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
     total = sum(len(absent) for _, absent in lacking)
     decoded = [row for row, absent in lacking if absent and not kept.has_pixels(row)]
@@ -150,7 +106,7 @@ class _Chunk(NamedTuple):
     problem: str = ""  # why there is no data
 
 
-class _Kept(NamedTuple):
+class _Stored(NamedTuple):
     """What the store has of photographs, and their files, which have the rest."""
 
     store: ImageStore

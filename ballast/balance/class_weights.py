@@ -6,7 +6,7 @@ from typing import Literal
 
 def class_weights(
     counts: Mapping[str, int],
-    method: Literal["none", "balanced", "effective"],
+    method: Literal["balanced", "effective"] | None,
     power: float = 1.0,
     beta: float = 0.99,
 ) -> dict[str, float]:
@@ -21,7 +21,7 @@ def class_weights(
 
     Args:
         counts: training images by class, before any oversampling; each 1 or more.
-        method: "none" gives every class 1.
+        method: None gives every class 1.
         power: 0 to 1; the exponent on the weights; 0 gives every class 1, 1 the full weight.
         beta: of "effective" alone; 0 to below 1.
 
@@ -37,7 +37,7 @@ def class_weights(
         >>> {name: round(weight, 3) for name, weight in weights.items()}
         {'human': 0.917, 'dog': 2.688, 'snake': 0.818}
     """
-    if method == "none":
+    if method is None:
         return dict.fromkeys(counts, 1.0)
     total = sum(counts.values())
     if method == "balanced":

@@ -1,7 +1,7 @@
-"""Check params.yaml, the folder of photographs, and DVC's lock file and cache before a run.
+"""Check params.yaml, the photographs and DVC's own files before a run.
 
-Files on which DVC would fail or hang are named in .dvcignore. Damaged objects of the cache and
-half-written files of DVC are removed, so that dvc repro makes them again. make runs this first.
+Adds files that DVC cannot read to .dvcignore. Removes damaged objects from DVC's cache, and DVC's
+half-written files; dvc repro then makes them again. make runs this command first.
 
 Example:
     ballast check
@@ -21,6 +21,7 @@ from dvc.repo import Repo
 from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
+from ballast.core import paths
 from ballast.core.errors import UserError, warn
 from ballast.core.files import is_json, read_text, write_bytes
 from ballast.core.params import Params, as_dict, dotted, no_yaml, parse_params
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Read params.yaml, list data.raw, remove DVC's damaged files; return the exit code."""
     del options
-    text = read_text(Path("params.yaml"))
+    text = read_text(paths.PARAMS)
     params = parse_params(text)
     check_reading(params, text)
     files = list_files(Path(params.data.raw))

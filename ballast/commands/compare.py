@@ -1,17 +1,17 @@
 """Compare runs on the same test photographs.
 
-REV is the name of an experiment, a branch, a tag, a commit, or "workspace"; the first one is the
-reference, with which the others are compared. Everything is read from git and from DVC's cache or
-remote; nothing is checked out. Writes comparison.json and comparison.html, and prints a table in
-Markdown.
+The first run is the reference that the others are compared with. Runs are read from git and from
+DVC's cache or remote; nothing is checked out. Prints a table in Markdown, and writes
+comparison.json and comparison.html.
 
-Example:
+Examples:
     ballast compare baseline balanced
+    ballast compare main workspace --out-dir /tmp/comparison
 """
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,38 +24,48 @@ from msgspec.structs import fields
 from tabulate import tabulate
 
 from ballast.comparison.checks import check_comparable
-from ballast.comparison.paired import compare
+from ballast.comparison.page import comparison_page
+from ballast.comparison.runs import Comparison, compare
+from ballast.core import paths
 from ballast.core.errors import UserError, one_line
 from ballast.core.files import make_folder, read_json, write_bytes, write_json, writing
 from ballast.core.manifest import Row, class_names, read_augmented, read_manifest, subset_rows
 from ballast.core.params import Strategy, dotted
-from ballast.report.pages import comparison_page
-from ballast.report.pictures import contact_rows, sheet_classes
-from ballast.scores.intervals import CLASS_METRICS, as_json, metric_intervals
-from ballast.scores.predictions import Predictions, read_predictions
-from ballast.scores.run import SHEET_IMAGES, Run, read_run
+from ballast.report.pictures import SHEET_IMAGES, contact_rows, run_pictures, sheet_classes
+from ballast.scores.intervals import Interval, MetricIntervals, interval_text, unpacked
+from ballast.scores.predictions import read_predictions
+from ballast.scores.run import read_run
 
-MANIFEST, AUGMENTED = "data/manifest.csv", "data/augmented.csv"
-PREDICTIONS, COUNTS = "outputs/predictions.csv", "outputs/class_counts.json"
 NEEDED = ("seed", "strategy", "data.raw", "train.min_epochs")
 READ = (
-    MANIFEST,
-    AUGMENTED,
-    PREDICTIONS,
-    COUNTS,
-    "outputs/class_weights.json",
-    "outputs/history.csv",
+    paths.MANIFEST,
+    paths.AUGMENTED_LIST,
+    paths.PREDICTIONS,
+    paths.CLASS_COUNTS,
+    paths.CLASS_WEIGHTS,
+    paths.HISTORY,
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
-    parser.add_argument("revisions", nargs="+", metavar="REV")
-    parser.add_argument("--out-dir", type=Path, default=Path("outputs"), metavar="DIR")
+    parser.add_argument(
+        "revisions",
+        nargs="+",
+        metavar="REV",
+        help='two or more of: an experiment, a branch, a tag, a commit, or "workspace"',
+    )
+    parser.add_argument(
+        "--out-dir",
+        type=Path,
+        default=Path("outputs"),
+        metavar="DIR",
+        help="folder for comparison.json and comparison.html; default: %(default)s",
+    )
     parser.add_argument(
         "--allow-different-params",
         action="store_true",
-        help="compare although the params differ in more than the strategy",
+        help="compare runs even if params other than the strategy differ",
     )
 
 
@@ -71,10 +81,17 @@ def run(options: argparse.Namespace) -> int:
         manifests = {name: judged_rows(name, folder) for name, folder in folders.items()}
         check_comparable(manifests, params, options.allow_different_params)
         seed = params[names[0]]["seed"]
-        runs = [of_revision(name, folders[name], params[name], seed) for name in names]
+        runs, pictures = [], []
+        for name, folder in folders.items():
+            with of_folder(name, folder):
+                runs.append(read_run(name, folder, params[name], seed))
+                raw = Path(params[name]["data.raw"])
+                pictures.append(run_pictures(runs[-1], folder, raw))
     found = compare(runs, seed)
     write_json(options.out_dir / "comparison.json", found)
-    write_bytes(options.out_dir / "comparison.html", comparison_page(found, runs).encode())
+    write_bytes(
+        options.out_dir / "comparison.html", comparison_page(found, runs, pictures).encode()
+    )
     print(markdown(found))
     print(f"\n{options.out_dir / 'comparison.html'} shows it in pictures")
     return 0
@@ -106,7 +123,7 @@ def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
             with of(name), repo.switch(name):
                 params[name] = read_params(repo)
                 for path in READ:
-                    copy(repo, path, folder / path)
+                    copy(repo, path.as_posix(), folder / path)
                 copy_sheets(repo, folder)
         return params
 
@@ -183,10 +200,12 @@ def copy(repo: Repo, path: str, target: Path) -> None:
 
 def copy_sheets(repo: Repo, folder: Path) -> None:
     """Copy the training images that the page shows; those that are nowhere are left out."""
-    counts = read_json(folder / COUNTS)
-    for name, rows in contact_rows(read_augmented(folder / AUGMENTED), SHEET_IMAGES).items():
+    counts = read_json(folder / paths.CLASS_COUNTS)
+    for name, rows in contact_rows(
+        read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES
+    ).items():
         for row in rows if name in sheet_classes(counts) else ():
-            path = f"data/augmented/{row.path}"
+            path = f"{paths.AUGMENTED.as_posix()}/{row.path}"
             try:
                 copy(repo, path, folder / path)
             except UserError:
@@ -200,24 +219,16 @@ def judged_rows(revision: str, folder: Path) -> list[Row]:
         UserError: where they are not, or a file is not as a stage wrote it.
     """
     with of_folder(revision, folder):
-        rows = read_manifest(folder / MANIFEST)
-        predictions = read_predictions(folder / PREDICTIONS)
+        rows = read_manifest(folder / paths.MANIFEST)
+        predictions = read_predictions(folder / paths.PREDICTIONS)
         judged = sorted(zip(predictions.paths, predictions.true, strict=True))
         tested = sorted((row.path, row.class_) for row in subset_rows(rows, "test"))
         if judged != tested or predictions.classes != class_names(rows):
             raise UserError(
-                f"{PREDICTIONS}: not of the test photographs and classes in {MANIFEST}; run dvc"
-                " repro there"
+                f"{paths.PREDICTIONS}: not of the test photographs and classes in"
+                f" {paths.MANIFEST}; run dvc repro there"
             )
         return rows
-
-
-def of_revision(revision: str, folder: Path, params: Mapping[str, Any], seed: int) -> Run:
-    """What is compared, and shown, of a revision."""
-    with of_folder(revision, folder):
-        predictions: Predictions = read_predictions(folder / PREDICTIONS)
-        metrics = as_json(metric_intervals(predictions, seed))
-        return read_run(revision, folder, Path(params["data.raw"]), params, metrics)
 
 
 @contextmanager
@@ -229,51 +240,39 @@ def of_folder(revision: str, folder: Path) -> Iterator[None]:
         raise UserError(f"{revision}: {str(error).replace(f'{folder}/', '')}") from None
 
 
-def markdown(found: Mapping[str, Any]) -> str:
+def markdown(found: Comparison) -> str:
     """A comparison as Markdown: a table, the verdicts and the recommendations."""
-    runs, differences = found["revisions"], found["differences"]
-    reference = found["reference"]
-
-    def row(label: str, *keys: str) -> list[str]:
-        return [
-            label,
-            *(cell(at(run["metrics"], keys)) for run in runs.values()),
-            *(cell(at(other["metrics"], keys), "+") for other in differences.values()),
+    compared = [run.metrics for run in found.revisions.values()]
+    differences = [other.metrics for other in found.differences.values()]
+    rows = [
+        [
+            " ".join(filter(None, (metric, class_))),
+            *(interval_text(interval_of(run, metric, class_)) for run in compared),
+            *(interval_text(interval_of(of, metric, class_), sign="+") for of in differences),
         ]
-
-    metrics = next(iter(runs.values()))["metrics"]
-    rows = [row(key, key) for key in metrics if key not in CLASS_METRICS]
-    rows += [row(f"{key} {name}", key, name) for key in CLASS_METRICS for name in metrics[key]]
+        for metric, class_, _ in unpacked(compared[0])
+    ]
     headers = [
         "95 % intervals",
-        *runs,
-        *(f"{name} - {reference}" for name in differences),
+        *found.revisions,
+        *(f"{name} - {found.reference}" for name in found.differences),
     ]
     escaped = [[escape(text) for text in line] for line in (headers, *rows)]
     # disable_numparse: a class called 1e3 stays that.
     table = tabulate(escaped[1:], escaped[0], tablefmt="github", disable_numparse=True)
     paragraphs = [table]
-    for other in differences.values():
-        lines = [other["verdict"]]
-        lines += [f"- {name}: {verdict}" for name, verdict in other["verdicts"].items()]
+    for other in found.differences.values():
+        lines = [other.verdict]
+        lines += [f"- {name}: {verdict}" for name, verdict in other.verdicts.items()]
         paragraphs.append("\n".join(map(one_line_text, lines)))
-    advice = [f"- {one_line_text(advice['text'])}" for advice in found["recommendations"]]
+    advice = [f"- {one_line_text(advice.text)}" for advice in found.recommendations]
     return "\n\n".join([*paragraphs, "\n".join(advice)] if advice else paragraphs)
 
 
-def at(values: Mapping[str, Any], keys: Sequence[str]) -> Mapping[str, Any]:
-    """What nested mappings hold at a sequence of keys."""
-    for key in keys:
-        values = values[key]
-    return values
-
-
-def cell(interval: Mapping[str, Any], sign: str = "") -> str:
-    """An interval as text: its value, and its bounds in brackets."""
-    if interval["value"] is None:
-        return "-"
-    value, low, high = (f"{interval[key]:{sign}.3f}" for key in ("value", "low", "high"))
-    return f"{value} ({low} to {high})"
+def interval_of(metrics: MetricIntervals, metric: str, class_: str) -> Interval:
+    """The interval of a metric; of one class where that is named."""
+    found: Interval | dict[str, Interval] = getattr(metrics, metric)
+    return found[class_] if isinstance(found, dict) else found
 
 
 def escape(text: str) -> str:

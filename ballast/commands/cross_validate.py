@@ -1,9 +1,8 @@
-"""Cross-validate strategies: every photograph is judged once per seed.
+"""Cross-validate strategies: test on every photograph once per seed.
 
-The other strategies are compared with the first one. Every strategy, fold and seed is a DVC
-experiment, cv-STRATEGY-fFOLD-sSEED. If the command is stopped, run it again to continue: whatever
-was run with the same code, params and photographs is not run again. Writes
-outputs/cross_validation.json and prints it as tables.
+Runs a DVC experiment for each strategy, fold and seed, named cv-STRATEGY-fFOLD-sSEED. To resume
+after an interruption, run the command again: experiments that finished with the same code, params
+and photographs are not repeated. Prints tables, and writes outputs/cross_validation.json.
 
 Examples:
     ballast cross-validate
@@ -23,18 +22,18 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
 from dvc.exceptions import DvcException, OutputNotFoundError
 from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
 from tabulate import tabulate
 from tqdm import tqdm
 
-from ballast.comparison.pooled import Run, differences, pool, shared, summarise
+from ballast.comparison.pooled import Experiment, differences, pool, shared, summarise
+from ballast.core import paths
 from ballast.core.errors import UserError, warn
 from ballast.core.files import read_text, write_bytes, write_json
 from ballast.core.params import Params, as_dict, parse_params
-from ballast.core.source import source_hash
+from ballast.core.source import code_deps, source_hash
 from ballast.dataset.listing import list_files, unreadable
 from ballast.dataset.scan import subset_of
 from ballast.dvc_tools.cache import file_md5
@@ -52,10 +51,37 @@ HEADLINES = ("accuracy", "balanced_accuracy", "worst_class_recall", "calibration
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
-    parser.add_argument("--strategies", nargs="+", default=["baseline", "balanced"])
-    parser.add_argument("--folds", type=int, default=5, help="2 or more; default: 5")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
-    parser.add_argument("-j", "--jobs", type=int, default=1, help="experiments at a time")
+    parser.add_argument(
+        "--strategies",
+        nargs="+",
+        default=["baseline", "balanced"],
+        metavar="NAME",
+        help="strategies of params.yaml; the first is the reference for the others; default:"
+        " baseline balanced",
+    )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        default=5,
+        metavar="N",
+        help="number of folds, 2 to 1000; default: %(default)s",
+    )
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        default=[1, 2, 3],
+        metavar="SEED",
+        help="seeds, each 0 to 4294967295; default: 1 2 3",
+    )
+    parser.add_argument(
+        "-j",
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="experiments to run at a time; default: %(default)s",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,11 +95,11 @@ def run(options: argparse.Namespace) -> int:
 
 def cross_validate(asked: argparse.Namespace) -> None:
     """Queue, run and compare the experiments that are asked for."""
-    params = parse_params(read_text(Path("params.yaml")))
+    params = parse_params(read_text(paths.PARAMS))
     check_asked(asked, params)
     raw = photographs_folder(params)
     runs = sorted(
-        (Run(*run) for run in product(asked.strategies, range(asked.folds), asked.seeds)),
+        (Experiment(*run) for run in product(asked.strategies, range(asked.folds), asked.seeds)),
         key=lambda run: run.seed,  # so that whole seeds are done first
     )
     by_name = {experiment_name(run): run for run in runs}
@@ -130,7 +156,7 @@ def photographs_folder(params: Params) -> str:
     subsets = {subset_of(path.name): path for path in sorted(raw.iterdir()) if path.is_dir()}
     if "train" not in subsets or not {"val", "test"} & subsets.keys():
         return params.data.raw
-    if params.split.group.endswith(".csv"):
+    if params.split.group and params.split.group.endswith(".csv"):
         raise UserError(
             f"params.yaml: split.group: {params.split.group} names the photographs of {raw}, of"
             f" which {subsets['train']} alone is cross-validated; put a table for it there, and set"
@@ -174,12 +200,12 @@ def only_one(repo: Repo) -> Iterator[None]:
         lock.unlock()
 
 
-def experiment_name(run: Run) -> str:
+def experiment_name(run: Experiment) -> str:
     """A name that git takes for a reference."""
     return f"cv-{re.sub(r'[^A-Za-z0-9_-]', '_', run.strategy)}-f{run.fold}-s{run.seed}"
 
 
-def overridden(params: Params, run: Run, folds: int, raw: str) -> dict[str, Any]:
+def overridden(params: Params, run: Experiment, folds: int, raw: str) -> dict[str, Any]:
     """The params of a run; of the strategies its own alone, and not those that change no byte."""
     values = as_dict(params, without=("runtime",))
     values["data"]["raw"] = raw
@@ -188,7 +214,7 @@ def overridden(params: Params, run: Run, folds: int, raw: str) -> dict[str, Any]
     return values | {"strategy": run.strategy, "seed": run.seed}
 
 
-def set_params(run: Run, folds: int, raw: str) -> list[str]:
+def set_params(run: Experiment, folds: int, raw: str) -> list[str]:
     """The same as arguments of dvc exp run --set-param."""
 
     def quoted(text: str) -> str:
@@ -205,13 +231,12 @@ def set_params(run: Run, folds: int, raw: str) -> list[str]:
 
 def code_and_photographs(raw: str) -> dict[str, str]:
     """Hashes of what decides on the result of an experiment: of the code, and of each file."""
-    stages = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"].values()
-    # A stage that is opt-in has no deps, but a row for each of its items.
-    deps = {dep for stage in stages for dep in stage.get("deps", [])}
-    code = source_hash(Path(dep) for dep in deps if dep.startswith(("ballast", "stages")))
-    paths = [Path("dvc.yaml"), Path("pyproject.toml")]
-    paths += [Path(raw, name) for name in list_files(Path(raw))]
-    hashes = {str(path): file_md5(path) for path in paths if not unreadable(path)}
+    # The stages that lead to predictions.
+    stages = ("split", "count-classes", "oversample", "compute-weights", "train", "predict")
+    code = source_hash(code_deps(read_text(Path("dvc.yaml")), stages))
+    files = [Path("dvc.yaml"), Path("pyproject.toml")]
+    files += [Path(raw, name) for name in list_files(Path(raw))]
+    hashes = {str(path): file_md5(path) for path in files if not unreadable(path)}
     return {"code": code, **hashes}
 
 
@@ -270,7 +295,7 @@ def predictions_of(repo: Repo, revision: str) -> Predictions:
         return read_predictions(path)
 
 
-def report(found: Mapping[Run, Predictions], asked: argparse.Namespace, raw: str) -> None:
+def report(found: Mapping[Experiment, Predictions], asked: argparse.Namespace, raw: str) -> None:
     """Compare the strategies on the seeds of which every experiment is there; write and print it.
 
     Raises:
@@ -280,13 +305,16 @@ def report(found: Mapping[Run, Predictions], asked: argparse.Namespace, raw: str
     seeds = [
         seed
         for seed in asked.seeds
-        if all(Run(name, fold, seed) in found for name in asked.strategies for fold in folds)
+        if all(Experiment(name, fold, seed) in found for name in asked.strategies for fold in folds)
     ]
     if not seeds:
         raise UserError("no seed has all of its experiments: the warnings above say why")
     pooled = shared(
         {
-            name: {seed: pool([found[Run(name, fold, seed)] for fold in folds]) for seed in seeds}
+            name: {
+                seed: pool([found[Experiment(name, fold, seed)] for fold in folds])
+                for seed in seeds
+            }
             for name in asked.strategies
         }
     )
@@ -299,7 +327,7 @@ def report(found: Mapping[Run, Predictions], asked: argparse.Namespace, raw: str
         "strategies": summarise(pooled),
         "differences": differences(pooled, seed=seeds[0]),
     }
-    write_json(Path("outputs/cross_validation.json"), values)
+    write_json(paths.CROSS_VALIDATION, values)
     print(as_tables(values, raw))
 
 

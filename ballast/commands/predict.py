@@ -1,8 +1,8 @@
 """Predict the class of photographs with a trained model.
 
-Results go to stdout as they come, in the order of the paths; everything else goes to stderr.
-The exit code is 0 if every file could be read, 3 if some could not (each is named on stderr),
-1 after an error, and 2 for a wrong command line.
+Prints each result to stdout as soon as it is ready, in the order of the paths; everything else
+goes to stderr. The exit code is 0 if every file was read, 3 if some could not be read (stderr names
+each), 1 after an error, and 2 for an invalid command line.
 
 Examples:
     ballast predict photo.jpg photos/
@@ -23,12 +23,13 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from ballast.classifier import Classifier, Prediction
+from ballast.core import paths
 from ballast.core.errors import one_line
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.dataset.listing import is_folder, list_files, printable
 from ballast.keras_setup import make_deterministic
-from ballast.model.inference import read_info
+from ballast.model.saved import read_info
 from ballast.scores.predictions import PREFIX
 
 SOME_UNREAD = 3
@@ -48,18 +49,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="an image, a folder of images, a pattern such as 'photos/**/*.jpg',"
-        " or - for a list on stdin, a path a line",
+        help="image, folder of images, pattern such as 'photos/**/*.jpg', or - for one path per"
+        " line on stdin",
     )
-    parser.add_argument("--model", type=Path, default=Path("models/model.keras"))
     parser.add_argument(
-        "--format", choices=FORMATS, default="table", help="json: one object a line"
+        "--model",
+        type=Path,
+        default=paths.MODEL,
+        metavar="FILE",
+        help="trained model; default: %(default)s",
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="output format; json is one object per line; default: %(default)s",
     )
     parser.add_argument(
         "-0",
         "--null",
         action="store_true",
-        help="a NUL ends each path on stdin, as of find -print0",
+        help="paths on stdin end with a NUL character, as find -print0 writes them",
     )
 
 

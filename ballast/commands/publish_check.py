@@ -1,6 +1,6 @@
-"""Check before dvc push and git push that git, dvc.lock, the workspace and DVC's cache agree.
+"""Check that git, dvc.lock, the workspace and DVC's cache agree before dvc push and git push.
 
-Changes nothing. Prints one line per problem, with what to do about it; the exit code is then 1.
+Changes nothing. Prints one line per problem, with its remedy; the exit code is then 1.
 
 Example:
     ballast publish-check && dvc push --run-cache && git push
@@ -15,6 +15,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import NoSCM
 
+from ballast.core import paths
 from ballast.core.errors import UserError, one_line
 from ballast.core.files import read_text
 from ballast.core.params import parse_params
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what is wrong; return the exit code."""
     del options
-    raw = parse_params(read_text(Path("params.yaml"))).data.raw
+    raw = parse_params(read_text(paths.PARAMS)).data.raw
     with Repo() as repo:
         if isinstance(repo.scm, NoSCM):
             raise UserError(

@@ -1,6 +1,6 @@
-"""Unpack the training images that augment.pack packed, to look at them.
+"""Unpack the training images that augment.pack packed.
 
-Every image of data/augmented.csv is checked and written to FOLDER/<class>/.
+Checks every image of data/augmented.csv and writes it to FOLDER/CLASS/.
 
 Example:
     ballast unpack /tmp/images
@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 from ballast.augment.shards import image_reader
+from ballast.core import paths
 from ballast.core.errors import UserError
 from ballast.core.files import make_folder, writing
 from ballast.core.manifest import read_augmented
@@ -17,7 +18,7 @@ from ballast.core.manifest import read_augmented
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="a folder to create")
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder to create")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     target: Path = options.folder
     if target.exists():
         raise UserError(f"{target}: is there already; name a new folder")
-    images, read = read_augmented(Path("data/augmented.csv")), image_reader(Path("data/augmented"))
+    images, read = read_augmented(paths.AUGMENTED_LIST), image_reader(paths.AUGMENTED)
     for image in images:
         data, path = read(image), target / image.path
         make_folder(path.parent)

@@ -20,7 +20,7 @@ OVERALL = ("accuracy", "balanced_accuracy", "worst_class_recall")
 Pooled = Mapping[str, Mapping[int, Predictions]]  # by strategy and seed
 
 
-class Run(NamedTuple):
+class Experiment(NamedTuple):
     """One experiment of a cross-validation."""
 
     strategy: str

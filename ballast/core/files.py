@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,22 +129,24 @@ def intact(path: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write UTF-8 JSON, keys in their order; floats with 12 significant digits.
+    """Write UTF-8 JSON, keys in their order; a NamedTuple becomes an object of its fields.
 
-    The last of a float's 17 digits depend on the processor: the C library's pow and log, and
-    NumPy's, round differently with and without its newer instructions.
+    Floats have 12 significant digits. The last of their 17 depend on the processor: the C
+    library's pow and log, and NumPy's, round differently with and without its newer instructions.
     """
-    text = json.dumps(_rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(_json(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
 
 
-def _rounded(value: object) -> object:
+def _json(value: object) -> object:
     if isinstance(value, float):
         return float(f"{value:.12g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {key: _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
     return value
 
 
@@ -168,7 +170,7 @@ def is_json(data: bytes) -> bool:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    r"""Write UTF-8 CSV with a header and \n line ends.
+    r"""Write UTF-8 CSV with a header and \n line ends; floats as write_json has them.
 
     A cell that a spreadsheet would run as a formula gets a ' before it, as OWASP's page on CSV
     injection has it; read_csv takes it off again.
@@ -181,12 +183,14 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     # Of a writer that returns its lines. One for \n alone would not quote a cell with a \r in it.
     writer = csv.writer(SimpleNamespace(write=str), lineterminator="\r\n")
     for cells in rows:
-        line: str = writer.writerow([_harmless(cell) for cell in cells])
+        line: str = writer.writerow([_cell(value) for value in cells])
         yield line.removesuffix("\r\n")
 
 
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and FORMULA.match(cell) else cell
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:

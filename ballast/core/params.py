@@ -14,21 +14,39 @@ from msgspec import Meta, Struct, inspect, structs
 from ballast.core.errors import UserError
 
 Policy = Literal["keep", "drop", "fatal"]
-Flip = Literal["none", "horizontal", "vertical", "both"]
+Flip = Literal["horizontal", "vertical", "both"]
 ExportFormat = Literal["tflite", "onnx"]
 # What msgspec raises of a value of another type; the latter of half a surrogate pair.
 OTHER_TYPE = (msgspec.ValidationError, UnicodeEncodeError)
-# Descriptions are of the messages. No file can be called by a \0 or half a surrogate pair.
-Text = Annotated[str, Meta(pattern=r"^[^\0\ud800-\udfff]*\Z", description="text")]
+# `words` are the message's name for a type; `description` says what a key does (docs/params.md).
+# No file can be called by a \0 or half a surrogate pair.
 Name = Annotated[
-    str, Meta(pattern=r"^[^\0\ud800-\udfff]+\Z", description="text of at least 1 character")
+    str,
+    Meta(pattern=r"^[^\0\ud800-\udfff]+\Z", extra={"words": "text of at least 1 character"}),
 ]
 # What may be part of a dotted key, and of an experiment's name.
 Word = Annotated[
-    str, Meta(pattern=r"^[\w-]+\Z", description="text of letters, digits, _ and - alone")
+    str, Meta(pattern=r"^[\w-]+\Z", extra={"words": "text of letters, digits, _ and - alone"})
 ]
 Address = Annotated[
-    str, Meta(pattern=r"^((tcp|tls)://\S+:\d+)?\Z", description="tcp://host:port or ''")
+    str,
+    Meta(pattern=r"^(tcp|tls)://\S+:\d+\Z", extra={"words": "tcp://host:port"}),
+]
+# DVC sees a change of a file there, and of no other that these keys could name.
+PRETRAINED = "pretrained/"
+Backbone = Annotated[
+    str,
+    Meta(
+        pattern=rf"^([\w-]+|{PRETRAINED}[^\0\ud800-\udfff]+)\Z",
+        extra={"words": f"the name of a network, or {PRETRAINED}FILE"},
+    ),
+]
+Weights = Annotated[
+    str,
+    Meta(
+        pattern=rf"^(imagenet|{PRETRAINED}[^\0\ud800-\udfff]+)\Z",
+        extra={"words": f"imagenet or {PRETRAINED}FILE"},
+    ),
 ]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -39,97 +57,343 @@ class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Data(Section, frozen=True):
-    """Which photographs to read, and the side in pixels to which they are resized."""
+    """Which photographs to read, and the size to which they are resized."""
 
-    raw: Name
+    raw: Annotated[
+        Name,
+        Meta(
+            description="folder of photographs: one subfolder per class; or train/, test/ and,"
+            " optionally, val/ with one subfolder per class each"
+        ),
+    ]
     # Pillow refuses images of more than 178 by itself, and warns from 89.
-    max_megapixels: Annotated[float, Meta(gt=0, le=89)]
-    image_size: Annotated[int, Meta(ge=16, le=512)]
+    max_megapixels: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=89,
+            description="maximum size of a photograph, in megapixels; larger ones are rejected",
+        ),
+    ]
+    image_size: Annotated[
+        int,
+        Meta(
+            ge=16,
+            le=512,
+            description="side of the network's square input, in pixels; photographs are resized to"
+            " it without cropping",
+        ),
+    ]
 
 
 class Split(Section, frozen=True):
-    """Fold `fold` of `folds` is the test set; a `val` share of the rest is for validation."""
+    """How photographs are divided into training, validation and test sets without leaks."""
 
-    folds: Annotated[int, Meta(ge=2, le=1000)]
-    fold: Annotated[int, Meta(ge=0, le=999)]
-    val: Annotated[float, Meta(ge=0, lt=1)]
-    group: Text  # a regular expression, or a .csv file in data.raw; or nothing
-    near_duplicates: Annotated[int, Meta(ge=0, le=64)] | None  # bits of 256
-    label_conflicts: Policy
-    leakage: Policy
+    folds: Annotated[
+        int, Meta(ge=2, le=1000, description="number of folds that the photographs are split into")
+    ]
+    fold: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=999,
+            description="fold used as the test set, counted from 0, below `folds`; unused if"
+            " data.raw has a test folder",
+        ),
+    ]
+    val: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=1,
+            description="share of the other photographs used for validation; above 0, every class"
+            " that can spare a group gives at least one; unused if data.raw has a val folder",
+        ),
+    ]
+    group: Annotated[
+        Name | None,
+        Meta(
+            description="groups of photographs to keep in the same set: a regular expression on the"
+            " path, or the name of a .csv file in data.raw; null for none; see docs/leaks.md"
+        ),
+    ]
+    near_duplicates: Annotated[
+        Annotated[int, Meta(ge=0, le=64)] | None,
+        Meta(
+            description="maximum difference between near duplicates, in bits of a 256-bit"
+            " perceptual hash; null: only identical files are duplicates; see docs/leaks.md"
+        ),
+    ]
+    label_conflicts: Annotated[
+        Policy,
+        Meta(
+            description="what to do with a picture in two classes: report it (keep), leave out all"
+            " of its copies (drop) or stop (fatal); see docs/leaks.md"
+        ),
+    ]
+    leakage: Annotated[
+        Policy,
+        Meta(
+            description="what to do with a picture or group in two sets of a given split: report it"
+            " (keep), keep only the copies in test, else those in val (drop), or stop (fatal); see"
+            " docs/leaks.md"
+        ),
+    ]
 
 
 class Augment(Section, frozen=True):
-    """Images per class as a multiple of the largest class, and the bounds of each transform."""
+    """How many training images to make of the photographs, and the bounds of each transform."""
 
-    factor: Annotated[int, Meta(ge=1, le=1000)]
-    rotate: Annotated[float, Meta(ge=0, le=180)]  # degrees, each way
-    flip: Flip
-    zoom: Annotated[float, Meta(ge=0, le=0.5)]  # share of the size, each way
-    shift: Annotated[float, Meta(ge=0, le=0.5)]  # share of the size, each way
-    brightness: Share  # of white, each way
-    contrast: Share  # of the contrast, each way
-    saturation: Share  # of the saturation, each way
-    hue: Annotated[float, Meta(ge=0, le=180)]  # degrees around the colour circle, each way
-    shear: Annotated[float, Meta(ge=0, le=60)]  # degrees, each way
-    blur: Annotated[float, Meta(ge=0, le=0.2)]  # share of the size, at most
-    noise: Share  # of white, at most
-    cutout: Share  # of the size, at most
-    quality: Annotated[int, Meta(ge=1, le=100)]  # of the JPEG files
-    quality_drop: Annotated[int, Meta(ge=0, le=99)]  # by which the quality may be lower
-    pack: bool  # a few tar files in place of a file an image
+    factor: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="images per class, as a multiple of the largest class; without"
+            " oversampling, of the class itself",
+        ),
+    ]
+    rotate: Annotated[
+        float, Meta(ge=0, le=180, description="maximum rotation either way, in degrees")
+    ]
+    flip: Annotated[
+        Flip | None,
+        Meta(description="directions in which images are mirrored at random; null for none"),
+    ]
+    zoom: Annotated[
+        float, Meta(ge=0, le=0.5, description="maximum zoom in or out, as a share of the size")
+    ]
+    shift: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=0.5,
+            description="maximum shift along each axis, either way, as a share of the side",
+        ),
+    ]
+    brightness: Annotated[
+        Share, Meta(description="maximum change of brightness, up or down, as a share of white")
+    ]
+    contrast: Annotated[
+        Share,
+        Meta(description="maximum change of contrast, up or down, as a share of the contrast"),
+    ]
+    saturation: Annotated[
+        Share,
+        Meta(description="maximum change of saturation, up or down, as a share of the saturation"),
+    ]
+    hue: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=180,
+            description="maximum shift around the colour circle, either way, in degrees",
+        ),
+    ]
+    shear: Annotated[
+        float,
+        Meta(ge=0, le=60, description="maximum lean of vertical lines, either way, in degrees"),
+    ]
+    blur: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=0.2,
+            description="maximum standard deviation of the Gaussian blur, as a share of the side",
+        ),
+    ]
+    noise: Annotated[
+        Share,
+        Meta(description="maximum standard deviation of the noise, as a share of white"),
+    ]
+    cutout: Annotated[
+        Share,
+        Meta(description="maximum side of a grey square over the image, as a share of the image's"),
+    ]
+    quality: Annotated[int, Meta(ge=1, le=100, description="JPEG quality of the training images")]
+    quality_drop: Annotated[
+        int,
+        Meta(
+            ge=0, le=99, description="maximum random reduction of the JPEG quality; below `quality`"
+        ),
+    ]
+    pack: Annotated[
+        bool,
+        Meta(
+            description="write the training images to a few tar files, which DVC transfers faster"
+            " than one file per image; see docs/packing.md"
+        ),
+    ]
 
 
 class Strategy(Section, frozen=True):
-    """Which of the prongs a strategy uses, and whether val_loss counts classes alike."""
+    """Which balancing methods a strategy combines; docs/strategies.md has the formulas."""
 
-    oversample: bool
-    class_weights: Literal["none", "balanced", "effective"]
-    balanced_batches: bool
-    weight_power: Share = 1.0
-    beta: Annotated[float, Meta(ge=0, lt=1)] = 0.99  # of effective class_weights
-    logit_adjustment: Annotated[float, Meta(ge=0, le=4)] = 0.0  # tau; 0 for none
-    balanced_val: bool = True
+    oversample: Annotated[
+        bool, Meta(description="augment every class to `augment.factor` times the largest class")
+    ]
+    class_weights: Annotated[
+        Literal["balanced", "effective"] | None,
+        Meta(
+            description="weights of the classes in the loss: all 1 (null), by the inverse frequency"
+            " (balanced) or by the effective number of images (effective)"
+        ),
+    ]
+    balanced_batches: Annotated[
+        bool,
+        Meta(description="draw equally many images of every class, within one, for each batch"),
+    ]
+    weight_power: Annotated[
+        Share,
+        Meta(description="exponent on the class weights; 0 switches them off"),
+    ] = 1.0
+    beta: Annotated[
+        float,
+        Meta(
+            ge=0,
+            lt=1,
+            description="β of the effective class weights; 0 gives equal weights, values near 1 the"
+            " balanced ones",
+        ),
+    ] = 0.99
+    logit_adjustment: Annotated[
+        float,
+        Meta(ge=0, le=4, description="strength τ of the logit adjustment; 0 switches it off"),
+    ] = 0.0
+    balanced_val: Annotated[
+        bool, Meta(description="give every class the same weight in val_loss")
+    ] = True
 
 
 class Train(Section, frozen=True):
     """How the network is trained."""
 
-    epochs: Count
-    min_epochs: Count
-    batch_size: Annotated[int, Meta(ge=1, le=65_536)]
-    learning_rate: Annotated[float, Meta(gt=0, le=10)]
-    patience: Count
-    threads: Annotated[int, Meta(ge=1, le=256)]
-    backbone: Name = "cnn"
-    backbone_alpha: Annotated[float, Meta(gt=0, le=2)] = 1.0
-    weights: Name = "none"
-    fine_tune_epochs: Annotated[int, Meta(ge=0, le=100_000)] = 0
-    fine_tune_layers: Count = 20
-    fine_tune_rate: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    epochs: Annotated[Count, Meta(description="maximum number of epochs")]
+    min_epochs: Annotated[
+        Count, Meta(description="first epoch, counted from 1, that may be selected as the best")
+    ]
+    batch_size: Annotated[int, Meta(ge=1, le=65_536, description="images per batch")]
+    learning_rate: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=10,
+            description="initial learning rate of Adam; halved after `patience` / 3 epochs without"
+            " a lower training loss",
+        ),
+    ]
+    patience: Annotated[
+        Count, Meta(description="epochs without a lower val_loss after which training stops")
+    ]
+    threads: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=256,
+            description="TensorFlow's threads; they affect the weights, so the number is fixed and"
+            " does not follow the machine's cores",
+        ),
+    ]
+    backbone: Annotated[
+        Backbone,
+        Meta(
+            description="network: cnn (Ballast's own), a Keras application such as mobilenet_v2, or"
+            " a saved Keras model in pretrained/; see docs/backbones.md"
+        ),
+    ] = "cnn"
+    backbone_alpha: Annotated[
+        float, Meta(gt=0, le=2, description="width multiplier of a MobileNet; 1 for all others")
+    ] = 1.0
+    weights: Annotated[
+        Weights | None,
+        Meta(
+            description="initial weights of a Keras application: null (trained from scratch),"
+            " imagenet or a file in pretrained/; see docs/backbones.md"
+        ),
+    ] = None
+    fine_tune_epochs: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="maximum number of epochs that train the backbone's top layers after the"
+            " head; 0 for none",
+        ),
+    ] = 0
+    fine_tune_layers: Annotated[
+        Count, Meta(description="number of top layers with weights to fine-tune")
+    ] = 20
+    fine_tune_rate: Annotated[
+        float,
+        Meta(gt=0, le=1, description="learning rate of fine-tuning, as a share of `learning_rate`"),
+    ] = 0.1
 
 
 class Runtime(Section, frozen=True):
-    """How fast, not what: never tracked by DVC."""
+    """How fast stages run, not what they write: DVC does not track these keys."""
 
-    workers: Annotated[int, Meta(ge=0, le=1024)]  # files at a time; 0 for one a core
-    engine: Name
-    scheduler: Address
-    image_store: Annotated[int, Meta(ge=0, le=1_048_576)]  # MiB, at most; 0 for none
-    image_memory: Annotated[int, Meta(ge=0, le=2**24)]  # MiB
+    workers: Annotated[
+        int, Meta(ge=0, le=1024, description="files processed at a time; 0 for one per core")
+    ]
+    engine: Annotated[
+        Name,
+        Meta(
+            description="what runs the workers of split and oversample: local, dask or another"
+            " joblib backend; see docs/scale.md"
+        ),
+    ]
+    scheduler: Annotated[
+        Address | None,
+        Meta(description="address of a running Dask scheduler; null starts one on this machine"),
+    ]
+    image_store: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_048_576,
+            description="maximum size of the training images kept for later runs of oversample, in"
+            " MiB; 0 for none",
+        ),
+    ]
+    image_memory: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=2**24,
+            description="memory for the decoded images of train, in MiB; images that do not fit are"
+            " decoded in every epoch; see docs/training-input.md",
+        ),
+    ]
 
 
 class Params(Section, frozen=True):
     """All of params.yaml."""
 
-    seed: Annotated[int, Meta(ge=0, lt=2**32)]
-    strategy: Name
+    seed: Annotated[
+        int,
+        Meta(
+            ge=0,
+            lt=2**32,
+            description="seed of the split, the augmentation, the initial weights and the order of"
+            " images",
+        ),
+    ]
+    strategy: Annotated[Name, Meta(description="strategy to use, one of `strategies`")]
     data: Data
     split: Split
     augment: Augment
-    strategies: Annotated[dict[Word, Strategy], Meta(min_length=1)]
+    strategies: Annotated[
+        dict[Word, Strategy],
+        Meta(min_length=1, description="strategies by name; each has the keys of a strategy"),
+    ]
     train: Train
-    export: list[ExportFormat]  # formats to keep the model in besides
+    export: Annotated[
+        list[ExportFormat],
+        Meta(
+            description="formats to write the model in, besides Keras's; needs the dependency group"
+            " export; see docs/using.md"
+        ),
+    ]
     runtime: Runtime
 
     @property
@@ -188,11 +452,18 @@ def parse_params(text: str) -> Params:
             f"params.yaml: split.fold: {params.split.fold} must be below split.folds,"
             f" which is {params.split.folds}"
         )
-    _check_pattern(params.split.group)
-    if params.train.backbone == "cnn" and params.train.weights != "none":
+    if params.split.group:
+        _check_pattern(params.split.group)
+    backbone, weights = params.train.backbone, params.train.weights
+    if weights and backbone == "cnn":
         raise UserError(
-            "params.yaml: train.weights: the cnn is trained from scratch; must be none,"
-            f" not {params.train.weights!r}"
+            f"params.yaml: train.weights: the cnn is trained from scratch; must be null, not"
+            f" {_shown(weights)}"
+        )
+    if weights and backbone.startswith(PRETRAINED):
+        raise UserError(
+            f"params.yaml: train.weights: those of a saved model are in its file; must be null,"
+            f" not {_shown(weights)}"
         )
     if params.augment.quality_drop >= params.augment.quality:
         raise UserError(
@@ -246,14 +517,15 @@ def _first_problem(value: object, type_: Any, at: str = "") -> str:  # noqa: ANN
                 return f"{below}{name}: this key is missing"
             if name in value and not _is(value[name], field.type):
                 return _first_problem(value[name], field.type, f"{below}{name}")
-    if isinstance(info, inspect.DictType) and isinstance(value, dict):
+    kind = info.type if isinstance(info, inspect.Metadata) else info
+    if isinstance(kind, inspect.DictType) and isinstance(value, dict):
         key_type, item_type = get_args(get_args(type_)[0])
         for key, item in value.items():
             if not _is(key, key_type):
                 return _first_problem(key, key_type, f"{below}{_named(key)}")
             if not _is(item, item_type):
                 return _first_problem(item, item_type, f"{below}{_named(key)}")
-    return f"{at}: must be {_in_words(info)}, not {_shown(value)}"
+    return f"{at}: must be {in_words(info)}, not {_shown(value)}"
 
 
 def _is(value: object, type_: Any) -> bool:  # noqa: ANN401
@@ -264,26 +536,28 @@ def _is(value: object, type_: Any) -> bool:  # noqa: ANN401
     return True
 
 
-def _in_words(info: inspect.Type) -> str:
+def in_words(info: inspect.Type) -> str:
     """What is right for a type: 'an integer from 1 to 1000'."""
     match info:
+        case inspect.Metadata(extra={"words": words}):
+            return str(words)
+        case inspect.Metadata():
+            return in_words(info.type)
         case inspect.BoolType():
             return "true or false"
         case inspect.IntType():
             return f"an integer{_range_in_words(info)}"
         case inspect.FloatType():
             return f"a number{_range_in_words(info)}"
-        case inspect.Metadata(extra_json_schema={"description": words}):
-            return str(words)
         case inspect.LiteralType():
             *others, last = map(repr, info.values)
             return f"{', '.join(others)} or {last}"
         case inspect.UnionType():
-            return " or ".join(map(_in_words, info.types))
+            return ", or ".join(map(in_words, info.types))
         case inspect.NoneType():
             return "null"
         case inspect.ListType():
-            return f"a list, each {_in_words(info.item_type)}"
+            return f"a list, each {in_words(info.item_type)}"
         case inspect.DictType(min_length=int(length)):
             return f"a mapping of at least {length} key"
     return "a mapping of keys to values"

@@ -1,8 +1,10 @@
-"""Which code made something, as a hash."""
+"""The code that made something, and its hash."""
 
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+
+import yaml
 
 BALLAST = Path(__file__).parent.parent
 
@@ -24,3 +26,23 @@ def source_hash(places: Iterable[Path]) -> str:
         files.update(found)
     digests = sorted(hashlib.sha256(file.read_bytes()).digest() for file in files)
     return hashlib.sha256(b"".join(digests)).hexdigest()
+
+
+def code_deps(dvc_yaml: str, stages: Iterable[str]) -> list[Path]:
+    """The files and folders of code on which stages depend.
+
+    Args:
+        dvc_yaml: text of the file.
+        stages: names, each of a stage in it.
+
+    Raises:
+        ValueError: where a stage names no code, since its changes would go unseen.
+    """
+    defined = yaml.safe_load(dvc_yaml)["stages"]
+    found: set[str] = set()
+    for name in stages:
+        deps = {d for d in defined[name]["deps"] if d.split("/")[0] in ("ballast", "stages")}
+        if not deps:
+            raise ValueError(f"dvc.yaml: stage {name} names no code")
+        found |= deps
+    return [Path(dep) for dep in sorted(found)]

@@ -1,138 +1,113 @@
-"""Which photographs train, which validate and which test."""
+"""A folder of photographs as a manifest: inspected, grouped, and divided into subsets."""
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
 
-from ballast.core.manifest import Row, Subset
-from ballast.dataset.scan import Photo
+from joblib import cpu_count
+
+from ballast.core.errors import UserError
+from ballast.core.files import read_text
+from ballast.core.manifest import Row
+from ballast.core.params import Params
+from ballast.dataset.folds import split_photos
+from ballast.dataset.groups import (
+    copy_sets,
+    join_keys,
+    keys_by_pattern,
+    keys_by_table,
+    with_twins,
+)
+from ballast.dataset.leakage import Member, to_drop
+from ballast.dataset.listing import file_states, list_files, refuse_changes, unreadable
+from ballast.dataset.report import data_report
+from ballast.dataset.scan import (
+    Photo,
+    Rejection,
+    check_classes,
+    empty_class_folders,
+    inspect_files,
+    sort_out,
+)
+from ballast.dataset.scan_cache import read_inspections, trusted, unchanged, write_inspections
+from ballast.workers.processes import Engine
+from ballast.workers.progress import with_progress
+from ballast.workers.versions import code_versions
 
 
-class _Group(NamedTuple):
-    """Photographs that go to one side together."""
+def split_folder(
+    raw: Path, params: Params, inspections: Path
+) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
+    """Read all of a folder; return the manifest's rows, what is rejected, and the data report."""
+    split = params.split
+    photos, twins, rejections = sort_out(inspect_all(raw, params, inspections))
+    check_classes(raw, photos)
+    files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
+    files += [rejection.path for rejection in rejections]
+    members = find_groups(raw, params, photos, twins, files)
+    dropped = to_drop(members, split.label_conflicts, split.leakage)
+    empty = empty_class_folders(raw, photos)
+    report = data_report(members, twins, rejections, dropped, empty)
 
-    members: list[int]
-    counts: Counter[str]  # photographs by class
-    rank: bytes  # its place in a random order
+    left_out = {path for path, _ in dropped}
+    kept = [member for member in members if member.photo.path not in left_out]
+    photos, groups = [member.photo for member in kept], [member.group for member in kept]
+    check_classes(raw, photos)
+    rows = split_photos(photos, groups, split.folds, split.fold, split.val, params.seed)
+    same = [Rejection(photo.path, f"same bytes as {original.path}") for photo, original in twins]
+    return rows, sorted([*rejections, *same, *dropped]), report
 
 
-def split_photos(
-    photos: Sequence[Photo],
-    groups: Sequence[int],
-    folds: int,
-    fold: int,
-    val: float,
-    seed: int,
-) -> list[Row]:
-    """Split by groups, each class alike: fold `fold` of `folds` is test, a share of the rest val.
-
-    Photographs that come with a subset keep it. Where any is given as test, none is drawn for
-    test; likewise for val. Membership depends on content and seed, not on order or names.
-    A class of too few groups for every subset keeps train first, then test, then val.
-    As scikit-learn's StratifiedGroupKFold, it takes the largest groups first, and puts each where
-    its classes have least; without larger groups, every class is dealt out in turn.
-
-    Args:
-        photos: all of them; no two of one class with the same content.
-        groups: the number of each photograph's group.
-        folds: 2 or more.
-        fold: 0 to folds - 1.
-        val: 0 to 1; above 0, each class that can spare a group gives at least one.
-        seed: params' seed.
-
-    Returns:
-        A row of the manifest for each photograph, in the order of `photos`.
-    """
-    given = {photo.given for photo in photos}
-    subsets: list[Subset] = [photo.given or "train" for photo in photos]
-    rest = _groups(photos, groups, seed)
-    if "test" not in given:
-        rest = _draw(rest, _fold(rest, folds, fold), "test", subsets)
-    if "val" not in given and val > 0:
-        _draw(rest, _share(rest, val), "val", subsets)
-    names: dict[int, str] = {}
-    for photo, group in zip(photos, groups, strict=True):
-        names[group] = min(names.get(group, photo.sha256), photo.sha256)
+def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Rejection]:
+    """Inspect every file that changed since, show how far it is; refuse changes meanwhile."""
+    files = list_files(raw)
+    before = file_states(raw, files)
+    runtime, hashes = params.runtime, params.split.near_duplicates is not None
+    engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
+    megapixels = params.data.max_megapixels
+    origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashes, **code_versions()}
+    kept = read_inspections(inspections, origin)
+    inspected = inspect_files(
+        raw, files, megapixels, engine, hashes=hashes, known=unchanged(kept, before)
+    )
+    results = list(with_progress(inspected, len(files), "photographs"))
+    moment = time.time_ns()
+    refuse_changes(raw, before)
+    fresh = trusted(before, results, moment)
+    if fresh != kept:
+        write_inspections(inspections, origin, fresh)
+    table = params.split.group
     return [
-        Row(p.path, p.class_, subset, names[group][:12], p.sha256, p.width, p.height)
-        for p, group, subset in zip(photos, groups, subsets, strict=True)
+        Rejection(result.path, "holds the groups of split.group")
+        if result.path == table
+        else result
+        for result in results
     ]
 
 
-def _groups(photos: Sequence[Photo], groups: Sequence[int], seed: int) -> list[_Group]:
-    """The groups of what may be drawn, in random order."""
-    members: dict[int, list[int]] = defaultdict(list)
-    for index, photo in enumerate(photos):
-        if photo.given in (None, "train"):
-            members[groups[index]].append(index)
-    found = [
-        _Group(
-            indices,
-            Counter(photos[index].class_ for index in indices),
-            min(_rank(seed, photos[index]) for index in indices),
+def find_groups(
+    raw: Path,
+    params: Params,
+    photos: Sequence[Photo],
+    twins: Sequence[tuple[Photo, Photo]],
+    files: Collection[str],
+) -> list[Member]:
+    """Find what belongs together: near duplicates, and what split.group puts together."""
+    copies, bits = copy_sets(photos, params.split.near_duplicates)
+    # A photograph belongs to the groups of those that were left out for its bytes, too.
+    paths = [*(photo.path for photo in photos), *(photo.path for photo, _ in twins)]
+    sets, group = with_twins(copies, photos, twins), params.split.group
+    if group and group.endswith(".csv"):
+        problem = unreadable(raw / group)
+        if problem:
+            raise UserError(
+                f"params.yaml: split.group: {group}: no file in {raw} to read: {problem}"
+            )
+        sets = join_keys(
+            sets, keys_by_table(str(raw / group), read_text(raw / group), paths, files)
         )
-        for indices in members.values()
-    ]
-    return sorted(found, key=lambda group: group.rank)
-
-
-def _rank(seed: int, photo: Photo) -> bytes:
-    return hashlib.sha256(f"{seed}:{photo.sha256}".encode()).digest()
-
-
-def _draw(
-    groups: Sequence[_Group], wanted: Iterable[_Group], subset: Subset, subsets: list[Subset]
-) -> list[_Group]:
-    """Put wanted groups into a subset, but never the last that a class has; return the others."""
-    left = Counter(name for group in groups for name in group.counts)
-    drawn = set()
-    for group in wanted:
-        if all(left[name] > 1 for name in group.counts):
-            left.subtract(group.counts.keys())
-            drawn.add(group.rank)
-            for index in group.members:
-                subsets[index] = subset
-    return [group for group in groups if group.rank not in drawn]
-
-
-def _fold(groups: Sequence[_Group], folds: int, fold: int) -> list[_Group]:
-    """Deal the groups out to the folds; return those of one."""
-    totals = _totals(groups)
-    dealt = [Counter[str]() for _ in range(folds)]
-    wanted = []
-    for group in sorted(groups, key=lambda group: -len(group.members)):
-        filled = [
-            sum(have[name] * n / totals[name] for name, n in group.counts.items()) for have in dealt
-        ]
-        emptiest = filled.index(min(filled))
-        dealt[emptiest].update(group.counts)
-        if emptiest == fold:
-            wanted.append(group)
-    return wanted
-
-
-def _share(groups: Sequence[_Group], share: float) -> list[_Group]:
-    """Groups that make up a share of every class: those that fit, else the smallest of a class."""
-    in_groups = Counter(name for group in groups for name in group.counts)
-    room = Counter({name: max(1, round(n * share)) for name, n in _totals(groups).items()})
-    spare = [group for group in groups if all(in_groups[name] > 1 for name in group.counts)]
-    wanted: list[_Group] = []
-    served: set[str] = set()
-    for group in spare:
-        if all(room[name] >= n for name, n in group.counts.items()):
-            room.subtract(group.counts)
-            served |= group.counts.keys()
-            wanted.append(group)
-    for group in sorted(spare, key=lambda group: len(group.members)):
-        if group.counts.keys() - served:
-            served |= group.counts.keys()
-            wanted.append(group)
-    return wanted
-
-
-def _totals(groups: Iterable[_Group]) -> Counter[str]:
-    totals = Counter[str]()
-    for group in groups:
-        totals.update(group.counts)
-    return totals
+    elif group:
+        sets = join_keys(sets, keys_by_pattern(group, paths))
+    columns = (photos, copies.tolist(), bits.tolist(), sets[: len(photos)].tolist())
+    return [Member(*values) for values in zip(*columns, strict=True)]

@@ -12,9 +12,7 @@ from typing import Any
 from ballast.core.errors import UserError
 from ballast.core.params import Train
 from ballast.keras_setup import keras
-
-BATCH_NORM_MOMENTUM = 0.9  # as in network.py, and for its reason
-DROPOUT = 0.3
+from ballast.model.layers import BATCH_NORM_MOMENTUM, classify
 
 # What the weights of Keras's applications were trained on, by scale and offset of each channel.
 # Caffe's are of blue, green and red.
@@ -90,7 +88,7 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
     try:
         # Averages of the normalisation stay what they are: a frozen backbone must not change, and a
         # few batches of few images would spoil them in one that is tuned.
-        x = base(x, training=False if train.weights != "none" else None)
+        x = base(x, training=False if is_pretrained(train) else None)
     except ValueError as error:
         raise UserError(
             f"train.backbone: {train.backbone} takes no images of data.image_size {image_size}:"
@@ -101,9 +99,14 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
     return keras.Model(images, layers.Flatten(name="features")(x), name="features")
 
 
+def is_pretrained(train: Train) -> bool:
+    """Whether a backbone comes with weights, so that it is frozen before it is fine-tuned."""
+    return train.weights is not None or train.backbone not in APPLICATIONS
+
+
 def weights_hashes(train: Train, image_size: int, cache: Path) -> dict[str, str]:
     """SHA-256, by name, of the files that load_backbone read or downloaded."""
-    files = [Path(train.weights)] if train.weights != "none" else []
+    files = [Path(name) for name in (train.backbone, train.weights) if name and "/" in name]
     if train.weights == "imagenet":
         files = sorted((_keras_folder(train, image_size, cache) / "models").iterdir())
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
@@ -122,9 +125,7 @@ def add_head(backbone: keras.Model, classes: int) -> tuple[keras.Model, keras.Mo
         they share the head's weights.
     """
     features = keras.Input(backbone.output_shape[1:], name="inputs")
-    x = keras.layers.Dropout(DROPOUT, name="dropout")(features)
-    x = keras.layers.Dense(classes, activation="softmax", dtype="float32", name="probabilities")(x)
-    head = keras.Model(features, x, name="head")
+    head = keras.Model(features, classify(features, classes), name="head")
     network = keras.Model(backbone.input, head(backbone.output), name=backbone.layers[-2].name)
     return network, head
 
@@ -169,10 +170,10 @@ def _application(train: Train, image_size: int, cache: Path) -> keras.Model:
             f"train.weights: imagenet: no network, or it failed; download {url[0]} and put it at"
             f" {file}"
         ) from None
-    if train.weights not in ("none", "imagenet"):
+    if train.weights and not imagenet:
         _load_weights(base, Path(train.weights), train.backbone)
     for layer in base.layers:
-        if train.weights == "none" and isinstance(layer, keras.layers.BatchNormalization):
+        if not train.weights and isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = BATCH_NORM_MOMENTUM
     return base
 
@@ -197,11 +198,6 @@ def _saved(train: Train) -> keras.Model:
         raise UserError(
             f"params.yaml: train.backbone: {train.backbone}: no backbone of that name, and no such"
             f" file; {hint}"
-        )
-    if train.weights != train.backbone:
-        raise UserError(
-            f"params.yaml: train.weights: must be {path}, as train.backbone is: that key lets DVC"
-            " see a change of the file"
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)

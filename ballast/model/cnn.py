@@ -1,13 +1,10 @@
 """A small separable-convolution network that settles in few steps."""
 
 from ballast.keras_setup import keras
+from ballast.model.layers import BATCH_NORM_MOMENTUM, classify
 
-# Small sets give few steps. At Keras's momentum of 0.99 the moving averages that inference uses
-# lag by hundreds of steps: a network trained to 0.93 then predicted a single class.
-BATCH_NORM_MOMENTUM = 0.9
 STEM_WIDTH = 16
 BLOCK_WIDTHS = (32, 64, 128)
-DROPOUT = 0.3
 
 
 def build_cnn(image_size: int, classes: int) -> keras.Model:
@@ -39,12 +36,7 @@ def build_cnn(image_size: int, classes: int) -> keras.Model:
         x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_norm")(x)
         x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
-    x = layers.Dropout(DROPOUT, name="dropout")(x)
-    # In float16 (see prepare_training) a small probability would be 0, and its logarithm no number.
-    probabilities = layers.Dense(
-        classes, activation="softmax", dtype="float32", name="probabilities"
-    )(x)
-    return keras.Model(images, probabilities, name="cnn")
+    return keras.Model(images, classify(x, classes), name="cnn")
 
 
 def accept_any_size(network: keras.Model) -> keras.Model:

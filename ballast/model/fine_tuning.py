@@ -1,46 +1,32 @@
 """Training on a backbone: the head on its features first, then its top layers at a lower rate."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from msgspec.structs import replace
-from numpy.typing import NDArray
 
-from ballast.core.params import Strategy, Train
+from ballast.core.params import Train
 from ballast.keras_setup import keras
-from ballast.model.backbones import add_head, unfreeze_top
+from ballast.model.backbones import add_head, is_pretrained, unfreeze_top
 from ballast.model.inference import BATCH_SIZE
 from ballast.model.inputs import ImageFiles, ImageSet, ordered_batches, pixel_batches
-from ballast.model.training import fit
+from ballast.model.training import TrainingInputs, fit
+from ballast.scores.history import best_loss
 
 
 def fit_backbone(
-    backbone: keras.Model,
-    train: ImageSet | ImageFiles,
-    val: ImageSet | ImageFiles,
-    weights: NDArray[np.float64],
-    strategy: Strategy,
-    seed: int,
-    params: Train,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
+    backbone: keras.Model, inputs: TrainingInputs, params: Train
 ) -> tuple[keras.Model, dict[str, list[float]]]:
     """Train a network on a backbone.
 
-    With `weights: none` all of it is trained at once. Else the backbone is frozen, and every image
-    goes through it once, for its features; the head is trained on those. Then, for
+    With `weights: null` all of it is trained at once. Otherwise the backbone is frozen, and every
+    image goes through it once, for its features; the head is trained on those. Then, for
     `fine_tune_epochs`, the last `fine_tune_layers` layers of the backbone are trained with the
     head, at `fine_tune_rate` of the learning rate. Where that makes the best val_loss no better,
-    it is taken back.
+    it is undone.
 
     Args:
         backbone: as load_backbone returns it.
-        train: as in fit, and so are the others.
-        val: likewise.
-        weights: likewise.
-        strategy: likewise.
-        seed: likewise.
-        params: likewise.
-        callbacks: likewise.
+        inputs: images, class weights and strategy.
+        params: of the training.
 
     Returns:
         The network from pixels to probabilities, and what fit returns, of one phase after the
@@ -49,15 +35,17 @@ def fit_backbone(
     Raises:
         UserError: as fit does.
     """
-    network, head = add_head(backbone, len(weights))
+    network, head = add_head(backbone, len(inputs.class_weights))
     # Of the same layers, but without the optimizer's state, which Keras would save with them.
     trained = keras.Model(network.input, network.output, name=network.name)
-    if params.weights == "none":
-        history = fit(network, train, val, weights, strategy, seed, params, callbacks)
+    if not is_pretrained(params):
+        history = fit(network, inputs, params)
         return trained, history
     backbone.trainable = False
-    features, val_features = _features(backbone, train), _features(backbone, val)
-    history = fit(head, features, val_features, weights, strategy, seed, params, callbacks)
+    features = inputs._replace(
+        train=_features(backbone, inputs.train), val=_features(backbone, inputs.val)
+    )
+    history = fit(head, features, params)
     if not params.fine_tune_epochs:
         return trained, history
     before = network.get_weights()
@@ -68,9 +56,8 @@ def fit_backbone(
         min_epochs=1,
         learning_rate=params.learning_rate * params.fine_tune_rate,
     )
-    tuned = fit(network, train, val, weights, strategy, seed, lower, callbacks)
-    monitor = "val_loss" if len(val.labels) else "loss"
-    if min(tuned[monitor]) >= min(history[monitor][min(params.min_epochs, params.epochs) - 1 :]):
+    tuned = fit(network, inputs, lower)
+    if best_loss(tuned, lower.min_epochs) >= best_loss(history, params.min_epochs):
         network.set_weights(before)
     return trained, {name: values + tuned[name] for name, values in history.items()}
 

@@ -1,15 +1,26 @@
-"""Model files whose bytes depend on the model alone."""
+"""Model files: saved with bytes that depend on the model alone, and loaded again."""
 
 import io
 import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from ballast.core.errors import UserError
 from ballast.core.files import writing
 from ballast.keras_setup import keras
-from ballast.model.inference import INFO, ModelInfo
+
+# Ballast's own entry of a .keras file; Keras passes over it.
+INFO = "ballast.json"
+
+
+class ModelInfo(NamedTuple):
+    """What a model file says besides the network, so that it can be used by itself."""
+
+    classes: list[str]  # in the order of the network's outputs
+    max_megapixels: float  # larger images are refused
+    threads: int  # that it was trained with; others can change the last bits of a probability
 
 
 def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
@@ -69,3 +80,44 @@ def _portable(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # an
         if value.get("class_name") != "DTypePolicy":
             value["shared_object_id"] = numbers.setdefault(address, len(numbers))
     return {key: _portable(item, numbers) for key, item in value.items()}
+
+
+def read_info(path: Path) -> ModelInfo:
+    """Read what model_bytes wrote beside the network.
+
+    Raises:
+        UserError: as load_model does, or where another program wrote the file.
+    """
+    _refuse_damage(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return ModelInfo(**json.loads(archive.read(INFO)))
+    except (KeyError, ValueError, TypeError):
+        raise UserError(f"{path}: no model of Ballast's, without class names inside") from None
+
+
+def load_model(path: Path) -> keras.Model:
+    """Load a model in Keras's safe mode: nothing in the file is executed.
+
+    Raises:
+        UserError: where there is none, or its bytes are damaged.
+    """
+    _refuse_damage(path)
+    return keras.saving.load_model(path, compile=False, safe_mode=True)
+
+
+def _refuse_damage(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no model yet; run dvc repro, or dvc pull models") from None
+    except (OSError, zipfile.BadZipFile):
+        damaged = path.name
+    if damaged:
+        raise UserError(f"{path}: half written or damaged; run ballast check, then dvc repro")
+
+
+def input_size(model: keras.Model) -> int:
+    """Side in pixels of the images that a saved model works on."""
+    return int(model.get_layer("resize").height)

@@ -66,16 +66,18 @@ def val_batches(images: ImageSet | ImageFiles, balanced: bool) -> Batches:
     return batches._replace(dataset=batches.dataset.apply(finite))
 
 
-def fit(
-    model: keras.Model,
-    train: ImageSet | ImageFiles,
-    val: ImageSet | ImageFiles,
-    weights: NDArray[np.float64],
-    strategy: Strategy,
-    seed: int,
-    params: Train,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-) -> dict[str, list[float]]:
+class TrainingInputs(NamedTuple):
+    """What a network is trained on, and how its classes are balanced."""
+
+    train: ImageSet | ImageFiles
+    val: ImageSet | ImageFiles  # may be empty
+    class_weights: NDArray[np.float64]  # in the loss, shape (k,)
+    strategy: Strategy  # of it, balanced_batches, balanced_val and logit_adjustment
+    seed: int  # params' seed
+    callbacks: Sequence[keras.callbacks.Callback] = ()  # additional ones, such as a progress bar
+
+
+def fit(model: keras.Model, inputs: TrainingInputs, params: Train) -> dict[str, list[float]]:
     """Train a network in place and leave it with the weights of its best epoch.
 
     The best epoch is that of the lowest val_loss. With `balanced_val` every class counts alike in
@@ -87,21 +89,17 @@ def fit(
 
     Args:
         model: from pixels to probabilities of shape (batch, k).
-        train: training images.
-        val: validation images; may be none.
-        weights: class weights in the loss, shape (k,).
-        strategy: of it, balanced_batches, balanced_val and logit_adjustment.
-        seed: params' seed.
+        inputs: images, class weights and strategy.
         params: epochs, batch size, learning rate and patience.
-        callbacks: more of them, to show progress say.
 
     Returns:
         loss, accuracy, val_loss and val_accuracy (with val images) and learning_rate, each with
         one value an epoch.
 
     Raises:
-        UserError: where a loss is no number any more, or an image's file cannot be read.
+        UserError: where a loss becomes NaN, or an image's file cannot be read.
     """
+    train, val, weights, strategy, seed, callbacks = inputs
     batches = training_batches(train, params.batch_size, strategy.balanced_batches, seed)
     val_set = val_batches(val, strategy.balanced_val) if len(val.labels) else None
     monitor = "val_loss" if len(val.labels) else "loss"
@@ -145,7 +143,7 @@ def fit(
         values = np.array(history.history.get(name, []))
         if not np.isfinite(values).all():
             raise UserError(
-                f"training: {name} is no number from epoch {np.isfinite(values).argmin() + 1} on;"
+                f"training: {name} became NaN at epoch {np.isfinite(values).argmin() + 1};"
                 " lower train.learning_rate in params.yaml"
             )
     return {name: [float(v) for v in values] for name, values in history.history.items()}

@@ -2,7 +2,7 @@
 
 import io
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import rc_context, rcParamsDefault
@@ -11,10 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ballast.report.style import STYLE
+from ballast.scores.history import History
 from ballast.scores.intervals import proportion
 from ballast.scores.metrics import ReliabilityBin
-
-History = Mapping[str, Sequence[float]]
 
 # What matplotlib draws with, and the page's own colour that stands for it. Colours of no other use.
 PAGE_COLOURS = {
@@ -51,21 +50,6 @@ SVG_STYLE = {
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
 STEPS = [1, 2, 2.5, 5, 10]  # between ticks, times a power of ten
 SVG = "http://www.w3.org/2000/svg"
-
-
-def chosen_epoch(history: History, min_epochs: int) -> int:
-    """The epoch whose weights were kept: that of the lowest val_loss, from min_epochs on.
-
-    Args:
-        history: as train writes it; without val_loss, the training loss stands in.
-        min_epochs: as in params.
-
-    Returns:
-        From 1.
-    """
-    values = history["val_loss"] if "val_loss" in history else history["loss"]
-    first = min(min_epochs, len(values)) - 1
-    return first + int(np.argmin(values[first:])) + 1
 
 
 def history_curves(

@@ -8,15 +8,15 @@ import base64
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn.metrics import confusion_matrix
 
-from ballast.report.curves import chosen_epoch, history_curves, reliability_plot
-from ballast.report.pictures import SHEET_CLASSES, sheet_classes
+from ballast.report.curves import history_curves, reliability_plot
+from ballast.report.pictures import SHEET_CLASSES, RunPictures, sheet_classes
+from ballast.report.rendering import Filters, render
 from ballast.report.style import CLASS_COLOURS, class_colour
+from ballast.scores.history import chosen_epoch
 from ballast.scores.intervals import proportion
 from ballast.scores.metrics import calibration_error, reliability
 from ballast.scores.predictions import Predictions
@@ -35,74 +35,63 @@ class Confusion(NamedTuple):
     photographs: int
 
 
-def report_page(run: Run, verdict: str, recommendations: Sequence[str]) -> str:
+def report_page(
+    run: Run, pictures: RunPictures, verdict: str, recommendations: Sequence[str]
+) -> str:
     """Make the page of one run.
 
     Args:
         run: what it shows.
+        pictures: of that run.
         verdict: one sentence.
         recommendations: sentences; may be none.
 
     Returns:
         HTML.
     """
-    return _render("report.html", [run], verdicts=[verdict], recommendations=recommendations)
+    values = {"verdicts": [verdict], "recommendations": recommendations}
+    return page("report.html", [run], [pictures], values)
 
 
-def comparison_page(comparison: Mapping[str, Any], runs: Sequence[Run]) -> str:
-    """Make the page of several runs side by side.
+def page(
+    template: str,
+    runs: Sequence[Run],
+    pictures: Sequence[RunPictures],
+    values: Mapping[str, object],
+) -> str:
+    """Make a page of one run or of several side by side.
 
     Args:
-        comparison: as compare returns it.
-        runs: in its order of revisions, the reference first.
+        template: that the page's own parts are in.
+        runs: one or more, of the same test photographs.
+        pictures: of each run.
+        values: that this template uses besides.
 
     Returns:
         HTML.
     """
-    differences = comparison["differences"]
-    return _render(
-        "comparison.html",
-        runs,
-        verdicts=[found["verdict"] for found in differences.values()],
-        recommendations=[found["text"] for found in comparison["recommendations"]],
-        differences=differences,
-    )
-
-
-def _render(template: str, runs: Sequence[Run], **values: Any) -> str:  # noqa: ANN401
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "points": points,
-        "yaml": yaml_scalar,
-        "jpeg": jpeg_uri,
-    }
     classes = runs[0].predictions.classes
-    return environment.get_template(template).render(
-        runs=runs,
-        classes=classes,
-        colours=CLASS_COLOURS,
-        colour_of={name: class_colour(place) for place, name in enumerate(classes)},
-        counts=count_rows(runs),
-        matrices=[matrix(run.predictions) for run in runs]
+    shared = {
+        "runs": runs,
+        "classes": classes,
+        "colours": CLASS_COLOURS,
+        "colour_of": {name: class_colour(place) for place, name in enumerate(classes)},
+        "counts": count_rows(runs),
+        "matrices": [matrix(run.predictions) for run in runs]
         if len(classes) <= MATRIX_CLASSES
         else [],
-        confusions=[frequent_confusions(run.predictions) for run in runs],
-        curves=training_curves(runs),
-        reliability=[
+        "confusions": [frequent_confusions(run.predictions) for run in runs],
+        "curves": training_curves(runs),
+        "reliability": [
             reliability_diagram(f"reliability {place}", run) for place, run in enumerate(runs)
         ],
-        sheets=contact_sheets(runs),
-        params=param_rows(runs),
-        sheet_classes=SHEET_CLASSES,
-        **values,
-    )
+        "sheets": contact_sheets(runs, pictures),
+        "mistakes": [of_run.mistakes for of_run in pictures],
+        "params": param_rows(runs),
+        "sheet_classes": SHEET_CLASSES,
+    }
+    filters: Filters = {"percent": percent, "points": points, "yaml": yaml_scalar, "jpeg": jpeg_uri}
+    return render(template, {**shared, **values}, filters, html=True)
 
 
 def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
@@ -199,7 +188,7 @@ def reliability_diagram(name: str, run: Run) -> dict[str, Any]:
     return {"bins": rows, "error": calibration_error(bins), "picture": reliability_plot(name, bins)}
 
 
-def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:
+def contact_sheets(runs: Sequence[Run], pictures: Sequence[RunPictures]) -> list[dict[str, Any]]:
     """The contact sheets of the classes with the fewest photographs to train on, by class name.
 
     Strategies differ in how many images they make of a photograph, not in which: a sheet that is
@@ -208,16 +197,19 @@ def contact_sheets(runs: Sequence[Run]) -> list[dict[str, Any]]:
     sheets = []
     for name in sheet_classes(runs[0].counts):
         shown: list[tuple[list[str], list[bytes]]] = []
-        for run in sorted(runs, key=lambda run: -len(run.sheets.get(name, ()))):
-            images = list(run.sheets.get(name, ()))
+        of_runs = [
+            (run.name, list(of_run.sheets.get(name, ())))
+            for run, of_run in zip(runs, pictures, strict=True)
+        ]
+        for run_name, images in sorted(of_runs, key=lambda of_run: -len(of_run[1])):
             if not images:
                 continue
             for names, longer in shown:
                 if longer[: len(images)] == images:
-                    names.append(run.name)
+                    names.append(run_name)
                     break
             else:
-                shown.append(([run.name], images))
+                shown.append(([run_name], images))
         if shown:
             sheets.append({"name": name, "rows": shown})
     return sheets

@@ -1,24 +1,34 @@
-"""Which images a page shows, and how small."""
+"""Which images a page shows of a run, and how small."""
 
 import io
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
+from ballast.augment.shards import image_reader
+from ballast.core import paths
 from ballast.core.counts import Counts
+from ballast.core.errors import UserError
 from ballast.core.images import decode_image
-from ballast.core.manifest import AugmentedRow
+from ballast.core.manifest import AugmentedRow, read_augmented, read_image, read_manifest
 from ballast.scores.predictions import Predictions
+from ballast.scores.run import Run
 
 SIDE = 160  # pixels at most: twice what a page gives an image, for screens of two dots a pixel
 QUALITY = 80
 SHEET_CLASSES = 12  # contact sheets at most
+SHEET_IMAGES = 8  # of a photograph and its variants, at most
+MISTAKES = 12  # shown at most
+
+Listed = TypeVar("Listed")  # a row of a list of images
 
 
 class Mistake(NamedTuple):
-    """A test photograph that was taken for another class."""
+    """A test photograph that was misclassified."""
 
     path: str
     true: str
@@ -26,8 +36,42 @@ class Mistake(NamedTuple):
     probability: float  # of the predicted class
 
 
+class RunPictures(NamedTuple):
+    """The images that a page shows of a run."""
+
+    sheets: Mapping[str, Sequence[bytes]]  # by class name: a photograph and its variants
+    mistakes: Sequence[tuple[Mistake, bytes | None]]  # None where the photograph is not here
+
+
+def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
+    """Make the thumbnails of a run. Images that are gone or changed since are left out.
+
+    Args:
+        run: as read_run read it.
+        folder: that has the stages' data/.
+        raw: folder of photographs.
+
+    Raises:
+        UserError: where a list of images is missing or not as a stage wrote it.
+    """
+    photographs = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
+    shown = contact_rows(read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
+    read = image_reader(folder / paths.AUGMENTED)
+    sheets = {
+        class_: [_thumbnail(read, row) for row in shown.get(class_, ())]
+        for class_ in sheet_classes(run.counts)
+    }
+    return RunPictures(
+        sheets={class_: [image for image in made if image] for class_, made in sheets.items()},
+        mistakes=[
+            (mistake, _thumbnail(partial(read_image, raw), photographs.get(mistake.path)))
+            for mistake in confident_mistakes(run.predictions, MISTAKES)
+        ],
+    )
+
+
 def confident_mistakes(predictions: Predictions, most: int) -> list[Mistake]:
-    """The mistakes that the model was surest of.
+    """The model's most confident mistakes.
 
     Args:
         predictions: of test photographs.
@@ -91,3 +135,12 @@ def thumbnail(data: bytes) -> bytes:
     file = io.BytesIO()
     image.save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
+
+
+def _thumbnail(read: Callable[[Listed], bytes], row: Listed | None) -> bytes | None:
+    if row is None:
+        return None
+    try:
+        return thumbnail(read(row))
+    except UserError:  # gone, or another picture by now: the page says so
+        return None

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ballast.core.counts import train_counts
-from ballast.report.curves import chosen_epoch
+from ballast.scores.history import chosen_epoch
 from ballast.scores.run import Run
+from ballast.scores.sentences import photographs, typeset
+from ballast.scores.significance import SIGNIFICANCE, Outcome
 
-CHANCE = 0.05
 TRAIN_PHOTOGRAPHS = 10
 # With 40 the interval of a recall is at most 0.3 wide; with 10, 0.53.
 TEST_PHOTOGRAPHS = 40
@@ -19,6 +20,10 @@ EMPHASIS = 1.5
 CONFUSED, CONFUSED_PHOTOGRAPHS = 0.1, 2
 
 
+# Of McNemar's tests, by run and class.
+Outcomes = Mapping[str, Mapping[str, Outcome]]
+
+
 class Recommendation(NamedTuple):
     """What to do, and the rule that says so."""
 
@@ -26,7 +31,7 @@ class Recommendation(NamedTuple):
     text: str
 
 
-def recommendations(runs: Sequence[Run], differences: Mapping[str, Any]) -> list[Recommendation]:
+def recommendations(runs: Sequence[Run], outcomes: Outcomes) -> list[Recommendation]:
     """Draw recommendations from one run, or from several that are compared.
 
     - few_training_images: a class has under 10 training photographs.
@@ -43,7 +48,7 @@ def recommendations(runs: Sequence[Run], differences: Mapping[str, Any]) -> list
     Args:
         runs: one; or several of the same photographs, the reference first, of which the rules on
             training and confusion judge the others alone.
-        differences: of compare, by run; none for one run.
+        outcomes: of McNemar's tests of each class, by run; none for one run.
 
     Returns:
         In the order of the rules, then of runs and classes.
@@ -52,9 +57,9 @@ def recommendations(runs: Sequence[Run], differences: Mapping[str, Any]) -> list
     advice = [*_few_training_images(runs), *_small_test_set(runs[0])]
     for rule in (_overfitting, _corrects_twice):
         advice += [found for run in judged for found in rule(run, _of(run, runs))]
-    advice += _worse_class(runs, differences)
+    advice += _worse_class(runs, outcomes)
     advice += [found for run in judged for found in _costliest_confusion(run, _of(run, runs))]
-    return [Recommendation(rule, text.replace("%", "\N{NO-BREAK SPACE}%")) for rule, text in advice]
+    return [Recommendation(rule, typeset(text)) for rule, text in advice]
 
 
 def emphasis(run: Run) -> dict[str, float]:
@@ -68,16 +73,15 @@ def emphasis(run: Run) -> dict[str, float]:
     Returns:
         By class name; 1 for the class with most photographs.
     """
-    photographs = train_counts(run.counts)
+    n_by_class = train_counts(run.counts)
     balanced_batches = _strategy(run)["balanced_batches"]
-    largest = max(photographs, key=lambda name: photographs[name])
+    largest = max(n_by_class, key=lambda name: n_by_class[name])
     shown = {
-        name: 1.0 if balanced_batches else run.made[name] / run.made[largest]
-        for name in photographs
+        name: 1.0 if balanced_batches else run.made[name] / run.made[largest] for name in n_by_class
     }
     return {
-        name: shown[name] * photographs[largest] / n * run.weights[name] / run.weights[largest]
-        for name, n in photographs.items()
+        name: shown[name] * n_by_class[largest] / n * run.weights[name] / run.weights[largest]
+        for name, n in n_by_class.items()
     }
 
 
@@ -90,7 +94,7 @@ def _few_training_images(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
         if n < TRAIN_PHOTOGRAPHS:
             yield (
                 "few_training_images",
-                f"{name} has {_photographs(n)} to train on: too few to show what the class looks"
+                f"{name} has {photographs(n)} to train on: too few to show what the class looks"
                 f" like, however it is balanced. Add photographs, to {TRAIN_PHOTOGRAPHS} at least.",
             )
 
@@ -126,18 +130,18 @@ def _overfitting(run: Run, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _corrects_twice(run: Run, where: str) -> Iterator[tuple[str, str]]:
-    row, photographs = _strategy(run), train_counts(run.counts)
+    row, n_by_class = _strategy(run), train_counts(run.counts)
     prongs = [
         name
         for name, used in (
             ("oversampling", row["oversample"]),
             ("balanced batches", row["balanced_batches"]),
-            ("class weights", row["class_weights"] != "none"),
+            ("class weights", row["class_weights"] is not None),
         )
         if used
     ]
-    most = max(photographs.values())
-    excess = {name: factor * photographs[name] / most for name, factor in emphasis(run).items()}
+    most = max(n_by_class.values())
+    excess = {name: factor * n_by_class[name] / most for name, factor in emphasis(run).items()}
     name = max(excess, key=lambda name: excess[name])
     if len(prongs) > 1 and excess[name] > EMPHASIS:
         yield (
@@ -147,12 +151,12 @@ def _corrects_twice(run: Run, where: str) -> Iterator[tuple[str, str]]:
         )
 
 
-def _worse_class(runs: Sequence[Run], differences: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _worse_class(runs: Sequence[Run], outcomes: Outcomes) -> Iterator[tuple[str, str]]:
     for run in runs[1:]:
-        for name, outcome in differences[run.name]["mcnemar_by_class"].items():
-            fewer = outcome["only_this_right"] < outcome["only_reference_right"]
-            if fewer and outcome["p_value_holm"] < CHANCE:
-                before, after = (of.metrics["recall"][name]["value"] for of in (runs[0], run))
+        for name, outcome in outcomes[run.name].items():
+            fewer = outcome.only_this_right < outcome.only_reference_right
+            if fewer and outcome.p_value_holm < SIGNIFICANCE:
+                before, after = (run_.metrics.recall[name].value for run_ in (runs[0], run))
                 yield (
                     "worse_class",
                     f"{run.name} recognises {name} less often than {runs[0].name}: {after:.0%} of"
@@ -163,7 +167,7 @@ def _worse_class(runs: Sequence[Run], differences: Mapping[str, Any]) -> Iterato
 
 def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
     predictions = run.predictions
-    photographs = Counter(predictions.true)
+    tested = Counter(predictions.true)
     wrong = Counter(
         (true, guess)
         for true, guess in zip(predictions.true, predictions.predicted, strict=True)
@@ -172,12 +176,12 @@ def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
     if not wrong:
         return
     # In balanced accuracy every class is as much, so a pair costs its share of the true class.
-    pair = min(wrong, key=lambda pair: (-wrong[pair] / photographs[pair[0]], pair))
-    n, of = wrong[pair], photographs[pair[0]]
+    pair = min(wrong, key=lambda pair: (-wrong[pair] / tested[pair[0]], pair))
+    n, of = wrong[pair], tested[pair[0]]
     if n >= CONFUSED_PHOTOGRAPHS and n / of >= CONFUSED:
         yield (
             "costliest_confusion",
-            f"{where}{pair[0]} taken for {pair[1]} costs most: {n} of {_photographs(of)}. Look at"
+            f"{where}{pair[0]} taken for {pair[1]} costs most: {n} of {photographs(of)}. Look at"
             " those photographs for a wrong label, or add training photographs that show the"
             " difference.",
         )
@@ -193,7 +197,3 @@ def _strategy(run: Run) -> dict[str, Any]:
 
 def _of(run: Run, runs: Sequence[Run]) -> str:
     return f"In {run.name}, " if len(runs) > 1 else ""
-
-
-def _photographs(n: int) -> str:
-    return f"{n} photograph" if n == 1 else f"{n} photographs"

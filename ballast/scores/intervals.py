@@ -5,7 +5,7 @@ split, or put together, class by class. Nothing is said of what another training
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,18 @@ class Interval(NamedTuple):
     high: float | None
 
 
+class MetricIntervals(NamedTuple):
+    """The metrics of one run, or their differences between two, each with its interval."""
+
+    accuracy: Interval
+    balanced_accuracy: Interval
+    macro_f1: Interval
+    worst_class_recall: Interval
+    recall: dict[str, Interval]  # by class name, as the next two
+    precision: dict[str, Interval]
+    f1: dict[str, Interval]
+
+
 class Drawn(NamedTuple):
     """Counts of d draws of the test photographs over k tested classes; no whole numbers."""
 
@@ -43,7 +55,7 @@ class Drawn(NamedTuple):
 UNDEFINED = Interval(None, None, None)
 
 
-def metric_intervals(predictions: Predictions, seed: int, draws: int = DRAWS) -> dict[str, Any]:
+def metric_intervals(predictions: Predictions, seed: int, draws: int = DRAWS) -> MetricIntervals:
     """Give the metrics of metrics.json their intervals.
 
     Accuracy, recall and precision have Wilson's interval of a proportion. It is right where the
@@ -60,8 +72,7 @@ def metric_intervals(predictions: Predictions, seed: int, draws: int = DRAWS) ->
         draws: of the bootstrap.
 
     Returns:
-        Interval of accuracy, balanced_accuracy, macro_f1 and worst_class_recall, then of recall,
-        precision and f1 by class name; a class without test photographs has None in each.
+        The interval of each metric; a class without test photographs has None in each.
     """
     matrix = confusion_counts(predictions)
     tested = np.flatnonzero(matrix.sum(axis=1))
@@ -76,17 +87,18 @@ def metric_intervals(predictions: Predictions, seed: int, draws: int = DRAWS) ->
         found = dict(zip(tested.tolist(), intervals, strict=True))
         return {name: found.get(i, UNDEFINED) for i, name in enumerate(predictions.classes)}
 
-    return {
-        "accuracy": proportion(int(right.sum()), int(photos.sum())),
-        **{
-            name: central(float(observed[name][0]), drawn[name])
-            for name in ("balanced_accuracy", "macro_f1")
-        },
-        "worst_class_recall": worst_recall(right.tolist(), photos.tolist()),
-        "recall": by_class(map(proportion, right.tolist(), photos.tolist())),
-        "precision": by_class(map(proportion, right.tolist(), predicted.tolist())),
-        "f1": by_class(map(central, observed["f1"][0].tolist(), drawn["f1"].T)),
-    }
+    def overall(name: str) -> Interval:
+        return central(float(observed[name][0]), drawn[name])
+
+    return MetricIntervals(
+        accuracy=proportion(int(right.sum()), int(photos.sum())),
+        balanced_accuracy=overall("balanced_accuracy"),
+        macro_f1=overall("macro_f1"),
+        worst_class_recall=worst_recall(right.tolist(), photos.tolist()),
+        recall=by_class(map(proportion, right.tolist(), photos.tolist())),
+        precision=by_class(map(proportion, right.tolist(), predicted.tolist())),
+        f1=by_class(map(central, observed["f1"][0].tolist(), drawn["f1"].T)),
+    )
 
 
 def confusion_counts(predictions: Predictions) -> NDArray[np.int64]:
@@ -207,17 +219,22 @@ def central(value: float, draws: NDArray[np.float64], confidence: float = CONFID
     return Interval(value, float(min(low, value)), float(max(high, value)))
 
 
-def as_json(intervals: object) -> Any:  # noqa: ANN401  # the shape of what it is given
-    """Intervals, and mappings of them, as write_json takes them: {"value", "low", "high"}."""
-    if isinstance(intervals, Interval):
-        return intervals._asdict()
-    if isinstance(intervals, dict):
-        return {key: as_json(value) for key, value in intervals.items()}
-    return intervals
-
-
-def unpacked(intervals: dict[str, Any]) -> Iterator[tuple[str, str, Interval]]:
-    """Metric, class name (or nothing) and interval of each in what metric_intervals returns."""
-    for name, found in intervals.items():
+def unpacked(intervals: MetricIntervals) -> Iterator[tuple[str, str, Interval]]:
+    """Name of each metric, class name (or nothing) and interval, metric by metric."""
+    for name, found in intervals._asdict().items():
         for class_, interval in found.items() if isinstance(found, dict) else [("", found)]:
             yield name, class_, interval
+
+
+def interval_text(interval: Interval, digits: int = 3, sign: str = "") -> str:
+    """An interval as 0.750 (0.600 to 0.860); a dash where it is not defined.
+
+    Args:
+        interval: of a figure.
+        digits: after the point.
+        sign: "+" to write the sign of positive numbers.
+    """
+    if interval.value is None:
+        return "-"
+    value, low, high = (f"{number:{sign}.{digits}f}" for number in interval)
+    return f"{value} ({low} to {high})"

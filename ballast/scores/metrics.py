@@ -15,6 +15,8 @@ from sklearn.metrics import (
 
 from ballast.scores.predictions import Predictions
 
+# By class, and of interest to those who ask for them; the others are headlines.
+DETAILS = ("precision", "f1", "roc_auc", "average_precision")
 # Guo et al. 2017 (arXiv:1706.04599) take 15 of equal width, and so do those who compare with them.
 # Of equal mass, they would lie elsewhere for every model, and two diagrams would share no axis.
 CALIBRATION_BINS = 15

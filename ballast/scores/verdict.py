@@ -1,17 +1,17 @@
 """What one run's figures say, in one sentence."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from scipy.stats import binomtest
 
 from ballast.core.counts import Counts
+from ballast.scores.intervals import Interval, MetricIntervals
 from ballast.scores.predictions import Predictions
+from ballast.scores.sentences import percent_range, typeset
+from ballast.scores.significance import SIGNIFICANCE
 
-CHANCE = 0.05  # a difference that chance alone makes more often than so is none
 
-
-def verdict(predictions: Predictions, counts: Counts, metrics: Mapping[str, Any]) -> str:
+def verdict(predictions: Predictions, counts: Counts, metrics: MetricIntervals) -> str:
     """Say how good a run is, and at which class it is worst.
 
     Its accuracy is held against always answering the class with most training photographs, by
@@ -20,7 +20,7 @@ def verdict(predictions: Predictions, counts: Counts, metrics: Mapping[str, Any]
     Args:
         predictions: of the test photographs, one or more.
         counts: of the photographs.
-        metrics: of metric_intervals, each {"value", "low", "high"}.
+        metrics: of the same predictions.
 
     Returns:
         One sentence; what stands in brackets are 95 % intervals.
@@ -30,31 +30,29 @@ def verdict(predictions: Predictions, counts: Counts, metrics: Mapping[str, Any]
     only_run = sum(true == guess != largest for true, guess in pairs)
     only_constant = sum(true == largest != guess for true, guess in pairs)
     constant = sum(true == largest for true in predictions.true) / len(pairs)
+    range_ = percent_range(metrics.accuracy)
     sentence = (
-        f"{metrics['accuracy']['value']:.0%} of the {len(pairs)} test photographs are recognised"
-        f" ({_range(metrics['accuracy'])}), {_against(only_run, only_constant)} the {constant:.0%}"
-        f" of always answering {largest}; {_weakest(metrics['recall'])}."
+        f"{metrics.accuracy.value:.0%} of the {len(pairs)} test photographs are recognised"
+        f" ({range_}), {_against(only_run, only_constant)} the {constant:.0%}"
+        f" of always answering {largest}; {_weakest(metrics.recall)}."
     )
-    return sentence.replace("%", "\N{NO-BREAK SPACE}%")
+    return typeset(sentence)
 
 
 def _against(only_run: int, only_constant: int) -> str:
     differing = only_run + only_constant
-    if not differing or binomtest(only_run, differing).pvalue > CHANCE:
+    if not differing or binomtest(only_run, differing).pvalue > SIGNIFICANCE:
         return "which so few cannot tell from"
     return "more than" if only_run > only_constant else "less than"
 
 
-def _weakest(recalls: Mapping[str, Any]) -> str:
-    tested = {name: recall for name, recall in recalls.items() if recall["value"] is not None}
-    worst = min(recall["value"] for recall in tested.values())
-    names = [name for name, recall in tested.items() if recall["value"] == worst]
+def _weakest(recalls: Mapping[str, Interval]) -> str:
+    tested = {name: recall.value for name, recall in recalls.items() if recall.value is not None}
+    worst = min(tested.values())
+    names = [name for name, value in tested.items() if value == worst]
     if len(names) == 1:
-        return f"the weakest class is {names[0]} with {worst:.0%} ({_range(tested[names[0]])})"
+        range_ = percent_range(recalls[names[0]])
+        return f"the weakest class is {names[0]} with {worst:.0%} ({range_})"
     if len(names) == len(tested):
         return f"every class alike with {worst:.0%}"
     return f"the weakest classes are {', '.join(names)} with {worst:.0%} each"
-
-
-def _range(figure: Mapping[str, Any]) -> str:
-    return f"{100 * figure['low']:.0f} to {figure['high']:.0%}"

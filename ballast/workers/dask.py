@@ -78,11 +78,11 @@ def _opener() -> Callable[[bytes], tuple[Any, Exception | None]]:
 
 
 @contextmanager
-def connected(scheduler: str, workers: int) -> Iterator[DaskBackend]:
+def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
     """Connect to a cluster, or start one on this machine that ends with the context.
 
     Args:
-        scheduler: address of one that runs; '' to start one.
+        scheduler: address of one that runs; None to start one.
         workers: processes of the one that is started.
 
     Raises:

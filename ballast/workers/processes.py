@@ -47,7 +47,7 @@ class Engine(NamedTuple):
 
     workers: int  # processes; where local and 1, all is done in this one
     name: str = "local"  # or dask, or another that joblib knows or REGISTRATIONS names
-    scheduler: str = ""  # address of a Dask cluster that runs; '' starts one on this machine
+    scheduler: str | None = None  # address of a running Dask cluster; None starts one here
 
 
 def each(

@@ -19,8 +19,9 @@ from projects import Project
 from ballast.core.manifest import read_manifest, subset_rows
 from ballast.export import onnx_bytes, tflite_bytes
 from ballast.keras_setup import keras
-from ballast.model.inference import ModelInfo, input_size, load_model, predict, read_info
+from ballast.model.inference import predict
 from ballast.model.inputs import load_images
+from ballast.model.saved import ModelInfo, input_size, load_model, read_info
 from ballast.scores.predictions import read_predictions
 
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]

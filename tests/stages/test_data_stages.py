@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from PIL import Image
 from projects import Project
 
-from ballast.augment.variants import plan_rounds, target_counts
+from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.errors import UserError
 from ballast.core.manifest import Row, read_manifest, subset_rows
 from ballast.core.params import Params

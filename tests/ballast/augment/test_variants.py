@@ -24,10 +24,9 @@ from ballast.augment.variants import (
     augmented_path,
     drawn_rounds,
     oversampled_images,
-    plan_rounds,
     resized_pixels,
-    target_counts,
 )
+from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.errors import UserError
 from ballast.core.images import image_array
 from ballast.core.manifest import Row
@@ -220,7 +219,7 @@ def test_a_photograph_may_have_another_name(oversampling: Oversampling) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"size": 17}, {"quality": 50}, {"rotate": 5.0}, {"flip": "none"}]
+    "change", [{"seed": 1}, {"size": 17}, {"quality": 50}, {"rotate": 5.0}, {"flip": None}]
 )
 def test_what_shapes_an_image_makes_it_anew_and_back_again_costs_nothing(
     oversampling: Oversampling, change: dict[str, Any]

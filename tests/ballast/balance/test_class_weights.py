@@ -34,8 +34,8 @@ def test_a_power_tempers_them() -> None:
     assert set(class_weights(COUNTS, "balanced", 0.0).values()) == {1.0}
 
 
-def test_none_gives_every_class_1() -> None:
-    assert class_weights(COUNTS, "none") == {"human": 1.0, "dog": 1.0, "snake": 1.0}
+def test_no_weights_give_every_class_1() -> None:
+    assert class_weights(COUNTS, None) == {"human": 1.0, "dog": 1.0, "snake": 1.0}
 
 
 @given(st.lists(st.integers(1, 500), min_size=2, max_size=20), st.floats(0, 0.9999))

@@ -12,7 +12,8 @@ import pytest
 from projects import Project
 
 from ballast.__main__ import command_line
-from ballast.commands.compare import MANIFEST, PREDICTIONS, judged_rows
+from ballast.commands.compare import judged_rows
+from ballast.core.paths import MANIFEST, PREDICTIONS
 from ballast.core.errors import UserError
 
 Compare = Callable[..., str]

@@ -19,15 +19,9 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from ballast.comparison.paired import (
-    compare,
-    difference_intervals,
-    discordant,
-    draw_pair,
-    holm,
-    mcnemar,
-    photographs_that_would_tell,
-)
+from ballast.comparison.paired import difference_intervals, draw_pair, photographs_that_would_tell
+from ballast.comparison.runs import compare
+from ballast.scores.significance import discordant, holm, mcnemar
 from ballast.scores.intervals import as_json, metric_intervals, unpacked
 from ballast.scores.predictions import Predictions, read_predictions, write_predictions
 from ballast.scores.run import Run

@@ -75,8 +75,8 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
             "data.raw: must be text of at least 1 character, ",
         ),
         (
-            TEXT.replace("group: ''", 'group: "\\0.csv"'),
-            "split.group: must be text, not '\\x00.csv'",
+            TEXT.replace("group: null", 'group: "\\0.csv"'),
+            "split.group: must be text of at least 1 character, or null, not '\\x00.csv'",
         ),
         (
             TEXT.replace("fold: 0 ", f"fold: 0x{'f' * 6000} "),
@@ -91,7 +91,10 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         (changed("train", {}), "train.epochs: this key is missing"),
         (changed("train", None), "train: must be a mapping of keys to values, not None"),
         (changed("data.raw", ""), "data.raw: must be text of at least 1 character, not ''"),
-        (changed("split.group", 1), "split.group: must be text, not 1"),
+        (
+            changed("split.group", 1),
+            "split.group: must be text of at least 1 character, or null, not 1",
+        ),
         (changed("augment.factor", 0), "augment.factor: must be an integer from 1 to 1000, not 0"),
         (
             changed("augment.factor", "3"),
@@ -115,7 +118,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         ),
         (
             changed("split.near_duplicates", 65),
-            "split.near_duplicates: must be an integer from 0 to 64 or null, not 65",
+            "split.near_duplicates: must be an integer from 0 to 64, or null, not 65",
         ),
         (
             changed("train.learning_rate", float("nan")),
@@ -139,8 +142,8 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
             "strategies.effective.beta: must be a number of at least 0 and below 1, not 1",
         ),
         (
-            changed("strategies.weights.class_weights", "cui"),
-            "strategies.weights.class_weights: must be 'balanced', ",
+            changed("strategies.weights.class_weights", "none"),
+            "strategies.weights.class_weights: must be 'balanced' or 'effective', or null, not 'none'",
         ),
         (changed("strategies", {}), "strategies: must be a mapping of at least 1 key, not {}"),
         (
@@ -161,7 +164,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         ),
         (
             changed("runtime.scheduler", "here"),
-            "runtime.scheduler: must be tcp://host:port or '', not 'here'",
+            "runtime.scheduler: must be tcp://host:port, or null, not 'here'",
         ),
         (
             changed("strategy", "balancd"),
@@ -179,7 +182,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         ),
         (
             changed("train.weights", "imagenet"),
-            "train.weights: the cnn is trained from scratch; must be none",
+            "train.weights: the cnn is trained from scratch; must be null",
         ),
     ],
 )

@@ -12,9 +12,9 @@ from ballast.keras_setup import keras
 from ballast.model.backbones import APPLICATIONS, load_backbone, unfreeze_top, weights_hashes
 from ballast.model.cnn import accept_any_size, build_cnn
 from ballast.model.fine_tuning import fit_backbone
-from ballast.model.inference import ModelInfo, load_model, predict
+from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet
-from ballast.model.saved import model_bytes
+from ballast.model.saved import ModelInfo, load_model, model_bytes
 
 INFO = ModelInfo(["a", "b", "c"], max_megapixels=30, threads=2)
 PLAIN = Strategy(oversample=False, class_weights="none", balanced_batches=False)

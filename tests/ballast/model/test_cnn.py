@@ -13,9 +13,9 @@ from ballast.core.errors import UserError
 from ballast.core.params import Strategy, Train
 from ballast.keras_setup import keras
 from ballast.model.cnn import accept_any_size, build_cnn
-from ballast.model.inference import ModelInfo, input_size, load_model, predict, read_info
+from ballast.model.inference import predict
 from ballast.model.inputs import ImageFiles, ImageSet
-from ballast.model.saved import model_bytes
+from ballast.model.saved import ModelInfo, input_size, load_model, model_bytes, read_info
 from ballast.model.training import fit, training_batches
 
 INFO = ModelInfo(["across", "down", "plain \N{SNAKE}"], max_megapixels=30, threads=2)

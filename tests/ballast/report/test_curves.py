@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib import rc_context
 
-from ballast.report.curves import PAGE_COLOURS, chosen_epoch, history_curves, reliability_plot
+from ballast.report.curves import PAGE_COLOURS, history_curves, reliability_plot
+from ballast.scores.history import chosen_epoch
 from ballast.scores.metrics import reliability
 from ballast.scores.predictions import Predictions
 

@@ -12,7 +12,6 @@ from projects import environment
 
 from ballast.report.pages import (
     CONFUSIONS,
-    comparison_page,
     contact_sheets,
     param_rows,
     percent,
@@ -20,6 +19,7 @@ from ballast.report.pages import (
     report_page,
     yaml_scalar,
 )
+from ballast.comparison.page import comparison_page
 from ballast.report.pictures import SHEET_CLASSES
 from ballast.scores.run import Run
 

@@ -9,9 +9,10 @@ from projects import Project
 from ballast.core.errors import UserError
 from ballast.core.manifest import read_augmented
 from ballast.core.params import as_dict, dotted, parse_params
+from ballast.scores.history import read_history
 from ballast.scores.intervals import as_json, metric_intervals
 from ballast.scores.predictions import read_predictions
-from ballast.scores.run import FINGERPRINTED, Run, read_history, read_run
+from ballast.scores.run import FINGERPRINTED, Run, read_run
 
 
 def run_of(project: Project) -> Run:

@@ -1,0 +1,39 @@
+"""Where the stages' files are, from the top of the project."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+MANIFEST = Path("data/manifest.csv")
+AUGMENTED = Path("data/augmented")  # the training images
+AUGMENTED_LIST = Path("data/augmented.csv")
+
+MODEL = Path("models/model.keras")
+CLASSES = Path("models/classes.json")
+
+OUTPUTS = Path("outputs")
+DATA_REPORT = OUTPUTS / "data_report.json"
+REJECTED = OUTPUTS / "rejected.csv"
+CLASS_COUNTS = OUTPUTS / "class_counts.json"
+CLASS_COUNTS_PLOT = OUTPUTS / "class_counts.png"
+CLASS_WEIGHTS = OUTPUTS / "class_weights.json"
+TRAINING = OUTPUTS / "training.json"
+HISTORY = OUTPUTS / "history.csv"
+LIVE = OUTPUTS / "live"
+PREDICTIONS = OUTPUTS / "predictions.csv"
+METRICS = OUTPUTS / "metrics.json"
+CLASS_METRICS = OUTPUTS / "class_metrics.json"
+CLASS_RECALL = OUTPUTS / "class_recall.csv"
+RELIABILITY = OUTPUTS / "reliability.csv"
+CONFUSION = OUTPUTS / "confusion.csv"
+CONFUSION_PLOT = OUTPUTS / "confusion.png"
+REPORT = OUTPUTS / "report.html"
+MODEL_CARD = OUTPUTS / "model_card.md"
+CROSS_VALIDATION = OUTPUTS / "cross_validation.json"
+
+EXPORTS = Path("exports")
+
+# Not outputs: what only saves time, beside DVC's own temporary files. All are safe to delete.
+INSPECTIONS = Path(".dvc/tmp/inspections.jsonl")
+IMAGE_STORE = Path(".dvc/tmp/image_store")
+KERAS_DOWNLOADS = Path(".keras")

@@ -1,0 +1,138 @@
+"""Which photographs train, which validate and which test."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ballast.core.manifest import Row, Subset
+from ballast.dataset.scan import Photo
+
+
+class _Group(NamedTuple):
+    """Photographs that go to one side together."""
+
+    members: list[int]
+    counts: Counter[str]  # photographs by class
+    rank: bytes  # its place in a random order
+
+
+def split_photos(
+    photos: Sequence[Photo],
+    groups: Sequence[int],
+    folds: int,
+    fold: int,
+    val: float,
+    seed: int,
+) -> list[Row]:
+    """Split by groups, each class alike: fold `fold` of `folds` is test, a share of the rest val.
+
+    Photographs that come with a subset keep it. Where any is given as test, none is drawn for
+    test; likewise for val. Membership depends on content and seed, not on order or names.
+    A class of too few groups for every subset keeps train first, then test, then val.
+    As scikit-learn's StratifiedGroupKFold, it takes the largest groups first, and puts each where
+    its classes have least; without larger groups, every class is dealt out in turn.
+
+    Args:
+        photos: all of them; no two of one class with the same content.
+        groups: the number of each photograph's group.
+        folds: 2 or more.
+        fold: 0 to folds - 1.
+        val: 0 to 1; above 0, each class that can spare a group gives at least one.
+        seed: params' seed.
+
+    Returns:
+        A row of the manifest for each photograph, in the order of `photos`.
+    """
+    given = {photo.given for photo in photos}
+    subsets: list[Subset] = [photo.given or "train" for photo in photos]
+    rest = _groups(photos, groups, seed)
+    if "test" not in given:
+        rest = _draw(rest, _fold(rest, folds, fold), "test", subsets)
+    if "val" not in given and val > 0:
+        _draw(rest, _share(rest, val), "val", subsets)
+    names: dict[int, str] = {}
+    for photo, group in zip(photos, groups, strict=True):
+        names[group] = min(names.get(group, photo.sha256), photo.sha256)
+    return [
+        Row(p.path, p.class_, subset, names[group][:12], p.sha256, p.width, p.height)
+        for p, group, subset in zip(photos, groups, subsets, strict=True)
+    ]
+
+
+def _groups(photos: Sequence[Photo], groups: Sequence[int], seed: int) -> list[_Group]:
+    """The groups of what may be drawn, in random order."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for index, photo in enumerate(photos):
+        if photo.given in (None, "train"):
+            members[groups[index]].append(index)
+    found = [
+        _Group(
+            indices,
+            Counter(photos[index].class_ for index in indices),
+            min(_rank(seed, photos[index]) for index in indices),
+        )
+        for indices in members.values()
+    ]
+    return sorted(found, key=lambda group: group.rank)
+
+
+def _rank(seed: int, photo: Photo) -> bytes:
+    return hashlib.sha256(f"{seed}:{photo.sha256}".encode()).digest()
+
+
+def _draw(
+    groups: Sequence[_Group], wanted: Iterable[_Group], subset: Subset, subsets: list[Subset]
+) -> list[_Group]:
+    """Put wanted groups into a subset, but never the last that a class has; return the others."""
+    left = Counter(name for group in groups for name in group.counts)
+    drawn = set()
+    for group in wanted:
+        if all(left[name] > 1 for name in group.counts):
+            left.subtract(group.counts.keys())
+            drawn.add(group.rank)
+            for index in group.members:
+                subsets[index] = subset
+    return [group for group in groups if group.rank not in drawn]
+
+
+def _fold(groups: Sequence[_Group], folds: int, fold: int) -> list[_Group]:
+    """Deal the groups out to the folds; return those of one."""
+    totals = _totals(groups)
+    dealt = [Counter[str]() for _ in range(folds)]
+    wanted = []
+    for group in sorted(groups, key=lambda group: -len(group.members)):
+        filled = [
+            sum(have[name] * n / totals[name] for name, n in group.counts.items()) for have in dealt
+        ]
+        emptiest = filled.index(min(filled))
+        dealt[emptiest].update(group.counts)
+        if emptiest == fold:
+            wanted.append(group)
+    return wanted
+
+
+def _share(groups: Sequence[_Group], share: float) -> list[_Group]:
+    """Groups that make up a share of every class: those that fit, else the smallest of a class."""
+    in_groups = Counter(name for group in groups for name in group.counts)
+    room = Counter({name: max(1, round(n * share)) for name, n in _totals(groups).items()})
+    spare = [group for group in groups if all(in_groups[name] > 1 for name in group.counts)]
+    wanted: list[_Group] = []
+    served: set[str] = set()
+    for group in spare:
+        if all(room[name] >= n for name, n in group.counts.items()):
+            room.subtract(group.counts)
+            served |= group.counts.keys()
+            wanted.append(group)
+    for group in sorted(spare, key=lambda group: len(group.members)):
+        if group.counts.keys() - served:
+            served |= group.counts.keys()
+            wanted.append(group)
+    return wanted
+
+
+def _totals(groups: Iterable[_Group]) -> Counter[str]:
+    totals = Counter[str]()
+    for group in groups:
+        totals.update(group.counts)
+    return totals
