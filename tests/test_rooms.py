@@ -42,23 +42,24 @@ def rooms(ballast: Path) -> set[str]:
 
 
 def arrows(ballast: Path) -> Arrows:
-    known, found = rooms(ballast), {}
+    known = rooms(ballast)
+    found: dict[tuple[str, str], str] = {}
     for path in sorted(ballast.rglob("*.py")):
         file = path.relative_to(ballast)
         room = file.parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            modules = []
-            if isinstance(node, ast.Import):
-                modules = [name.name for name in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                assert not node.level, f"{file}:{node.lineno}: import it from ballast, by its name"
-                modules = [f"{node.module}.{name.name}" for name in node.names]
+            if not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            place = f"ballast/{file.as_posix()}:{node.lineno}"
+            modules = [name.name for name in node.names]
+            if isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{place} imports from {'.' * node.level}, not from ballast"
+                modules = [f"{node.module}.{name}" for name in modules]
             for module in modules:
                 top, _, below = module.partition(".")
                 imported = below.split(".")[0]
                 if top == "ballast" and imported in known - {room}:
-                    place = f"ballast/{file.as_posix()}:{node.lineno} imports {module}"
-                    found.setdefault((room, imported), place)
+                    found.setdefault((room, imported), f"{place} imports {module}")
     return found
 
 
