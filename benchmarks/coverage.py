@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ballast.comparison.paired import difference_intervals, draw_pair
-from ballast.scores.intervals import Interval, as_json, metric_intervals, unpacked
+from ballast.scores.intervals import Interval, metric_intervals, unpacked
 from ballast.scores.predictions import Predictions, read_predictions
 
 BOOTSTRAP = 1000  # draws of each interval's own, a tenth of what a comparison takes
@@ -117,7 +117,7 @@ def intervals(runs: Pair, seed: int) -> Iterator[tuple[Figure, Interval]]:
     """Those of the second run, and those of its differences to the first."""
     first, second = (metric_intervals(run, seed, BOOTSTRAP) for run in runs)
     drawn = draw_pair(*runs, np.random.default_rng(seed), BOOTSTRAP)
-    differences = difference_intervals(as_json(first), as_json(second), drawn)
+    differences = difference_intervals(first, second, drawn)
     for of, found in (("run", second), ("difference", differences)):
         for metric, class_, interval in unpacked(found):
             yield (of, metric, class_), interval

@@ -34,14 +34,14 @@ from ballast.core.files import read_text
 from ballast.core.images import image_array
 from ballast.core.manifest import Row, class_names, read_image, subset_rows
 from ballast.core.params import Params, Strategy, parse_params
+from ballast.dataset.folds import split_photos
 from ballast.dataset.listing import list_files
 from ballast.dataset.scan import check_classes, inspect_files, sort_out
-from ballast.dataset.folds import split_photos
+from ballast.dataset.split import find_groups
 from ballast.model.inputs import ImageSet, load_images
 from ballast.scores.metrics import compute_metrics
 from ballast.scores.predictions import Predictions
 from ballast.workers.processes import Engine
-from stages.split import find_groups
 
 HEADLINES = ("balanced_accuracy", "worst_class_recall", "accuracy", "calibration_error")
 MEANS = ("roc_auc", "average_precision")  # over the classes
@@ -144,7 +144,7 @@ def measure(
     from ballast.keras_setup import make_deterministic
     from ballast.model.cnn import build_cnn
     from ballast.model.inference import predict
-    from ballast.model.training import fit
+    from ballast.model.training import TrainingInputs, fit
 
     rows = split(raw, params, run, folds)
     classes, size = class_names(rows), params.data.image_size
@@ -160,15 +160,8 @@ def measure(
 
     make_deterministic(run.seed, params.train.threads)
     model = build_cnn(size, len(classes))
-    history = fit(
-        model,
-        train,
-        val,
-        np.array([weights[name] for name in classes]),
-        strategy,
-        run.seed,
-        params.train,
-    )
+    in_loss = np.array([weights[name] for name in classes])
+    history = fit(model, TrainingInputs(train, val, in_loss, strategy, run.seed), params.train)
     tested = subset_rows(rows, "test")
     metrics = compute_metrics(
         Predictions(

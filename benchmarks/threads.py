@@ -78,7 +78,7 @@ def train(threads: int, images: int, epochs: int) -> tuple[float, str]:
     # Here, not above: the import loads TensorFlow, which the parent does not need.
     from ballast.keras_setup import keras, make_deterministic
     from ballast.model.cnn import build_cnn
-    from ballast.model.training import fit
+    from ballast.model.training import TrainingInputs, fit
 
     params = parse_params(read_text(Path("params.yaml")))
     size = params.data.image_size
@@ -93,16 +93,15 @@ def train(threads: int, images: int, epochs: int) -> tuple[float, str]:
     def note_end(_: int, __: object) -> None:
         ends.append(time.perf_counter())
 
-    fit(
-        model,
+    inputs = TrainingInputs(
         train_set,
         none,
         np.ones(3),
         params.active_strategy,
         params.seed,
-        replace(params.train, epochs=epochs, patience=epochs),
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=note_end)],
+        [keras.callbacks.LambdaCallback(on_epoch_end=note_end)],
     )
+    fit(model, inputs, replace(params.train, epochs=epochs, patience=epochs))
     digest = hashlib.sha256(b"".join(weight.tobytes() for weight in model.get_weights()))
     return ends[-1] - ends[0], digest.hexdigest()[:8]
 

@@ -156,22 +156,20 @@ def trivial_network(*, flat: bool = False) -> "keras.Model":
 def ballast_speed(params: Params, images: ImageSet | ImageFiles, *, balanced: bool) -> float:
     """Images a second through ballast.model.training.fit."""
     from ballast.keras_setup import keras
-    from ballast.model.training import fit
+    from ballast.model.training import TrainingInputs, fit
 
     epochs = 1 + (EPOCHS_FROM_FILES if isinstance(images, ImageFiles) else EPOCHS_IN_MEMORY)
     ends: list[float] = []
-    fit(
-        trivial_network(),
+    inputs = TrainingInputs(
         images,
         ImageSet(np.empty((0, SIZE, SIZE, 3), np.uint8), np.empty(0, np.int64)),
         np.ones(len(COUNTS)),
         Strategy(oversample=False, class_weights="none", balanced_batches=balanced),
         params.seed,
-        replace(params.train, epochs=epochs, patience=epochs, batch_size=BATCH_SIZE),
-        callbacks=[
-            keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
-        ],
+        [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))],
     )
+    settings = replace(params.train, epochs=epochs, patience=epochs, batch_size=BATCH_SIZE)
+    fit(trivial_network(), inputs, settings)
     shown = max(COUNTS.values()) * len(COUNTS) if balanced else sum(COUNTS.values())
     return shown * (epochs - 1) / (ends[-1] - ends[0])
 

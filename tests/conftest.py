@@ -4,7 +4,7 @@ import io
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,11 +12,15 @@ from PIL import Image
 from projects import Project
 from sklearn.datasets import load_digits
 
+from ballast.comparison.runs import Comparison, Difference, Revision
+from ballast.core.counts import train_counts
 from ballast.core.params import Params, parse_params
-from ballast.report.pictures import confident_mistakes, thumbnail
-from ballast.scores.intervals import as_json, metric_intervals
+from ballast.report.pictures import RunPictures, confident_mistakes, thumbnail
+from ballast.scores.advice import Recommendation
+from ballast.scores.intervals import Interval, MetricIntervals, metric_intervals
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
+from ballast.scores.significance import Outcome
 
 if TYPE_CHECKING:
     from ballast.classifier import Classifier
@@ -75,15 +79,13 @@ def write_digits(digits: dict[str, list[bytes]]) -> Callable[..., None]:
 
 
 @pytest.fixture(scope="session")
-def make_run(digits: dict[str, list[bytes]]) -> Callable[..., Run]:
-    """Make what a page shows of a run over any classes, with 4 test photographs of each.
+def make_run() -> Callable[..., Run]:
+    """Make a run over any classes, with 4 test photographs of each.
 
     One is taken for the next class, and of the last class none is tested.
     """
 
-    def make(
-        name: str, classes: Sequence[str], *, path: str = "test/{}/{}.png", images: int = 4
-    ) -> Run:
+    def make(name: str, classes: Sequence[str], *, path: str = "test/{}/{}.png") -> Run:
         tested = len(classes) - 1
         true = [class_ for class_ in classes[:tested] for _ in range(4)]
         probabilities = np.full((len(true), len(classes)), 0.1 / max(tested, 1))
@@ -92,11 +94,9 @@ def make_run(digits: dict[str, list[bytes]]) -> Callable[..., Run]:
             probabilities[row, taken] = 0.9
         paths = [path.format(class_, row) for row, class_ in enumerate(true)]
         predictions = Predictions([*classes], paths, true, probabilities)
-        thumbnails = [thumbnail(data) for data in digits["zero"][:images]]
-        mistakes = confident_mistakes(predictions, 12)
         return Run(
             name=name,
-            metrics=as_json(metric_intervals(predictions, seed=1, draws=100)),
+            metrics=metric_intervals(predictions, seed=1, draws=100),
             predictions=predictions,
             counts={
                 class_: {"train": 1 + place, "val": 1, "test": 4 * (place < tested)}
@@ -110,38 +110,60 @@ def make_run(digits: dict[str, list[bytes]]) -> Callable[..., Run]:
             params={"seed": 42, "strategy": name, f"strategies.{name}.oversample": True,
                     "split.group": path},
             fingerprints={"data/manifest.csv": "0123456789abcdef" * 4},
-            sheets=dict.fromkeys(classes, thumbnails),
-            mistakes=[(mistake, None if place else thumbnails[0])
-                      for place, mistake in enumerate(mistakes)],
         )  # fmt: skip
 
     return make
 
 
 @pytest.fixture(scope="session")
-def compared() -> Callable[[Sequence[Run]], dict[str, Any]]:
+def make_pictures(digits: dict[str, list[bytes]]) -> Callable[..., RunPictures]:
+    """Make the pictures of a run: so many images a class, and of its mistakes the first alone."""
+
+    def make(run: Run, images: int = 4) -> RunPictures:
+        thumbnails = [thumbnail(data) for data in digits["zero"][:images]]
+        mistakes = confident_mistakes(run.predictions, 12)
+        return RunPictures(
+            sheets=dict.fromkeys(run.predictions.classes, thumbnails),
+            mistakes=[
+                (mistake, None if place else thumbnails[0])
+                for place, mistake in enumerate(mistakes)
+            ],
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def compared() -> Callable[[Sequence[Run]], Comparison]:
     """What a comparison says of runs, the first of them the reference."""
 
-    def compare(runs: Sequence[Run]) -> dict[str, Any]:
-        same = {"value": 0.0, "low": -0.25, "high": 0.25}
-        metrics = runs[0].metrics
-        return {
-            "differences": {
-                run.name: {
-                    "metrics": {
-                        key: same if "value" in value else dict.fromkeys(value, same)
-                        for key, value in metrics.items()
-                    },
-                    "verdict": f"Nothing tells {run.name} from {runs[0].name}.",
-                    "verdicts": {
-                        name: f"Nothing tells them apart on {name}."
-                        for name in runs[0].predictions.classes
-                    },
-                }
-                for run in runs[1:]
+    def compare(runs: Sequence[Run]) -> Comparison:
+        reference, *others = runs
+        classes = reference.predictions.classes
+        same, tied = Interval(0.0, -0.25, 0.25), Outcome(1, 1, 1.0, 1.0)
+        by_class = dict.fromkeys(classes, same)
+        metrics = MetricIntervals(same, same, same, same, by_class, by_class, by_class)
+        return Comparison(
+            reference=reference.name,
+            test_photographs=dict.fromkeys(classes, 4),
+            revisions={
+                run.name: Revision(run.params, train_counts(run.counts), run.metrics)
+                for run in runs
             },
-            "recommendations": [{"rule": "small_test", "text": "Test on more than </style>."}],
-        }
+            different_params={},
+            differences={
+                run.name: Difference(
+                    metrics=metrics,
+                    mcnemar=tied,
+                    mcnemar_by_class=dict.fromkeys(classes, tied),
+                    verdict=f"Nothing tells {run.name} from {reference.name}.",
+                    verdicts={name: f"Nothing tells them apart on {name}." for name in classes},
+                    photographs_that_would_tell=dict.fromkeys(classes),
+                )
+                for run in others
+            },
+            recommendations=[Recommendation("small_test", "Test on more than </style>.")],
+        )
 
     return compare
 

@@ -4,7 +4,6 @@ import base64
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
@@ -12,8 +11,10 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from ballast.report.pages import report_page
 from ballast.comparison.page import comparison_page
+from ballast.comparison.runs import Comparison
+from ballast.report.pages import report_page
+from ballast.report.pictures import RunPictures
 from ballast.scores.run import Run
 
 FLAGS = (
@@ -94,7 +95,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 @pytest.fixture(scope="module")
 def pages(
     make_run: Callable[..., Run],
-    compared: Callable[[Sequence[Run]], dict[str, Any]],
+    make_pictures: Callable[..., RunPictures],
+    compared: Callable[[Sequence[Run]], Comparison],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     """The address of each page by its name."""
@@ -102,10 +104,12 @@ def pages(
     for name, classes in CLASSES.items():
         path = "</script><script>alert(5)</script>/{}/{}.png" if name == "hostile" else "{}/{}.png"
         arms = HOSTILE[:2] if name == "hostile" else ["baseline", "balanced"]
-        runs = [make_run(arm, classes, path=path, images=8) for arm in arms]
+        runs = [make_run(arm, classes, path=path) for arm in arms]
+        pictures = [make_pictures(run, images=8) for run in runs]
+        said = f"So be it: {classes[0]}."
         html = {
-            f"report of {name}": report_page(runs[1], f"So be it: {classes[0]}.", [classes[0]]),
-            f"comparison of {name}": comparison_page(compared(runs), runs),
+            f"report of {name}": report_page(runs[1], pictures[1], said, [classes[0]]),
+            f"comparison of {name}": comparison_page(compared(runs), runs, pictures),
         }
         for title, text in html.items():
             (folder / f"{title}.html").write_text(text, encoding="utf-8")

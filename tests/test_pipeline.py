@@ -8,10 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dvc.repo import Repo
 from projects import Project, environment
 
 from ballast.core.files import write_csv, write_json
@@ -88,22 +91,85 @@ def test_a_new_image_runs_split_and_what_its_output_changes(reproduced: Project)
 
 def test_a_line_of_code_runs_the_stages_that_import_it(reproduced: Project) -> None:
     def touched(module: str, line: str = "# one more line") -> set[str]:
-        path = reproduced.folder / "ballast" / module
-        text = path.read_text(encoding="utf-8")
-        path.write_text(f"{text}\n{line}\n", encoding="utf-8")
-        found = ran(reproduced)
-        path.write_text(text, encoding="utf-8")
+        with one_more_line(reproduced, [module], line):
+            found = ran(reproduced)
         reproduced.repro()
         return found
 
-    assert touched("class_weights.py") == {"compute-weights"}
-    assert touched("metrics.py") == {"evaluate"}
-    assert touched("templates/page.css", "/* one more line */") == {"evaluate"}
+    assert touched("balance/class_weights.py") == {"compute-weights"}
+    assert touched("scores/metrics.py") == {"evaluate"}
+    assert touched("report/templates/page.css", "/* one more line */") == {"evaluate"}
     # plots.py is imported by two stages; count-classes writes what it wrote before.
-    assert touched("plots.py") == {"count-classes", "evaluate"}
-    assert touched("augmentation.py") == {"oversample"}
+    assert touched("report/plots.py") == {"count-classes", "evaluate"}
+    assert touched("augment/transforms.py") == {"oversample"}
     # The model is what it was; the card has the hash of the code.
-    assert touched("network.py") == {"train", "evaluate"}
+    assert touched("model/cnn.py") == {"train", "predict", "evaluate"}
+
+
+@contextmanager
+def one_more_line(
+    project: Project, modules: Sequence[str], line: str = "# one more line"
+) -> Iterator[None]:
+    """Add a line to modules of ballast/ for a while."""
+    texts = {project.folder / "ballast" / module: "" for module in modules}
+    for path in texts:
+        texts[path] = path.read_text(encoding="utf-8")
+        path.write_text(f"{texts[path]}\n{line}\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        for path, text in texts.items():
+            path.write_text(text, encoding="utf-8")
+
+
+# Of each room that a stage imports, a module, and of some what only one stage imports of it.
+STAGES_OF = {
+    "core/errors.py": {*ALL},
+    "keras_setup.py": {"train", "predict"},
+    "workers/processes.py": {"split", "oversample"},
+    "workers/threads.py": {"split", "oversample", "train", "predict"},
+    "dataset/folds.py": {"split"},
+    "balance/class_weights.py": {"compute-weights"},
+    "balance/oversampling.py": {"oversample"},
+    "balance/batches.py": {"train"},
+    "augment/variants.py": {"oversample"},
+    "augment/shards.py": {"oversample", "train", "evaluate"},
+    "scores/significance.py": {"evaluate"},
+    "scores/history.py": {"train", "evaluate"},
+    "scores/predictions.py": {"predict", "evaluate"},
+    "model/training.py": {"train", "predict"},
+    "report/pages.py": {"evaluate"},
+    "report/plots.py": {"count-classes", "evaluate"},
+}
+OF_NO_STAGE = [
+    "__init__.py", "__main__.py", "classifier.py", "commands/compare.py", "comparison/runs.py",
+    "dvc_tools/cache.py", "export.py",
+]  # fmt: skip
+
+
+def room_of(module: str) -> str:
+    return module.split("/")[0]
+
+
+def test_one_line_of_a_module_re_runs_the_stages_whose_room_it_is_in_and_no_others(
+    reproduced: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(reproduced.folder)
+
+    def to_run() -> set[str]:
+        with Repo() as repo:  # in this process: a new one takes a second to load DVC
+            return set(repo.status())
+
+    rooms = {path.parent.name for path in Path("ballast").glob("*/__init__.py")}
+    rooms |= {path.name for path in Path("ballast").glob("*.py")}
+    assert {room_of(module) for module in [*STAGES_OF, *OF_NO_STAGE]} == rooms
+    assert to_run() == set()
+    for module, stages in STAGES_OF.items():
+        with one_more_line(reproduced, [module]):
+            assert to_run() == stages, module
+    with one_more_line(reproduced, OF_NO_STAGE):
+        assert to_run() == set()
+    assert to_run() == set()
 
 
 def changed_by(project: Project, old: str, new: str) -> set[str]:

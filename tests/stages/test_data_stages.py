@@ -22,7 +22,7 @@ from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.errors import UserError
 from ballast.core.manifest import Row, read_manifest, subset_rows
 from ballast.core.params import Params
-from stages.split import split_folder
+from ballast.dataset.split import split_folder
 
 STAGES = ["split", "count_classes", "oversample", "compute_weights"]
 

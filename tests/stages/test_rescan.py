@@ -16,7 +16,7 @@ from ballast.core.params import Params
 from ballast.dataset import scan as inventory
 from ballast.dataset.listing import FileState, file_states
 from ballast.dataset.scan_cache import CLOCK
-from stages.split import split_folder
+from ballast.dataset.split import split_folder
 
 NOWHERE = Path(os.devnull, "none")
 FIRST = "zero/000.png"
@@ -195,7 +195,7 @@ def test_a_file_that_is_changed_within_a_tick_of_the_clock_is_read_again(
             for path, state in file_states(raw, paths).items()
         }
 
-    for module in ("ballast.dataset.listing", "stages.split"):
+    for module in ("ballast.dataset.listing", "ballast.dataset.split"):
         monkeypatch.setattr(f"{module}.file_states", coarse_states)
     write_digits(tmp_path / "raw", zero=8, one=3, two=10)
     split = partial(split_folder, tmp_path / "raw", one_worker(shipped))

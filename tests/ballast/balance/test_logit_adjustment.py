@@ -12,7 +12,7 @@ from ballast.keras_setup import keras
 from ballast.model.cnn import build_cnn
 from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet
-from ballast.model.training import fit
+from ballast.model.training import TrainingInputs, fit
 
 LABELS = np.array([0] * 6 + [1] * 3 + [2], dtype=np.int64)
 ADJUSTED = Strategy(
@@ -65,7 +65,7 @@ def test_training_shows_the_adjusted_loss_and_validation_the_plain_one(images: I
         keras.utils.set_random_seed(1)
         strategy = replace(ADJUSTED, logit_adjustment=tau, balanced_val=False)
         model = build_cnn(16, 3)
-        history = fit(model, images, images, np.ones(3), strategy, 1, ONCE)
+        history = fit(model, TrainingInputs(images, images, np.ones(3), strategy, 1), ONCE)
         likelihoods = predict(model, images.pixels)[np.arange(10), LABELS]
         assert history["val_loss"][0] == pytest.approx(-np.log(likelihoods).mean(), rel=1e-3)
         return history["loss"][0], history["val_loss"][0]
@@ -103,6 +103,6 @@ def test_it_leaves_the_network_that_it_was_given_trained(images: ImageSet) -> No
     keras.utils.set_random_seed(1)
     model = build_cnn(16, 3)
     before = model.get_weights()
-    fit(model, images, images, np.ones(3), ADJUSTED, 1, ONCE)
+    fit(model, TrainingInputs(images, images, np.ones(3), ADJUSTED, 1), ONCE)
     assert not np.array_equal(model.get_weights()[0], before[0])
     assert "logit_adjustment" not in {layer.name for layer in model.layers}

@@ -13,8 +13,8 @@ from projects import Project
 
 from ballast.__main__ import command_line
 from ballast.commands.compare import judged_rows
-from ballast.core.paths import MANIFEST, PREDICTIONS
 from ballast.core.errors import UserError
+from ballast.core.paths import MANIFEST, PREDICTIONS
 
 Compare = Callable[..., str]
 
@@ -195,9 +195,10 @@ def test_a_broken_predictions_file(
     revisions: Project, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     for path in (MANIFEST, PREDICTIONS):
-        text = revisions.read(path).replace(old, new) if path == PREDICTIONS else ""
+        text = revisions.read(path.as_posix())
         (tmp_path / path).parent.mkdir(exist_ok=True)
-        (tmp_path / path).write_text(text or revisions.read(path), encoding="utf-8")
+        text = text.replace(old, new) if path == PREDICTIONS else text
+        (tmp_path / path).write_text(text, encoding="utf-8")
     with pytest.raises(UserError, match=f"^{message}"):
         judged_rows("mine", tmp_path)
 

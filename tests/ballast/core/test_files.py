@@ -4,7 +4,9 @@ import csv
 import math
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,6 +39,47 @@ def test_the_last_bits_of_a_float_do_not_reach_a_file(tmp_path: Path) -> None:
     write_json(tmp_path / "b.json", {"dog": [math.nextafter(value, 5)]})
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     assert read_json(tmp_path / "a.json") == {"dog": [pytest.approx(value, abs=1e-11)]}
+
+
+class Figure(NamedTuple):
+    """A tuple in a named tuple."""
+
+    value: float | None
+    bounds: tuple[float, ...]
+
+
+class Figures(NamedTuple):
+    """Named tuples in one, and in a mapping in it."""
+
+    overall: Figure
+    by_class: dict[str, Figure]
+
+
+def test_a_named_tuple_is_an_object_and_a_tuple_a_list_at_any_depth(tmp_path: Path) -> None:
+    figure, none = Figure(0.1 + 0.2, (0.0, 1.0)), Figure(None, ())
+    write_json(tmp_path / "a.json", {"of": [Figures(figure, {"dog": none})], "n": (1, True, "é")})
+    assert read_json(tmp_path / "a.json") == {
+        "of": [
+            {
+                "overall": {"value": 0.3, "bounds": [0, 1]},
+                "by_class": {"dog": {"value": None, "bounds": []}},
+            }
+        ],
+        "n": [1, True, "é"],
+    }
+    write_json(tmp_path / "b.json", figure)
+    assert [*read_json(tmp_path / "b.json")] == ["value", "bounds"], "in the order of its fields"
+
+
+def test_floats_of_a_csv_file_are_those_of_a_json_file(tmp_path: Path) -> None:
+    values = [0.1 + 0.2, 4.333333333333333, 1e-20, -1.5, 0.0, 1 / 3 * 1e9]
+    write_csv(tmp_path / "a.csv", ["x", "numpy's", "n"], [(x, np.float64(x), 7) for x in values])
+    write_json(tmp_path / "a.json", values)
+    rows = read_csv(tmp_path / "a.csv", ["x", "numpy's"])
+    assert [float(row["x"]) for row in rows] == read_json(tmp_path / "a.json")
+    assert [row["x"] for row in rows] == [row["numpy's"] for row in rows]
+    assert [row["x"] for row in rows][:4] == ["0.3", "4.33333333333", "1e-20", "-1.5"]
+    assert {row["n"] for row in rows} == {"7"}
 
 
 def test_a_file_of_a_stage_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given as given_any
 from hypothesis import strategies as st
 
 from ballast.core.manifest import Row, Subset
-from ballast.dataset import split as folds
+from ballast.dataset import folds
 from ballast.dataset.scan import Photo
 
 

@@ -15,6 +15,7 @@ from ballast.model.fine_tuning import fit_backbone
 from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet
 from ballast.model.saved import ModelInfo, load_model, model_bytes
+from ballast.model.training import TrainingInputs
 
 INFO = ModelInfo(["a", "b", "c"], max_megapixels=30, threads=2)
 PLAIN = Strategy(oversample=False, class_weights="none", balanced_batches=False)
@@ -49,7 +50,8 @@ def trained(images: ImageSet, params: Train) -> tuple[bytes, keras.Model, keras.
     keras.backend.clear_session()  # automatic names of layers start anew, as in a new process
     keras.utils.set_random_seed(1)
     backbone = load_backbone(params, SIZE, Path("nowhere"))
-    network, _ = fit_backbone(backbone, images, images, np.ones(3), PLAIN, 1, params)
+    inputs = TrainingInputs(images, images, np.ones(3), PLAIN, 1)
+    network, _ = fit_backbone(backbone, inputs, params)
     return model_bytes(accept_any_size(network), INFO), network, backbone
 
 

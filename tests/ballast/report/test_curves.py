@@ -4,11 +4,9 @@ import re
 from xml.etree import ElementTree
 
 import numpy as np
-import pytest
 from matplotlib import rc_context
 
 from ballast.report.curves import PAGE_COLOURS, history_curves, reliability_plot
-from ballast.scores.history import chosen_epoch
 from ballast.scores.metrics import reliability
 from ballast.scores.predictions import Predictions
 
@@ -21,22 +19,6 @@ HISTORY = {
 BINS = reliability(
     Predictions(["a", "b"], ["x"] * 3, ["a", "a", "b"], np.array([[0.9, 0.1], [0.3, 0.7], [0, 1]]))
 )
-
-
-@pytest.mark.parametrize(
-    ("history", "min_epochs", "epoch"),
-    [
-        ({"loss": [1, 1, 1], "val_loss": [0.1, 0.3, 0.2]}, 1, 1),
-        ({"loss": [1, 1, 1], "val_loss": [0.1, 0.3, 0.2]}, 2, 3),
-        ({"loss": [1, 1, 1], "val_loss": [0.1, 0.2, 0.2]}, 2, 2),
-        ({"loss": [0.3, 0.1, 0.2]}, 1, 2),
-        ({"loss": [0.3, 0.1, 0.2], "val_loss": [1, 2, 3]}, 20, 3),
-    ],
-)
-def test_the_epoch_chosen_is_the_first_of_lowest_val_loss_from_min_epochs_on(
-    history: dict[str, list[float]], min_epochs: int, epoch: int
-) -> None:
-    assert chosen_epoch(history, min_epochs) == epoch
 
 
 def pictures(name: str) -> list[str]:

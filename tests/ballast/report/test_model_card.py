@@ -1,15 +1,33 @@
 """The model card says what was measured, with its bounds, whatever classes are called."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from ballast.report.model_card import interval, model_card, plain
-from ballast.scores.intervals import as_json, metric_intervals
+from ballast.core.counts import Counts
+from ballast.report.model_card import model_card, plain
+from ballast.scores.intervals import metric_intervals
 from ballast.scores.predictions import Predictions
+from ballast.scores.run import Run
+
+RunOf = Callable[[Predictions, Counts], Run]
 
 
 @pytest.fixture(scope="module")
-def card() -> str:
+def run_of(make_run: Callable[..., Run]) -> RunOf:
+    """Make a run with given predictions and counts."""
+
+    def make(predictions: Predictions, counts: Counts) -> Run:
+        run: Run = make_run("mine", predictions.classes)
+        metrics = metric_intervals(predictions, 1)
+        return run._replace(predictions=predictions, counts=counts, metrics=metrics)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def card(run_of: RunOf) -> str:
     classes = ["dog | <b>", "snake"]
     probabilities = np.array([[0.9, 0.1]] * 30 + [[0.2, 0.8]] * 30 + [[0.9, 0.1]] * 5)
     true = [classes[0]] * 30 + [classes[1]] * 35
@@ -19,8 +37,7 @@ def card() -> str:
         classes[0]: {"train": 2, "val": 1, "test": 30},
         classes[1]: {"train": 30, "val": 5, "test": 35},
     }
-    intervals = as_json(metric_intervals(predictions, 1))
-    return model_card(classes, counts, intervals, "All good.", {"seed": 1}, {"code": "ab12"})
+    return model_card(run_of(predictions, counts), "All good.", {"seed": 1}, {"code": "ab12"})
 
 
 def test_a_class_has_its_counts_and_its_figures_with_bounds(card: str) -> None:
@@ -40,15 +57,9 @@ def test_settings_and_fingerprints_are_listed(card: str) -> None:
     assert "| code | `ab12` |" in card
 
 
-def test_a_class_of_few_test_photographs_is_a_limit() -> None:
-    figures = as_json(
-        metric_intervals(Predictions(["a", "b"], ["1", "2"], ["a", "b"], np.eye(2)), 1)
-    )
+def test_a_class_of_few_test_photographs_is_a_limit(run_of: RunOf) -> None:
+    predictions = Predictions(["a", "b"], ["1", "2"], ["a", "b"], np.eye(2))
     counts = {"a": {"train": 9, "val": 1, "test": 1}, "b": {"train": 9, "val": 1, "test": 30}}
-    card = model_card(["a", "b"], counts, figures, "", {}, {})
+    card = model_card(run_of(predictions, counts), "", {}, {})
     assert "- a: only 1 test photographs" in card
     assert "- b: only" not in card
-
-
-def test_a_figure_that_is_not_defined_is_a_dash() -> None:
-    assert interval({"value": None, "low": None, "high": None}) == "-"

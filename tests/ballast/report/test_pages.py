@@ -5,11 +5,12 @@ import sys
 from collections.abc import Callable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from projects import environment
 
+from ballast.comparison.page import comparison_page
+from ballast.comparison.runs import Comparison
 from ballast.report.pages import (
     CONFUSIONS,
     contact_sheets,
@@ -19,8 +20,7 @@ from ballast.report.pages import (
     report_page,
     yaml_scalar,
 )
-from ballast.comparison.page import comparison_page
-from ballast.report.pictures import SHEET_CLASSES
+from ballast.report.pictures import SHEET_CLASSES, RunPictures
 from ballast.scores.run import Run
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +37,9 @@ HOSTILE = [
     "n" * 200,
 ]
 MakeRun = Callable[..., Run]
-Compared = Callable[[Sequence[Run]], dict[str, Any]]
+MakePictures = Callable[..., RunPictures]
+Compared = Callable[[Sequence[Run]], Comparison]
+BothPages = Callable[[Sequence[str]], list[str]]
 
 
 class Page(HTMLParser):
@@ -63,18 +65,23 @@ class Page(HTMLParser):
         return [found[attribute] for _, found in self.tags if attribute in found]
 
 
-def both_pages(make_run: MakeRun, compared: Compared, classes: Sequence[str]) -> list[str]:
-    runs = [make_run(name, classes) for name in ("baseline", "balanced")]
-    return [
-        report_page(runs[1], "It is so.", ["Do more."]),
-        comparison_page(compared(runs), runs),
-    ]
+@pytest.fixture
+def both_pages(make_run: MakeRun, make_pictures: MakePictures, compared: Compared) -> BothPages:
+    """The page of one run, and that of two, over the classes that are asked for."""
+
+    def make(classes: Sequence[str]) -> list[str]:
+        runs = [make_run(name, classes) for name in ("baseline", "balanced")]
+        pictures = [make_pictures(run) for run in runs]
+        return [
+            report_page(runs[1], pictures[1], "It is so.", ["Do more."]),
+            comparison_page(compared(runs), runs, pictures),
+        ]
+
+    return make
 
 
-def test_sections_come_in_the_order_of_what_people_ask(
-    make_run: MakeRun, compared: Compared
-) -> None:
-    for html in both_pages(make_run, compared, NAMES):
+def test_sections_come_in_the_order_of_what_people_ask(both_pages: BothPages) -> None:
+    for html in both_pages(NAMES):
         labels = [found["aria-labelledby"] for tag, found in Page(html).tags if tag == "section"]
         assert labels == [
             "recall", "counts", "confusion", "training", "reliability", "augmentations",
@@ -83,9 +90,11 @@ def test_sections_come_in_the_order_of_what_people_ask(
         assert html.index('class="verdict"') < html.index("<section")
 
 
-def test_the_figures_of_every_run_are_on_the_page(make_run: MakeRun, compared: Compared) -> None:
+def test_the_figures_of_every_run_are_on_the_page(
+    make_run: MakeRun, make_pictures: MakePictures, compared: Compared
+) -> None:
     runs = [make_run(name, NAMES) for name in ("baseline", "balanced", "batches")]
-    text = Page(comparison_page(compared(runs), runs)).text
+    text = Page(comparison_page(compared(runs), runs, [*map(make_pictures, runs)])).text
     for run in runs:
         assert f"{run.name}: off by 15 points on average" in text
         assert f"The 3 epochs of {run.name} as a table" in text
@@ -98,10 +107,14 @@ def test_the_figures_of_every_run_are_on_the_page(make_run: MakeRun, compared: C
 
 @pytest.mark.parametrize("classes", [HOSTILE, HOSTILE[::-1]])
 def test_names_are_shown_and_never_run(
-    make_run: MakeRun, compared: Compared, classes: list[str]
+    make_run: MakeRun, make_pictures: MakePictures, compared: Compared, classes: list[str]
 ) -> None:
     runs = [make_run(name, classes, path=HOSTILE[4] + "{}{}") for name in HOSTILE[:2]]
-    for html in (report_page(runs[0], HOSTILE[0], HOSTILE), comparison_page(compared(runs), runs)):
+    pictures = [make_pictures(run) for run in runs]
+    for html in (
+        report_page(runs[0], pictures[0], HOSTILE[0], HOSTILE),
+        comparison_page(compared(runs), runs, pictures),
+    ):
         page = Page(html)
         assert "script" not in {tag for tag, _ in page.tags}
         assert not [name for _, found in page.tags for name in found if name.startswith("on")]
@@ -110,8 +123,8 @@ def test_names_are_shown_and_never_run(
             assert name in page.text
 
 
-def test_nothing_is_fetched_and_the_page_forbids_it(make_run: MakeRun, compared: Compared) -> None:
-    for html in both_pages(make_run, compared, NAMES):
+def test_nothing_is_fetched_and_the_page_forbids_it(both_pages: BothPages) -> None:
+    for html in both_pages(NAMES):
         page = Page(html)
         policy = next(found for _, found in page.tags if "http-equiv" in found)["content"]
         assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -119,16 +132,14 @@ def test_nothing_is_fetched_and_the_page_forbids_it(make_run: MakeRun, compared:
         assert all(link.startswith(("data:,", "#")) for link in page.values("href"))
 
 
-def test_ids_are_unique(make_run: MakeRun, compared: Compared) -> None:
-    for html in both_pages(make_run, compared, NAMES):
+def test_ids_are_unique(both_pages: BothPages) -> None:
+    for html in both_pages(NAMES):
         ids = Page(html).values("id")
         assert len(ids) == len(set(ids)) > 10
 
 
-def test_every_picture_has_a_name_for_those_who_do_not_see_it(
-    make_run: MakeRun, compared: Compared
-) -> None:
-    for html in both_pages(make_run, compared, NAMES):
+def test_every_picture_has_a_name_for_those_who_do_not_see_it(both_pages: BothPages) -> None:
+    for html in both_pages(NAMES):
         tags = Page(html).tags
         assert all(found.get("alt") for tag, found in tags if tag == "img")
         assert all(found.get("aria-label") for _, found in tags if found.get("role") == "img")
@@ -136,22 +147,26 @@ def test_every_picture_has_a_name_for_those_who_do_not_see_it(
         assert svgs == sum(found.get("role") == "img" for _, found in tags)
 
 
-def test_a_photograph_that_is_gone_is_said_to_be(make_run: MakeRun) -> None:
+def test_a_photograph_that_is_gone_is_said_to_be(
+    make_run: MakeRun, make_pictures: MakePictures
+) -> None:
     run = make_run("balanced", NAMES)
-    html = report_page(run, "So.", [])
-    assert html.count(">not here<") == len(run.mistakes) - 1 > 0
+    pictures = make_pictures(run)
+    html = report_page(run, pictures, "So.", [])
+    assert html.count(">not here<") == len(pictures.mistakes) - 1 > 0
 
 
-def test_a_page_of_many_classes_stays_small(make_run: MakeRun) -> None:
+def test_a_page_of_many_classes_stays_small(make_run: MakeRun, make_pictures: MakePictures) -> None:
     names = [f"class {number:04d} {'n' * 200}" for number in range(300)]
     run = make_run("balanced", names)
-    page = Page(report_page(run, "So.", []))
+    html = report_page(run, make_pictures(run), "So.", [])
+    page = Page(html)
     images = [found for tag, found in page.tags if tag == "img"]
     assert len(images) == 4 * SHEET_CLASSES + 1
     assert f"The {CONFUSIONS} most frequent mistakes among 300 classes" in " ".join(
         page.text.split()
     )
-    assert len(report_page(run, "So.", [])) < 3_000_000
+    assert len(html) < 3_000_000
 
 
 def test_equal_values_give_equal_bytes_in_every_process(tmp_path: Path) -> None:
@@ -162,20 +177,20 @@ import sys
 import numpy as np
 from pathlib import Path
 from ballast.report.pages import report_page
+from ballast.report.pictures import RunPictures
+from ballast.scores.intervals import Interval, MetricIntervals
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
-from ballast.report.pictures import SHEET_CLASSES
-figure = {"value": 0.5, "low": 0.1, "high": 0.9}
+figure = Interval(0.5, 0.1, 0.9)
 names = ["cat", "dog", "eel"]
-metrics = {key: figure for key in ("accuracy", "balanced_accuracy", "macro_f1",
-           "worst_class_recall")}
-metrics |= {key: dict.fromkeys(names, figure) for key in ("recall", "precision", "f1")}
+by_class = dict.fromkeys(names, figure)
+metrics = MetricIntervals(figure, figure, figure, figure, by_class, by_class, by_class)
 predictions = Predictions(names, ["a", "b"], ["cat", "eel"],
                           np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
 counts = {name: {"train": 2, "val": 1, "test": 1} for name in names}
 run = Run("balanced", metrics, predictions, counts, {}, {}, {"loss": [1, 0.5]}, 1,
-          {"strategy": "balanced"}, {}, {}, [])
-sys.stdout.buffer.write(report_page(run, "So.", []).encode())
+          {"strategy": "balanced"}, {})
+sys.stdout.buffer.write(report_page(run, RunPictures({}, []), "So.", []).encode())
 """
     )
     pages = {
@@ -193,13 +208,16 @@ sys.stdout.buffer.write(report_page(run, "So.", []).encode())
     assert pages.pop().count(b"<svg") == 3
 
 
-def test_contact_sheets_of_equal_beginnings_are_shown_once(make_run: MakeRun) -> None:
-    few, many = make_run("few", NAMES, images=2), make_run("many", NAMES, images=4)
-    assert contact_sheets([few, many]) == [
+def test_contact_sheets_of_equal_beginnings_are_shown_once(
+    make_run: MakeRun, make_pictures: MakePictures
+) -> None:
+    runs = [make_run(name, NAMES) for name in ("few", "many")]
+    few, many = make_pictures(runs[0], images=2), make_pictures(runs[1], images=4)
+    assert contact_sheets(runs, [few, many]) == [
         {"name": name, "rows": [(["many", "few"], many.sheets[name])]} for name in NAMES
     ]
     other = few._replace(sheets=dict.fromkeys(NAMES, many.sheets["dog"][1:3]))
-    assert [len(sheet["rows"]) for sheet in contact_sheets([other, many])] == [2, 2, 2]
+    assert [len(sheet["rows"]) for sheet in contact_sheets(runs, [other, many])] == [2, 2, 2]
 
 
 def test_params_that_differ_are_told_from_those_that_do_not(make_run: MakeRun) -> None:

@@ -5,11 +5,29 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from projects import Project
 
 from ballast.core.images import ImageError
-from ballast.core.manifest import AugmentedRow
-from ballast.report.pictures import SIDE, Mistake, confident_mistakes, contact_rows, thumbnail
+from ballast.core.manifest import AugmentedRow, read_augmented
+from ballast.core.params import as_dict, dotted, parse_params
+from ballast.report.pictures import (
+    SIDE,
+    Mistake,
+    RunPictures,
+    confident_mistakes,
+    contact_rows,
+    run_pictures,
+    thumbnail,
+)
 from ballast.scores.predictions import Predictions
+from ballast.scores.run import read_run
+
+
+def pictures_of(project: Project) -> RunPictures:
+    params = parse_params(project.read("params.yaml"))
+    tracked = dotted(as_dict(params, without=("runtime",)))
+    run = read_run("mine", project.folder, tracked, params.seed)
+    return run_pictures(run, project.folder, project.folder / params.data.raw)
 
 
 def image(width: int, height: int, kind: str) -> bytes:
@@ -62,3 +80,27 @@ def test_a_small_jpeg_stays_as_it_is_and_nothing_is_enlarged() -> None:
 def test_what_is_no_image_is_an_error() -> None:
     with pytest.raises(ImageError):
         thumbnail(b"\xff\xd8 no image")
+
+
+def test_a_sheet_has_the_images_that_were_trained_on(reproduced: Project) -> None:
+    shown = pictures_of(reproduced)
+    assert list(shown.sheets) == ["one", "two", "zero"]
+    first = min(row.path for row in read_augmented(reproduced.folder / "data/augmented.csv"))
+    assert shown.sheets["one"][0] == (reproduced.folder / "data/augmented" / first).read_bytes()
+    assert len(shown.sheets["one"]) == 8
+
+
+def test_a_photograph_gone_or_changed_is_none_and_all_others_are_there(
+    reproduced: Project,
+) -> None:
+    shown = pictures_of(reproduced).mistakes
+    assert shown
+    assert all(image for _, image in shown)
+    path = reproduced.folder / "data/raw" / shown[0][0].path
+    whole = path.read_bytes()
+    for damage in (path.unlink, lambda: path.write_bytes(whole + b"changed")):
+        damage()
+        again = pictures_of(reproduced).mistakes
+        path.write_bytes(whole)
+        assert again[0] == (shown[0][0], None)
+        assert list(again[1:]) == list(shown[1:])

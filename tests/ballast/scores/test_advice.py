@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from ballast.balance.class_weights import class_weights
-from ballast.scores.advice import emphasis, recommendations
+from ballast.scores.advice import Outcomes, emphasis, recommendations
+from ballast.scores.intervals import proportion
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
+from ballast.scores.significance import Outcome
 
 PLAIN = {"oversample": False, "class_weights": "none", "balanced_batches": False}
 RunOf = Callable[..., Run]
@@ -56,19 +58,19 @@ def run_of(make_run: RunOf) -> RunOf:
             ),
             history=history or {**run.history, "accuracy": [0.5] * 3, "val_accuracy": [0.5] * 3},
             params={"strategy": "s", **{f"strategies.s.{k}": v for k, v in strategy.items()}},
-            metrics={
-                "recall": {
-                    class_: {"value": right / n}
+            metrics=run.metrics._replace(
+                recall={
+                    class_: proportion(right, n)
                     for class_, right, n in zip(classes, recognised, test, strict=True)
                 }
-            },
+            ),
         )
 
     return make
 
 
-def said(*runs: Run, differences: Mapping[str, Any] | None = None) -> dict[str, str]:
-    return {advice.rule: advice.text for advice in recommendations(runs, differences or {})}
+def said(*runs: Run, outcomes: Outcomes | None = None) -> dict[str, str]:
+    return {advice.rule: advice.text for advice in recommendations(runs, outcomes or {})}
 
 
 def test_nothing_is_said_of_a_run_where_nothing_is_to_be_said(run_of: RunOf) -> None:
@@ -84,8 +86,7 @@ def test_under_10_training_photographs_are_few(run_of: RunOf) -> None:
 
 def test_of_several_runs_few_photographs_are_said_once(run_of: RunOf) -> None:
     runs = [run_of(name, train=(9, 100)) for name in "abc"]
-    same: dict[str, Any] = {"mcnemar_by_class": {}}
-    found = recommendations(runs, {"b": same, "c": same})
+    found = recommendations(runs, {"b": {}, "c": {}})
     assert [advice.rule for advice in found] == ["few_training_images"]
 
 
@@ -152,13 +153,9 @@ def test_two_prongs_that_correct_twice(run_of: RunOf) -> None:
 def test_a_class_that_got_worse(
     run_of: RunOf, only_reference: int, only_this: int, p_value: float, fires: bool
 ) -> None:
-    outcome = {
-        "only_reference_right": only_reference,
-        "only_this_right": only_this,
-        "p_value_holm": p_value,
-    }
+    outcome = Outcome(only_reference, only_this, p_value=0.001, p_value_holm=p_value)
     runs = run_of("before"), run_of("after", recognised=(40, 31))
-    found = said(*runs, differences={"after": {"mcnemar_by_class": {"dog": outcome}}})
+    found = said(*runs, outcomes={"after": {"dog": outcome}})
     assert ("worse_class" in found) == fires
     if fires:
         assert found["worse_class"].startswith("after recognises dog less often than before: 78")
@@ -174,7 +171,6 @@ def test_the_confusion_that_costs_most(run_of: RunOf) -> None:
 
 def test_the_others_are_judged_not_the_reference(run_of: RunOf) -> None:
     bad, good = run_of("bad", recognised=(20, 40)), run_of("good")
-    same: dict[str, Any] = {"mcnemar_by_class": {}}
-    assert "costliest_confusion" not in said(bad, good, differences={"good": same})
-    found = said(good, bad, differences={"bad": same})["costliest_confusion"]
+    assert "costliest_confusion" not in said(bad, good, outcomes={"good": {}})
+    found = said(good, bad, outcomes={"bad": {}})["costliest_confusion"]
     assert found.startswith("In bad, cat taken for dog")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import confusion
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,11 +12,12 @@ from scipy.stats import beta
 from statsmodels.stats.proportion import proportion_confint
 
 from ballast.scores.intervals import (
+    CLASS_METRICS,
     PRIOR,
     UNDEFINED,
     Interval,
-    as_json,
     draw_arm,
+    interval_text,
     metric_intervals,
     proportion,
     unpacked,
@@ -33,14 +35,7 @@ BOOTSTRAPPED = ("balanced_accuracy", "macro_f1", "worst_class_recall", "f1")
 
 def predictions(matrix: NDArray[np.int64]) -> Predictions:
     """Any predictions with these counts by true and predicted class."""
-    classes = [f"class{i}" for i in range(len(matrix))]
-    cells = [cell for cell, count in np.ndenumerate(matrix) for _ in range(count)]
-    return Predictions(
-        classes,
-        [f"{i}.png" for i in range(len(cells))],
-        [classes[true] for true, _ in cells],
-        np.eye(len(classes))[[guess for _, guess in cells]],
-    )
+    return confusion.predictions(matrix.tolist(), [f"class{i}" for i in range(len(matrix))])
 
 
 def stratified(
@@ -153,25 +148,26 @@ def test_proportions_are_statsmodels(trials: int, data: st.DataObject) -> None:
 
 def test_of_a_class_never_predicted_nothing_is_known_of_the_precision() -> None:
     found = metric_intervals(predictions(np.array([[3, 0], [2, 0]])), 0, draws=10)
-    assert found["precision"]["class1"] == (0, 0, 1)
+    assert found.precision["class1"] == (0, 0, 1)
 
 
 def test_a_class_without_test_photographs_has_no_figures() -> None:
     found = metric_intervals(predictions(np.array([[3, 1, 0], [2, 5, 0], [0, 0, 0]])), 0, draws=10)
-    assert {found[name]["class2"] for name in ("recall", "precision", "f1")} == {UNDEFINED}
+    assert {of["class2"] for of in (found.recall, found.precision, found.f1)} == {UNDEFINED}
 
 
 def test_the_bootstrap_of_one_class_is_a_beta_distribution() -> None:
     # Of one tested class the balanced accuracy is its recall.
-    found = metric_intervals(predictions(np.array([[9, 3], [0, 0]])), 0)["balanced_accuracy"]
+    found = metric_intervals(predictions(np.array([[9, 3], [0, 0]])), 0).balanced_accuracy
     exact = beta.ppf([0.025, 0.975], 9 + PRIOR, 3 + PRIOR)
     assert (found.low, found.high) == pytest.approx(exact, abs=0.01)
 
 
 def test_ten_of_ten_are_not_taken_for_certainty() -> None:
-    found = metric_intervals(predictions(np.diag([10, 10, 10])), 0)
-    assert found["balanced_accuracy"].value == found["balanced_accuracy"].high == 1
-    assert 0.85 < found["balanced_accuracy"].low < 0.97
+    found = metric_intervals(predictions(np.diag([10, 10, 10])), 0).balanced_accuracy
+    assert found.value == found.high == 1
+    assert found.low is not None
+    assert 0.85 < found.low < 0.97
 
 
 def test_the_worst_recall_lies_between_the_lowest_bounds() -> None:
@@ -189,8 +185,8 @@ def test_a_seed_gives_the_same_numbers_and_another_seed_others() -> None:
     judged = predictions(np.array([[9, 3], [2, 7]]))
     first, again, other = (metric_intervals(judged, seed) for seed in (1, 1, 2))
     assert first == again
-    assert first["macro_f1"] != other["macro_f1"]
-    assert first["recall"] == other["recall"]
+    assert first.macro_f1 != other.macro_f1
+    assert first.recall == other.recall
 
 
 def test_many_classes_get_fewer_draws() -> None:
@@ -198,8 +194,23 @@ def test_many_classes_get_fewer_draws() -> None:
     assert many.right.shape == (2000, 100)
 
 
-def test_they_are_written_as_mappings() -> None:
-    assert as_json({"recall": {"dog": Interval(0.5, 0.1, 0.9)}, "n": 3}) == {
-        "recall": {"dog": {"value": 0.5, "low": 0.1, "high": 0.9}},
-        "n": 3,
-    }
+def test_an_interval_is_written_with_its_bounds_in_brackets() -> None:
+    assert interval_text(Interval(0.75, 0.6, 0.86)) == "0.750 (0.600 to 0.860)"
+    assert interval_text(Interval(0.75, 0.6, 0.86), digits=2) == "0.75 (0.60 to 0.86)"
+    difference = Interval(0.25, -0.05, 0.5)
+    assert interval_text(difference, sign="+") == "+0.250 (-0.050 to +0.500)"
+
+
+def test_a_figure_that_is_not_defined_is_a_dash() -> None:
+    assert interval_text(UNDEFINED) == "-"
+    assert interval_text(UNDEFINED, digits=2, sign="+") == "-"
+
+
+def test_figures_come_metric_by_metric_and_class_by_class() -> None:
+    found = metric_intervals(predictions(np.array([[3, 1], [2, 5]])), 0, draws=10)
+    overall = ["accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"]
+    assert [(name, class_) for name, class_, _ in unpacked(found)] == [
+        *((name, "") for name in overall),
+        *((name, class_) for name in CLASS_METRICS for class_ in ("class0", "class1")),
+    ]
+    assert [interval for *_, interval in unpacked(found)][:2] == [*found[:2]]

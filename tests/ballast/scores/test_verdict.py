@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ballast.scores.intervals import as_json, metric_intervals
+from ballast.scores.intervals import metric_intervals
 from ballast.scores.predictions import Predictions
 from ballast.scores.verdict import verdict
 
@@ -19,7 +19,7 @@ def sentence(pairs: list[tuple[str, str, int]]) -> str:
     true = [name for name, _, photos in pairs for _ in range(photos)]
     taken = [CLASSES.index(name) for _, name, photos in pairs for _ in range(photos)]
     predictions = Predictions(CLASSES, [*map(str, range(len(true)))], true, np.eye(3)[taken])
-    intervals = as_json(metric_intervals(predictions, seed=1, draws=100))
+    intervals = metric_intervals(predictions, seed=1, draws=100)
     return verdict(predictions, COUNTS, intervals).replace("\N{NO-BREAK SPACE}", " ")
 
 

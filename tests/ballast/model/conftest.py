@@ -1,0 +1,20 @@
+"""Fixtures: striped images, and a network that has learnt them."""
+
+import pytest
+from stripes import striped_images, trained
+
+from ballast.keras_setup import keras
+from ballast.model.cnn import accept_any_size
+from ballast.model.inputs import ImageSet
+
+
+@pytest.fixture(scope="module")
+def stripes() -> ImageSet:
+    """Sixty images of three classes."""
+    return striped_images()
+
+
+@pytest.fixture(scope="module")
+def model(stripes: ImageSet) -> keras.Model:
+    """A network that was trained on them."""
+    return accept_any_size(trained(stripes))

@@ -1,0 +1,15 @@
+"""Predictions are the same wherever the images are."""
+
+import numpy as np
+from stripes import in_files
+
+from ballast.keras_setup import keras
+from ballast.model.inference import predict
+from ballast.model.inputs import ImageSet
+
+
+def test_predictions_of_images_in_files_are_those_of_images_in_memory(
+    model: keras.Model, stripes: ImageSet
+) -> None:
+    twice = ImageSet(stripes.pixels.repeat(2, axis=0), stripes.labels.repeat(2))
+    assert np.array_equal(predict(model, in_files(twice)), predict(model, twice.pixels))
