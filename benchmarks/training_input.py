@@ -164,7 +164,7 @@ def ballast_speed(params: Params, images: ImageSet | ImageFiles, *, balanced: bo
         images,
         ImageSet(np.empty((0, SIZE, SIZE, 3), np.uint8), np.empty(0, np.int64)),
         np.ones(len(COUNTS)),
-        Strategy(oversample=False, class_weights="none", balanced_batches=balanced),
+        Strategy(oversample=False, class_weights=None, balanced_batches=balanced),
         params.seed,
         [keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))],
     )

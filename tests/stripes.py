@@ -13,7 +13,7 @@ from ballast.model.saved import ModelInfo
 from ballast.model.training import TrainingInputs, fit
 
 INFO = ModelInfo(["across", "down", "plain \N{SNAKE}"], max_megapixels=30, threads=2)
-PLAIN = Strategy(oversample=False, class_weights="none", balanced_batches=False)
+PLAIN = Strategy(oversample=False, class_weights=None, balanced_batches=False)
 TRAIN = Train(epochs=12, min_epochs=1, batch_size=9, learning_rate=0.01, patience=12, threads=2)
 
 

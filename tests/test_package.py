@@ -22,6 +22,7 @@ class Installed(NamedTuple):
     folder: Path  # to run in, far from the source
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of the environment."""
         return subprocess.run(
             [self.bin / program, *arguments],
             cwd=self.folder,

@@ -28,7 +28,7 @@ labels = np.arange(48) % 2
 pixels[labels == 1] += 120
 images = ImageSet(pixels, labels)
 strategy = Strategy(
-    oversample=False, class_weights="none", balanced_batches=False, logit_adjustment={tau}
+    oversample=False, class_weights=None, balanced_batches=False, logit_adjustment={tau}
 )
 train = Train(epochs=8, min_epochs=1, batch_size=8, learning_rate=0.01, patience=8, threads=2)
 history = fit(network, images, images, np.ones(2), strategy, 1, train)

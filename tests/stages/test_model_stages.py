@@ -198,10 +198,10 @@ def test_a_change_of_the_weights_file_trains_again(
 ) -> None:
     project = new_project(tmp_path / "project")
     project.dvc("config", "--local", "core.no_scm", "true")
-    weights = tmp_path / "random.weights.h5"
+    weights = project.folder / "pretrained/random.weights.h5"
     backbone = {"train.backbone": "mobilenet_v2", "train.backbone_alpha": 0.35}
     project.set_params(
-        {**backbone, "data.image_size": 32, "train.weights": str(weights), "export": []}
+        {**backbone, "data.image_size": 32, "train.weights": f"pretrained/{weights.name}"}
     )
 
     def write_weights(seed: int) -> str:

@@ -16,7 +16,7 @@ from ballast.model.training import TrainingInputs, fit
 
 LABELS = np.array([0] * 6 + [1] * 3 + [2], dtype=np.int64)
 ADJUSTED = Strategy(
-    oversample=False, class_weights="none", balanced_batches=False, logit_adjustment=1.0
+    oversample=False, class_weights=None, balanced_batches=False, logit_adjustment=1.0
 )
 ONCE = Train(epochs=1, min_epochs=1, batch_size=10, learning_rate=0.01, patience=1, threads=2)
 

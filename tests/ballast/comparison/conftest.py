@@ -24,7 +24,7 @@ def run_of(make_run: Callable[..., Run]) -> RunOf:
         made = dict.fromkeys(predictions.classes, 60)
         run: Run = make_run(name, predictions.classes)
         row = f"strategies.{name}"
-        prongs = {f"{row}.class_weights": "none", f"{row}.balanced_batches": False}
+        prongs = {f"{row}.class_weights": None, f"{row}.balanced_batches": False}
         return run._replace(
             predictions=predictions,
             metrics=metrics,

@@ -143,7 +143,8 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         ),
         (
             changed("strategies.weights.class_weights", "none"),
-            "strategies.weights.class_weights: must be 'balanced' or 'effective', or null, not 'none'",
+            "strategies.weights.class_weights: must be 'balanced' or 'effective', or null, not"
+            " 'none'",
         ),
         (changed("strategies", {}), "strategies: must be a mapping of at least 1 key, not {}"),
         (
@@ -183,6 +184,20 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         (
             changed("train.weights", "imagenet"),
             "train.weights: the cnn is trained from scratch; must be null",
+        ),
+        (
+            changed("train.weights", "elsewhere/my.weights.h5"),
+            "train.weights: must be imagenet or pretrained/FILE, or null, not 'elsewhere/my.",
+        ),
+        (
+            changed("train.backbone", "../my.keras"),
+            "train.backbone: must be the name of a network, or pretrained/FILE, not '../my.keras'",
+        ),
+        (
+            changed("train.backbone", "pretrained/a.keras").replace(
+                "  weights: null", "  weights: imagenet"
+            ),
+            "train.weights: those of a saved model are in its file; must be null, not 'imagenet'",
         ),
     ],
 )

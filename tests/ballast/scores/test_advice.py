@@ -13,7 +13,7 @@ from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
 from ballast.scores.significance import Outcome
 
-PLAIN = {"oversample": False, "class_weights": "none", "balanced_batches": False}
+PLAIN = {"oversample": False, "class_weights": None, "balanced_batches": False}
 RunOf = Callable[..., Run]
 
 
