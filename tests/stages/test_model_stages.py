@@ -84,7 +84,7 @@ def test_evaluate_says_its_verdict_and_puts_it_on_the_page(reproduced: Project) 
     before = page.read_bytes()
     done = reproduced.stage("evaluate")
     sentence = done.stdout.splitlines()[-1]
-    assert "test photographs are recognised" in sentence
+    assert "test photographs are classified correctly" in sentence
     assert f'<p class="verdict">{sentence}</p>' in before.decode()
     assert page.read_bytes() == before, "the same page in another process"
 
