@@ -27,7 +27,7 @@ def overall_verdict(
         f"difference {100 * balanced.value:+.0f} points, {100 * confidence:.3g} % interval"
         f" {100 * balanced.low:+.0f} to {100 * balanced.high:+.0f}"
     )
-    level = "5% level, corrected for the runs compared"
+    level = f"{SIGNIFICANCE:.0%} level, corrected for the runs compared"
     balanced_significant = balanced.low > 0 or balanced.high < 0
     accuracy_significant = outcome.p_value_holm < SIGNIFICANCE
     up = outcome.only_this_right > outcome.only_reference_right
@@ -85,8 +85,8 @@ def class_verdict(
         else "; both recalls are equal"
     )
     return typeset(
-        f"No significant difference between {this.name} and {reference.name} (5% level,"
-        f" Holm-corrected) on {photographs} test photographs{rest}."
+        f"No significant difference between {this.name} and {reference.name} ("
+        f"{SIGNIFICANCE:.0%} level, Holm-corrected) on {photographs} test photographs{rest}."
     )
 
 

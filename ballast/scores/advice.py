@@ -162,9 +162,9 @@ def _worse_class(runs: Sequence[Run], outcomes: Outcomes) -> Iterator[tuple[str,
                 yield (
                     "worse_class",
                     f"{run.name} has a significantly lower recall for {name} than {runs[0].name}:"
-                    f" {after:.0%} against {before:.0%} (5% level, Holm-corrected). Balance"
-                    " less (lower weight_power, or use a single method), or add photographs of"
-                    f" {name}.",
+                    f" {after:.0%} against {before:.0%} ({SIGNIFICANCE:.0%} level, Holm-corrected)."
+                    " Balance less (lower weight_power, or use a single method), or add photographs"
+                    f" of {name}.",
                 )
 
 

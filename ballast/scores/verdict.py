@@ -34,8 +34,8 @@ def verdict(predictions: Predictions, counts: Counts, metrics: MetricIntervals) 
     sentence = (
         f"{metrics.accuracy.value:.0%} of the {len(pairs)} test photographs are classified"
         f" correctly (95% interval {range_}), {_against(only_run, only_constant)} the"
-        f" {constant:.0%} of always predicting {largest} (McNemar's test, 5% level);"
-        f" {_weakest(metrics.recall)}."
+        f" {constant:.0%} of always predicting {largest} (McNemar's test,"
+        f" {SIGNIFICANCE:.0%} level); {_weakest(metrics.recall)}."
     )
     return typeset(sentence)
 
