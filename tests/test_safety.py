@@ -12,7 +12,7 @@ CALLS = {"eval", "exec", "compile", "__import__", "system", "popen", "unsafe_loa
 # What runs DVC, and what sends work to Dask's workers; neither meets a file of the user's.
 ALLOWED = {
     "cross_validate.py": {"subprocess"},
-    "dask_backend.py": {"pickle", "cloudpickle"},
+    "dask.py": {"pickle", "cloudpickle"},
     "experiments.py": {"subprocess"},
 }
 NETWORK = {"socket", "urllib", "http", "requests", "ssl", "ftplib", "asyncio"}
