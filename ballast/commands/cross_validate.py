@@ -44,6 +44,7 @@ from ballast.dvc_tools.experiments import (
     read_file,
     run_queue,
 )
+from ballast.scores.intervals import interval_text
 from ballast.scores.predictions import Predictions, read_predictions
 
 HEADLINES = ("accuracy", "balanced_accuracy", "worst_class_recall", "calibration_error")
@@ -346,8 +347,8 @@ def as_tables(values: Mapping[str, Any], raw: str) -> str:
     compared = [
         [
             f"{strategy} - {values['reference']}",
-            *(with_bounds(found[key]) for key in HEADLINES if key in found),
-            *(with_bounds(found["recall"][name]) for name in classes),
+            *(interval_text(found[key], sign="+") for key in HEADLINES if key in found),
+            *(interval_text(found["recall"][name], sign="+") for name in classes),
         ]
         for strategy, found in values["differences"].items()
     ]
@@ -385,8 +386,3 @@ def mean_and_std(value: Mapping[str, float | None]) -> str:
     if value["mean"] is None:
         return "-"
     return f"{value['mean']:.3f}" + ("" if value["std"] is None else f" ± {value['std']:.3f}")
-
-
-def with_bounds(value: Mapping[str, float]) -> str:
-    """As a cell of a table."""
-    return f"{value['value']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})"

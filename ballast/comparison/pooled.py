@@ -117,7 +117,7 @@ def differences(pooled: Pooled, seed: int, draws: int = DRAWS) -> dict[str, Any]
 
     Returns:
         By strategy, without the first: accuracy, balanced_accuracy, worst_class_recall, and recall
-        by class name, each {"value", "low", "high"}, of the strategy minus the first.
+        by class name, each an Interval, of the strategy minus the first.
     """
     reference, *others = pooled
     return {
@@ -157,8 +157,7 @@ def _difference(
     drawn = figures([generator.dirichlet(alpha, draws) for alpha in alphas])
     by_seed = generator.multinomial(seeds, np.full(seeds, 1 / seeds), draws) / seeds
     over_seeds = (drawn * by_seed).sum(axis=-1)
-    found = map(central, values.tolist(), over_seeds)
-    intervals = [interval._asdict() for interval in found]
+    intervals = list(map(central, values.tolist(), over_seeds))
     named = dict(zip(OVERALL, intervals, strict=False))
     return {**named, "recall": dict(zip(classes, intervals[len(OVERALL) :], strict=True))}
 

@@ -265,6 +265,16 @@ def test_the_code_and_photographs_of_an_experiment_are_those_of_the_pipeline(
 ) -> None:
     monkeypatch.chdir(project.folder)
     found = code_and_photographs("data/raw")
-    names = {"ballast/model/training.py", "data/raw/one/000.png", "dvc.yaml", "stages/train.py"}
-    assert names <= set(found)
-    assert "ballast/commands/cross_validate.py" not in found
+    assert {"code", "data/raw/one/000.png", "dvc.yaml"} <= set(found)
+
+    def changed_by_a_line_in(path: str) -> set[str]:
+        text = project.read(path)
+        (project.folder / path).write_text(f"{text}\n# one more line\n", encoding="utf-8")
+        again = code_and_photographs("data/raw")
+        (project.folder / path).write_text(text, encoding="utf-8")
+        return {name for name in found if again[name] != found[name]}
+
+    assert changed_by_a_line_in("ballast/model/training.py") == {"code"}
+    assert changed_by_a_line_in("stages/train.py") == {"code"}
+    for path in ("commands/cross_validate.py", "report/pages.py", "scores/metrics.py"):
+        assert changed_by_a_line_in(f"ballast/{path}") == set()
