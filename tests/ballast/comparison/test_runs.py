@@ -119,14 +119,17 @@ def test_it_agrees_with_scikit_learn_and_statsmodels(
 def test_a_clear_difference_is_told(judged: dict[str, Predictions], run_of: RunOf) -> None:
     found = compare([run_of(name, of) for name, of in judged.items()], seed=1)
     difference = found.differences["more"]
-    assert difference.verdict.startswith("more is better than few: balanced accuracy ")
+    assert difference.verdict.replace("\N{NO-BREAK SPACE}", " ").startswith(
+        "more is significantly better than few (5 % level, corrected for the runs compared):"
+        " balanced accuracy "
+    )
     assert difference.metrics.balanced_accuracy.low is not None
     assert difference.metrics.balanced_accuracy.low > 0
 
 
 def test_a_worse_run_is_called_worse(judged: dict[str, Predictions], run_of: RunOf) -> None:
     found = compare([run_of(name, judged[name]) for name in ("more", "few")], seed=1)
-    assert found.differences["few"].verdict.startswith("few is worse than more")
+    assert found.differences["few"].verdict.startswith("few is significantly worse than more")
 
 
 def test_several_runs_are_corrected_for(run_of: RunOf) -> None:
