@@ -126,7 +126,7 @@ def _images(shard: Path) -> Iterator[tuple[str, Stretch]]:
 
 def _read_packed(stretches: Mapping[str, Stretch], row: AugmentedRow) -> bytes:
     if row.path not in stretches:
-        raise UserError(f"{row.path}: in no shard of data/augmented; run dvc repro again")
+        raise UserError(f"{row.path}: not in any shard of data/augmented; run dvc repro again")
     shard, start, size = stretches[row.path]
     try:
         with shard.open("rb", buffering=0) as file:

@@ -93,7 +93,7 @@ def keys_by_pattern(pattern: str, paths: Iterable[str]) -> list[str | None]:
     """
     found = [re.search(pattern, path) for path in paths]
     if not any(found):
-        raise UserError(f"params.yaml: split.group: {pattern!r} is found in no photograph's path")
+        raise UserError(f"params.yaml: split.group: {pattern!r} matches no photograph's path")
     return [match and "\n".join(match.groups("") or [match[0]]) for match in found]
 
 
@@ -117,7 +117,7 @@ def keys_by_table(
     try:
         rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     except csv.Error as error:
-        raise UserError(f"{name}: no CSV: {error}") from None
+        raise UserError(f"{name}: invalid CSV: {error}") from None
     if not rows or rows[0] != ["path", "group"]:
         raise UserError(f"{name}: the first line must be path,group")
     known = set(files)
@@ -130,8 +130,8 @@ def keys_by_table(
         path, group = row
         if path not in known:
             raise UserError(
-                f"{name}: line {number}: {path} is no file; paths are relative to data.raw, as in"
-                " data/manifest.csv"
+                f"{name}: line {number}: {path} does not exist; paths are relative to data.raw, as"
+                " in data/manifest.csv"
             )
         if table.setdefault(path, group) != group:
             raise UserError(f"{name}: line {number}: {path} has two groups")

@@ -52,11 +52,11 @@ def to_drop(members: Sequence[Member], for_conflicts: Policy, for_leaks: Policy)
     for found in label_conflicts(members) if for_conflicts == "drop" else []:
         for photo, *_ in found:
             other = next(member.photo for member in found if member.photo.class_ != photo.class_)
-            dropped[photo.path] = f"copy of {other.path}, of another class"
+            dropped[photo.path] = f"copy of {other.path} in another class"
     left = [member for member in members if member.photo.path not in dropped]
     for found in leaks(left) if for_leaks == "drop" else []:
         kept = min((member.photo for member in found), key=lambda p: HELD_OUT.index(p.given))
         for photo, *_ in found:
             if photo.given != kept.given:
-                dropped[photo.path] = f"in one group with {kept.path}, of {kept.given}"
+                dropped[photo.path] = f"in the same group as {kept.path} in {kept.given}"
     return [Rejection(path, reason) for path, reason in dropped.items()]

@@ -26,7 +26,7 @@ def list_files(raw: Path) -> list[str]:
         next(raw.iterdir(), None)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
-            f"params.yaml: data.raw: no such folder: {raw}; name one that holds a folder a class"
+            f"params.yaml: data.raw: no such folder: {raw}; name one with one folder per class"
         ) from None
     except (OSError, ValueError) as error:  # a ValueError where there is a NUL in the name
         reason = error.strerror if isinstance(error, OSError) else error
@@ -74,8 +74,8 @@ def refuse_changes(raw: Path, before: Mapping[str, FileState | None]) -> None:
     changed = sorted(path for path, _ in before.items() ^ after.items())
     if changed:
         raise UserError(
-            f"{raw / printable(changed[0])}: changed while the folder was read;"
-            " run dvc repro again when nothing writes there"
+            f"{raw / printable(changed[0])}: changed while the folder was being read;"
+            " run dvc repro again when nothing writes to it"
         )
 
 
@@ -103,10 +103,10 @@ def unreadable(path: Path) -> str | None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return "link to nowhere" if path.is_symlink() else "gone"
+        return "broken link" if path.is_symlink() else "gone"
     except OSError as error:
         loop = error.errno == errno.ELOOP
-        return "link that leads back to itself" if loop else f"{UNREADABLE}: {error.strerror}"
+        return "circular link" if loop else f"{UNREADABLE}: {error.strerror}"
     if stat.S_ISDIR(mode):
         # Followed, a link to a parent would never end, and DVC does not follow any.
         return "link to a folder" if path.is_symlink() else "folder that cannot be read"

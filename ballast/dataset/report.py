@@ -64,10 +64,12 @@ def report_warnings(report: dict[str, Any]) -> list[str]:
     """What of a report its reader should know at once, in words."""
     kinds = {
         "label_conflicts": "pictures are in more than one class; see split.label_conflicts",
-        "leakage": "pictures or groups are on two sides of the given split; see split.leakage",
+        "leakage": "pictures or groups are in more than one set of the given split;"
+        " see split.leakage",
     }
     warnings = [
-        f"folder {name} holds no photograph, and is no class" for name in report["empty_folders"]
+        f"folder {name} contains no photographs and is not a class"
+        for name in report["empty_folders"]
     ]
     warnings += [
         f"{len(report[kind])} {words} (outputs/data_report.json: {kind})"
@@ -75,15 +77,16 @@ def report_warnings(report: dict[str, Any]) -> list[str]:
         if report[kind]
     ]
     warnings += [
-        f"class {name}: every photograph of it was dropped, and so it is no class any more"
+        f"class {name}: all of its photographs were dropped, so it is no longer a class"
         for name, sizes in report["groups"].items()
         if not sizes["photographs"]
     ]
     for name, sizes in report["groups"].items():
         if sizes["groups"] < 3 <= sizes["photographs"]:
             warnings.append(
-                f"class {name}: its {sizes['photographs']} photographs are {sizes['groups']} groups"
-                " (near duplicates, or by split.group), too few to train, validate and test"
+                f"class {name}: its {sizes['photographs']} photographs form"
+                f" {sizes['groups']} groups (near duplicates, or by split.group), too few to train,"
+                " validate and test"
             )
     return warnings
 
@@ -95,8 +98,8 @@ def refuse_fatal(report: dict[str, Any], for_conflicts: Policy, for_leaks: Polic
         UserError: where there is any; it names the first.
     """
     cases = (
-        ("label_conflicts", for_conflicts, "one picture in two classes"),
-        ("leakage", for_leaks, "one picture or group on two sides of the given split"),
+        ("label_conflicts", for_conflicts, "same picture in two classes"),
+        ("leakage", for_leaks, "same picture or group in two sets of the given split"),
     )
     for key, policy, what in cases:
         if policy == "fatal" and report[key]:

@@ -122,7 +122,7 @@ def _unopened_problem(raw: Path, depth: int, max_megapixels: float, path: str) -
     if any(part.startswith(".") for part in (*folders, name)):
         return Rejection(path, "hidden file")
     if depth and folders and subset_of(folders[0]) is None:
-        return Rejection(path, "not below train/, val/ or test/")
+        return Rejection(path, "not in train/, val/ or test/")
     if len(folders) <= depth:
         return Rejection(path, "not in a class folder")
     try:
@@ -211,21 +211,21 @@ def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
     classes = sorted({photo.class_ for photo in photos})
     if len(classes) < 2:
         raise UserError(
-            f"{raw}: only one class, {classes[0]}; two or more are needed, as {layouts}"
+            f"{raw}: only one class, {classes[0]}; two or more are needed, in {layouts}"
         )
     look_alike: dict[str, str] = {}
     for name in classes:
         other = look_alike.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name:
             raise UserError(
-                f"{raw}: classes {other} and {name} differ in case or in the encoding of accents"
-                " alone, which not every computer can tell apart; put them together"
+                f"{raw}: classes {other} and {name} differ only in case or in the encoding of"
+                " accents, which not every file system tells apart; merge them"
             )
     trained = {photo.class_ for photo in photos if photo.given in (None, "train")}
     for name in classes:
         if name not in trained:
             raise UserError(
-                f"{raw}: class {name} has no image below train/; add some or remove the class"
+                f"{raw}: class {name} has no images in train/; add some or remove the class"
             )
 
 
@@ -262,7 +262,7 @@ def _has_subset_folders(raw: Path, paths: Sequence[str]) -> bool:
     others = sorted(top for top in tops if subset_of(top) is None)
     if others and len(subsets) > 1:
         raise UserError(
-            f"{raw}: {others[0]}/ lies beside train/ and test/; move it away, or its classes into"
-            " them"
+            f"{raw}: {others[0]}/ is next to train/ and test/; move it elsewhere, or move its"
+            " classes into them"
         )
     return not others

@@ -79,9 +79,7 @@ def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Re
         write_inspections(inspections, origin, fresh)
     table = params.split.group
     return [
-        Rejection(result.path, "holds the groups of split.group")
-        if result.path == table
-        else result
+        Rejection(result.path, "table for split.group") if result.path == table else result
         for result in results
     ]
 
@@ -102,7 +100,7 @@ def find_groups(
         problem = unreadable(raw / group)
         if problem:
             raise UserError(
-                f"params.yaml: split.group: {group}: no file in {raw} to read: {problem}"
+                f"params.yaml: split.group: {group}: not a readable file in {raw}: {problem}"
             )
         sets = join_keys(
             sets, keys_by_table(str(raw / group), read_text(raw / group), paths, files)

@@ -18,7 +18,7 @@ try:
     from distributed import Client, Future, KilledWorker, LocalCluster
 except ModuleNotFoundError:
     raise UserError(
-        "params.yaml: runtime.engine: dask is not installed; uv sync --group dask installs it"
+        "params.yaml: runtime.engine: dask is not installed; run uv sync --group dask"
     ) from None
 
 CONNECT_SECONDS = 5
@@ -121,8 +121,8 @@ def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
         for address, answer in client.run(code_versions, on_error="return").items():
             if isinstance(answer, Exception):
                 raise UserError(
-                    f"runtime.scheduler: worker {address}: {answer}; it needs Ballast's"
-                    " environment, and Ballast in its PYTHONPATH"
+                    f"runtime.scheduler: worker {address}: {answer}; install Ballast's"
+                    " environment there, with Ballast on its PYTHONPATH"
                 )
         yield DaskBackend(client)
 

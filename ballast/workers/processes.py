@@ -132,8 +132,8 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
     if backend_name not in BACKENDS:
         known = ", ".join(["local", "dask", *REGISTRATIONS])
         raise UserError(
-            f"params.yaml: runtime.engine: {engine.name} is no engine that joblib knows;"
-            f" known: {known}"
+            f"params.yaml: runtime.engine: {engine.name} is not an engine that joblib knows;"
+            f" known engines: {known}"
         )
     with parallel_config(backend=backend_name):
         backend, _ = get_active_backend()
@@ -146,7 +146,7 @@ def _with_same_code(
     """On a worker: call a function, if it would make the same bytes as where it came from."""
     other = different_version(expected)
     if other:
-        raise UserError(f"a worker has {other}: its images could have other bytes; update it")
+        raise UserError(f"a worker has {other}: its images could differ; update it")
     return function(item)
 
 
@@ -162,11 +162,16 @@ def _is_death(error: Exception, engine: Engine) -> bool:
 def _problem(error: Exception, engine: Engine) -> str | None:
     """What a user can mend where workers are not this machine's own; None for other errors."""
     if isinstance(error, JoblibTimeoutError):
-        return f"runtime.engine: {engine.name}: no result for {SILENCE_SECONDS:.0f} s"
+        return (
+            f"runtime.engine: {engine.name}: no result for {SILENCE_SECONDS:.0f} s;"
+            " check the cluster"
+        )
     if isinstance(error, CancelledError | OSError):
-        return f"runtime.engine: {engine.name}: the cluster is gone; is it still running?"
+        return f"runtime.engine: {engine.name}: lost the cluster; check that it is running"
     if isinstance(error, ImportError):
-        return f"runtime.engine: {engine.name}: {error}: its workers need Ballast's environment"
+        return (
+            f"runtime.engine: {engine.name}: {error}; install Ballast's environment on its workers"
+        )
     return None
 
 
@@ -216,13 +221,13 @@ def _told(
             try:
                 executor.submit(function, item).result(deadline - time.monotonic())
             except BrokenProcessPool:
-                return f"{name(item)}: ended the process that read it; remove this file"
+                return f"{name(item)}: crashed the process that read it; remove this file"
             except TimeoutError:
                 executor.shutdown(kill_workers=True)
                 break
             except Exception:  # an error is no crash
                 continue
     return (
-        f"{name(first)}, or one soon after it: the process that read it was killed, for want of"
-        " memory perhaps; lower runtime.workers in params.yaml"
+        f"{name(first)}, or a file soon after it: the process that read it was killed, perhaps for"
+        " lack of memory; lower runtime.workers in params.yaml"
     )

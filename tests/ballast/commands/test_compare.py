@@ -187,7 +187,7 @@ def test_what_cannot_be_compared_is_one_line(
     ("old", "new", "message"),
     [
         ("p_two", "two", "mine: outputs/predictions.csv: not of the test photographs and classes"),
-        ("path,", "file,", "mine: outputs/predictions.csv: not as a stage wrote it"),
+        ("path,", "file,", "mine: outputs/predictions.csv: edited or damaged"),
         ("zero/", "other/", "mine: outputs/predictions.csv: not of the test photographs"),
     ],
 )
