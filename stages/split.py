@@ -1,4 +1,4 @@
-"""Find the photographs, reject everything else, and split them into train, val and test."""
+"""Find the photographs and reject everything else; split them into train, val and test."""
 
 from pathlib import Path
 

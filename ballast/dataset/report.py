@@ -1,4 +1,4 @@
-"""What was found in a folder of photographs: the figures and lists that a report needs."""
+"""The data report: counts, copies, conflicts and leaks in a folder of photographs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ def data_report(
     dropped: Sequence[Rejection],
     empty_folders: Sequence[str],
 ) -> dict[str, Any]:
-    """Report on a folder.
+    """Make the data report.
 
     Args:
-        members: every photograph but the twins, before any is dropped; sorted by path.
-        twins: photographs left out for having the same bytes as another of their class, and that.
-        rejections: files that are no photographs.
-        dropped: photographs left out for their label or for leakage.
-        empty_folders: class folders without a photograph.
+        members: all photographs except the twins, before any is dropped; sorted by path.
+        twins: photographs left out as identical to another of their class, each with that one.
+        rejections: files that are not photographs.
+        dropped: photographs left out for a label conflict or leakage.
+        empty_folders: class folders without photographs.
 
     Returns:
-        files, photographs and rejected as counts; lists of what was found; and by class name how
-        many photographs are in how many groups, and in the largest.
+        The counts files, photographs and rejected; lists of what was found; and by class name the
+        number of photographs, of groups, and of photographs in the largest group.
     """
     return {
         "files": len(members) + len(twins) + len(rejections),
@@ -61,7 +61,7 @@ def data_report(
 
 
 def report_warnings(report: dict[str, Any]) -> list[str]:
-    """What of a report its reader should know at once, in words."""
+    """The warnings that a data report gives rise to."""
     kinds = {
         "label_conflicts": "pictures are in more than one class; see split.label_conflicts",
         "leakage": "pictures or groups are in more than one set of the given split;"
@@ -92,10 +92,10 @@ def report_warnings(report: dict[str, Any]) -> list[str]:
 
 
 def refuse_fatal(report: dict[str, Any], for_conflicts: Policy, for_leaks: Policy) -> None:
-    """Refuse what a policy calls fatal.
+    """Refuse photographs with a problem whose policy is fatal.
 
     Raises:
-        UserError: where there is any; it names the first.
+        UserError: naming the first case.
     """
     cases = (
         ("label_conflicts", for_conflicts, "same picture in two classes"),
