@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Settings of the user's that would change the kernels, and so the weights.
+# Drop settings that would change the weights, or the kernels that compute them.
 for name in [*os.environ]:
     if name.startswith(("ONEDNN_", "DNNL_", "TF_ENABLE_", "TF_SET_", "TF_XLA_", "XLA_")):
         del os.environ[name]

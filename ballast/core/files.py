@@ -1,4 +1,4 @@
-"""The files that stages exchange: equal values give equal bytes, and writes are atomic."""
+"""The files that stages exchange: equal values give equal bytes, and none is half written."""
 
 import csv
 import json
