@@ -1,4 +1,4 @@
-# Needs only python3 with pip, git and make: uv and everything else go into .uv/ and .venv/.
+# Needs only python3 with pip, git and make; installs uv into .uv/ and everything else into .venv/.
 
 PYTHON ?= python3
 UV ?= $(or $(shell command -v uv),.uv/bin/uv)
@@ -7,7 +7,7 @@ RUN := $(UV) run --frozen --no-sync
 FUZZ_PYTHON ?= 3.12
 FUZZ_SECONDS ?= 600
 VERIFY_SHORT ?= --only "all of these together" "SIGKILL in every stage"
-# The first is what the others are compared with.
+# The first is the reference for the others.
 STRATEGIES ?= baseline balanced
 FOLDS ?= 5
 SEEDS ?= 1 2 3
@@ -19,7 +19,7 @@ FORMATS ?= tflite onnx
 	check
 .DEFAULT_GOAL := run
 
-run: check  ## run what has changed, and show the metrics
+run: check  ## run the stages that have changed, and show the metrics
 	$(RUN) dvc repro
 	@cp outputs/model_card.md models/README.md
 	$(RUN) dvc metrics show
@@ -31,7 +31,7 @@ setup: .venv/.ready  ## install everything into .venv/
 	$(UV) sync --frozen
 	@touch $@
 
-setup-dev: .venv/.ready-dev  ## install what tests, lint and exports need besides
+setup-dev: .venv/.ready-dev  ## also install what tests, lint and exports need
 
 .venv/.ready-dev: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --group dev
@@ -42,15 +42,15 @@ setup-dev: .venv/.ready-dev  ## install what tests, lint and exports need beside
 	|| { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv==$(UV_VERSION); } \
 	|| { echo "ERROR: $(PYTHON) has neither pip nor venv; install one of them, or uv" >&2; exit 1; }
 
-check: setup  ## check params.yaml and the folder it names
+check: setup  ## check params.yaml, the photographs and DVC's own files
 	$(RUN) python -X utf8 -m ballast check
 
-export: check  ## write the model for LiteRT and ONNX into exports/
+export: check  ## export the model to LiteRT and ONNX, into exports/
 	$(UV) sync --frozen --inexact --group export
 	$(RUN) dvc repro train
 	$(RUN) python -m stages.export $(FORMATS)
 
-compare: check  ## run every strategy of STRATEGIES as an experiment, and compare them
+compare: check  ## run each of STRATEGIES as an experiment, and compare them
 	@git rev-parse --verify --quiet HEAD >/dev/null \
 	|| { echo "ERROR: make compare needs a git repository with a commit, where DVC keeps its" \
 	"experiments: git init && git add . && git commit -m start" >&2; exit 1; }
@@ -60,49 +60,49 @@ compare: check  ## run every strategy of STRATEGIES as an experiment, and compar
 	$(RUN) python -X utf8 -m ballast compare $(STRATEGIES)
 	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
 
-cross-validate: check  ## judge STRATEGIES on every photograph, by FOLDS folds and SEEDS, JOBS at a time
+cross-validate: check  ## test STRATEGIES on every photograph: FOLDS folds, SEEDS, JOBS at a time
 	$(RUN) python -X utf8 -m ballast cross-validate --strategies $(STRATEGIES) --folds $(FOLDS) \
 	--seeds $(SEEDS) --jobs $(JOBS)
 
 publish-check: setup  ## check that git, dvc.lock, the workspace and the cache agree before a push
 	$(RUN) python -X utf8 -m ballast publish-check
 
-verify: setup  ## run HEAD under everything that must not change a byte, and compare
+verify: setup  ## run HEAD under conditions that must not change a byte, and compare
 	$(RUN) python -m verification
 
-verify-short: setup  ## the rows of make verify that differ in most at once
+verify-short: setup  ## run the rows of make verify that vary the most at once
 	$(RUN) python -m verification $(VERIFY_SHORT)
 
-verify-processors: setup  ## run HEAD's data stages on other processors, by qemu-user
+verify-processors: setup  ## run HEAD's data stages on emulated processors; needs qemu-user
 	$(RUN) python -m verification --processors
 
 test: setup-dev  ## run the tests
 	$(RUN) pytest -m "not long" --numprocesses 2 --dist loadfile
 
-test-long: setup-dev  ## run the tests that train for minutes
+test-long: setup-dev  ## run the tests that take minutes
 	$(RUN) pytest -m long
 
-fuzz: | $(UV)  ## feed broken images to the decoder until one breaks it; needs a Python 3.12 to 3.14
+fuzz: | $(UV)  ## feed broken images to the decoder for FUZZ_SECONDS; needs a Python 3.12 to 3.14
 	PYTHONPATH=. $(UV) run --isolated --frozen --python $(FUZZ_PYTHON) --only-group images \
 	--only-group pipeline --with atheris==3.1.0 \
 	python tests/fuzz_images.py .fuzz -max_total_time=$(FUZZ_SECONDS)
 
-bench-%: setup  ## measure, on the photographs of DATA; benchmarks/README.md has the names
+bench-%: setup  ## run a benchmark on the photographs of DATA; benchmarks/README.md lists them
 	$(RUN) python -m benchmarks.$(subst -,_,$*) $(if $(DATA),--data $(DATA))
 
 bench-oversample: setup  ## measure oversampling against its peers, on the photographs of DATA
 	$(UV) run --frozen --inexact --group peers python -m benchmarks.oversampling --data $(DATA)
 
-bench-training-input: setup  ## measure training's input against imbalanced-learn's
+bench-training-input: setup  ## measure the training input against imbalanced-learn's
 	$(UV) run --frozen --inexact --group peers python -m benchmarks.training_input
 
-audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
+audit: setup  ## check the locked packages for known vulnerabilities; needs the network
 	$(UV) audit --frozen
 
 docs: setup  ## write docs/params.md and docs/commands.md from the code
 	$(RUN) python -X utf8 -m docs.reference
 
-lint: setup-dev  ## check style, types and the workflow
+lint: setup-dev  ## check style, types and the workflows
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy

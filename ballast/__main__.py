@@ -1,4 +1,4 @@
-"""The command `ballast`; each of its subcommands is a module of ballast/commands/."""
+"""The command `ballast`; each subcommand is a module of ballast/commands/."""
 
 import argparse
 import sys
@@ -9,11 +9,11 @@ import shtab
 
 from ballast.core.errors import UserError, one_line_errors
 
-# A module is loaded only when its subcommand is asked for: some of them load TensorFlow or DVC.
+# Subcommands are imported on demand: some load TensorFlow or DVC.
 COMMANDS = {
     "check": "check params.yaml, the photographs and DVC's own files before a run",
     "compare": "compare runs on the same test photographs",
-    "cross-validate": "test strategies on every photograph, by DVC experiments",
+    "cross-validate": "test strategies on every photograph, in DVC experiments",
     "predict": "predict the class of photographs",
     "publish-check": "check that git, dvc.lock and the cache agree before a push",
     "unpack": "unpack the training images that augment.pack packed",
@@ -21,7 +21,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the subcommand that the command line names; return its exit code."""
+    """Run the subcommand named on the command line; return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     with one_line_errors():
         needed = COMMANDS if "--print-completion" in given else {*given[:1]} & COMMANDS.keys()
@@ -31,17 +31,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def command_line(complete: Collection[str]) -> argparse.ArgumentParser:
-    """Make the parser of the command line.
+    """Build the command-line parser.
 
     Args:
-        complete: subcommands whose modules are loaded, so that they have options; the others have
-            a name and a line of help.
+        complete: subcommands to import, so that they have their options; the others have only a
+            name and a line of help.
 
     Raises:
-        UserError: where a subcommand needs a package that is not installed.
+        UserError: if a subcommand needs a package that is not installed.
     """
     parser = argparse.ArgumentParser(
-        "ballast", description="Balance small image sets, and see whether it helped."
+        "ballast", description="Balance small image sets, and measure whether it helped."
     )
     parser.add_argument("--version", action="version", version=f"ballast {_version()}")
     shtab.add_argument_to(parser, help="print a script for tab completion and exit")
@@ -67,7 +67,7 @@ def command_line(complete: Collection[str]) -> argparse.ArgumentParser:
 
 
 def _version() -> str:
-    """The installed version; a clone that nobody installed has none."""
+    """The installed version, or "unknown" in a clone that is not installed."""
     try:
         return metadata.version("ballast")
     except metadata.PackageNotFoundError:

@@ -1,11 +1,11 @@
-"""Measure how often the intervals of a comparison hold the truth.
+"""Measure the coverage of a comparison's intervals.
 
     python -m benchmarks.coverage baseline.csv balanced.csv
 
-Takes two outputs/predictions.csv of the same photographs for all the photographs that there are:
-their figures are the truth. Draws --draws test sets of as many photographs out of them, with
-replacement: at random, and class by class, so that the number of each class stays. Prints how often
-the intervals of the second run, and those of its differences to the first, hold the truth.
+Treats the photographs of two outputs/predictions.csv as the whole population, whose metrics are the
+true values. Draws --draws test sets of the same size from it, with replacement: at random, and
+class by class, which keeps the class counts. Prints how often the intervals of the second run, and
+of its differences from the first, contain the true value.
 """
 
 import argparse
@@ -20,21 +20,21 @@ from ballast.comparison.paired import difference_intervals, draw_pair
 from ballast.scores.intervals import Interval, metric_intervals, unpacked
 from ballast.scores.predictions import Predictions, read_predictions
 
-BOOTSTRAP = 1000  # draws of each interval's own, a tenth of what a comparison takes
+BOOTSTRAP = 1000  # resamples per interval, a tenth of those of a comparison
 
-Figure = tuple[str, str, str]  # of the run or of the difference, metric, class name or nothing
+Figure = tuple[str, str, str]  # "run" or "difference", metric, class name or empty
 Pair = tuple[Predictions, Predictions]
 Draw = Callable[[NDArray[np.str_], int, np.random.Generator], NDArray[np.int64]]
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table and the extremes."""
+    """Run the benchmark; print a table and the range of the coverage."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("predictions", type=Path, nargs=2)
     parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--photographs", type=int, help="of a test set; else as many as there are")
+    parser.add_argument("--photographs", type=int, help="per test set; default: all")
     arguments = parser.parse_args()
     first, second = map(read_predictions, arguments.predictions)
     runs = same_photographs(first, second)
@@ -57,16 +57,16 @@ def main() -> None:
 
 
 def same_photographs(first: Predictions, second: Predictions) -> Pair:
-    """The second in the order of the first."""
+    """Bring the second run into the order of the first."""
     places = {path: place for place, path in enumerate(second.paths)}
     if sorted(first.paths) != sorted(second.paths) or first.classes != second.classes:
-        raise SystemExit("ERROR: the two are not of the same photographs and classes")
+        raise SystemExit("ERROR: the two files are not of the same photographs and classes")
     order = np.array([places[path] for path in first.paths])
     return taken(first, np.arange(len(order))), taken(second, order)
 
 
 def taken(predictions: Predictions, places: NDArray[np.int64]) -> Predictions:
-    """Predictions of the photographs at some places; numbered, since one may come twice."""
+    """Select predictions by place; paths become numbers, since a photograph may occur twice."""
     return Predictions(
         predictions.classes,
         [str(number) for number in range(len(places))],
@@ -78,7 +78,7 @@ def taken(predictions: Predictions, places: NDArray[np.int64]) -> Predictions:
 def at_random(
     true: NDArray[np.str_], size: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Places of photographs; at least one of each class."""
+    """Draw places at random, with at least one of each class."""
     while True:
         places = generator.integers(0, len(true), size)
         if len(np.unique(true[places])) == len(np.unique(true)):
@@ -88,7 +88,7 @@ def at_random(
 def class_by_class(
     true: NDArray[np.str_], size: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Places of photographs, of each class its share."""
+    """Draw places class by class, each with its share."""
     return np.concatenate(
         [
             generator.choice(members, round(size * len(members) / len(true)))
@@ -98,7 +98,7 @@ def class_by_class(
 
 
 def coverage(runs: Pair, draw: Draw, size: int, draws: int) -> dict[Figure, float]:
-    """How often each interval holds the truth."""
+    """The share of test sets for which each interval contains the true value."""
     true = np.array(runs[0].true)
     known = dict(intervals(runs, 0))
     held = dict.fromkeys(known, 0)
@@ -114,7 +114,7 @@ def coverage(runs: Pair, draw: Draw, size: int, draws: int) -> dict[Figure, floa
 
 
 def intervals(runs: Pair, seed: int) -> Iterator[tuple[Figure, Interval]]:
-    """Those of the second run, and those of its differences to the first."""
+    """The intervals of the second run, and of its differences from the first."""
     first, second = (metric_intervals(run, seed, BOOTSTRAP) for run in runs)
     drawn = draw_pair(*runs, np.random.default_rng(seed), BOOTSTRAP)
     differences = difference_intervals(first, second, drawn)

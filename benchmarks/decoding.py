@@ -1,10 +1,10 @@
-"""Measure what the costliest image that is let in takes: time and memory by kind of file.
+"""Measure the time and memory of decoding the costliest accepted image of each kind.
 
     python -m benchmarks.decoding                     data.max_megapixels of params.yaml
     python -m benchmarks.decoding --megapixels 50
 
-Writes noise of that size in each kind, and decodes each --repeats times in processes of their own.
-Prints the median of the seconds, and the most memory that decoding added.
+Writes an image of noise of that size for each kind, and decodes it --repeats times, each time in a
+new process. Prints the median time, and the largest increase in peak memory.
 """
 
 import argparse
@@ -44,7 +44,7 @@ KINDS: dict[str, tuple[str, str, dict[str, object]]] = {
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table."""
+    """Run the benchmark; print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -98,7 +98,7 @@ def decode(path: Path, megapixels: float) -> tuple[float, float]:
     """Decode once.
 
     Returns:
-        Seconds, and by how many MiB the process's greatest memory grew.
+        Seconds, and the increase of the process's peak memory in MiB.
     """
     data = path.read_bytes()
     before = _most_memory()
@@ -109,7 +109,7 @@ def decode(path: Path, megapixels: float) -> tuple[float, float]:
 
 
 def _most_memory() -> float:
-    """In MiB. From Linux's /proc, since getrusage counts the parent's memory, too."""
+    """Peak memory in MiB, from /proc: getrusage includes the parent's memory."""
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

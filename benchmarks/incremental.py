@@ -1,13 +1,13 @@
-"""Measure what oversample takes where most images are kept from an earlier run.
+"""Measure oversample when most images are kept from an earlier run.
 
     python -m benchmarks.incremental --data photos
 
-Makes --photographs of 500 x 400 out of the ones in a folder, by crops, in the same shares a class.
-Then runs the stage oversample, images of 224 x 224, --rounds times over: from nothing, after one
-photograph more, and with a factor of 4 in place of 3. Takes the time of the whole process. What
-DVC removes before it runs the stage is removed before; what earlier runs kept is moved away, not
-removed, for a run from nothing, and what was written before is on the disk (sync). Compares every
-byte with those of a run from nothing. Prints medians, and ratios on the last line.
+Crops the photographs of a folder into --photographs of 500 x 400 pixels with the same class shares.
+Then times the whole process of the stage oversample (images of 224 x 224) --rounds times: from
+nothing, after adding one photograph, and with a factor of 4 instead of 3. Beforehand, it removes
+what DVC would remove, moves the store of images away for a run from nothing, and syncs the disk.
+Checks that every byte is the same as in a run from nothing. Prints medians, and ratios on the last
+line.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from ballast.core.manifest import Row, write_manifest
 ROOT = Path(__file__).parent.parent
 STORE = ".dvc/tmp/image_store"
 RUNS = (
-    # name, photographs more, factor, whether from nothing
+    # name, additional photographs, factor, whether from nothing
     ("from nothing, factor 3", 0, 3, True),
     ("one photograph more", 1, 3, False),
     ("factor 4 after 3", 1, 4, False),
@@ -44,7 +44,7 @@ RUNS = (
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table."""
+    """Run the benchmark; print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -68,7 +68,9 @@ def main() -> None:
                 times[name].append(time.perf_counter() - start)
                 digest = digest_of(project / "data")
                 if made.setdefault((more, factor), digest) != digest:
-                    raise SystemExit(f"ERROR: {name}: other bytes than from nothing")
+                    raise SystemExit(
+                        f"ERROR: {name}: bytes differ from those of a run from nothing"
+                    )
     medians = {name: statistics.median(times[name]) for name in times}
     table = [[name, medians[name], min(times[name]), max(times[name])] for name in times]
     headers = ["run", "median s", "min s", "max s"]
@@ -79,7 +81,7 @@ def main() -> None:
 
 
 def write_photographs(folder: Path, data: Path, count: int) -> list[Row]:
-    """Crops of a folder's photographs, the same ones at every call."""
+    """Write crops of a folder's photographs, the same ones in every call."""
     paths = sorted(path for path in data.glob("*/*") if path.is_file())
     generator = random.Random(1)
     rows = []
@@ -100,7 +102,7 @@ def write_photographs(folder: Path, data: Path, count: int) -> list[Row]:
 
 
 def prepare(project: Path, rows: list[Row], factor: int) -> None:
-    """Write what the stage reads, and remove what it writes."""
+    """Write the inputs of the stage, and remove its outputs."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     params["data"] |= {"raw": "photos", "image_size": 224}
     params["augment"] |= {"factor": factor, "rotate": 15, "zoom": 0, "shift": 0}
@@ -125,7 +127,7 @@ def run(project: Path) -> None:
 
 
 def digest_of(folder: Path) -> str:
-    """Of every name and byte in a folder."""
+    """A hash of every name and byte in a folder."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         digest.update(str(path.relative_to(folder)).encode())

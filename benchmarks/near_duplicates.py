@@ -1,12 +1,12 @@
-"""Measure how many copies of photographs are found, and how many others are taken for copies.
+"""Measure the recall and the false positives of the search for near duplicates.
 
     python -m benchmarks.near_duplicates photos
     python -m benchmarks.near_duplicates photos --bits 24 31 48
 
-Makes a copy of every photograph of a folder in each of several ways, and counts the copies that
-are found beside their originals. Prints a share for each way and number of bits, and the
-photographs of the folder itself that count as copies of others. Then the time of the search among
-random hashes, median of 5: it should grow by little more than the number of pictures.
+Copies every photograph of a folder in several ways, and counts the copies that are matched to their
+originals. Prints the share for each kind of copy and number of bits, and how many of the folder's
+own photographs count as copies of each other. Then prints the median time of 5 searches among
+random hashes, which should grow little faster than the number of pictures.
 """
 
 import argparse
@@ -34,12 +34,12 @@ def jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 
 def scaled(width: float, height: float) -> Callable[[Image.Image], Image.Image]:
-    """Resize to shares of the size."""
+    """Resize to the given shares of width and height."""
     return lambda image: image.resize((round(image.width * width), round(image.height * height)))
 
 
 def cut(left: float, top: float, right: float, bottom: float) -> Callable[..., Image.Image]:
-    """Cut shares of the size off the sides."""
+    """Crop the given shares of the size off the sides."""
 
     def crop(image: Image.Image) -> Image.Image:
         width, height = image.size
@@ -72,13 +72,15 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def main() -> None:
-    """Run what the command line asks for, and print the tables."""
+    """Run the benchmark; print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path, help="any folder of photographs")
     parser.add_argument("--bits", type=int, nargs="+", default=[31])
-    parser.add_argument("--most", type=int, default=300, help="photographs, drawn at random")
+    parser.add_argument(
+        "--most", type=int, default=300, help="maximum number of photographs, drawn at random"
+    )
     parser.add_argument("--counts", type=int, nargs="*", default=[1000, 4000, 16000])
     arguments = parser.parse_args()
 
@@ -89,7 +91,7 @@ def main() -> None:
         for way in COPIES
     ]
     others = [f"{(find_copies(originals, b)[1] <= b).sum()}" for b in arguments.bits]
-    rows.append([f"of the {len(photos)} themselves, taken for copies", *others])
+    rows.append([f"of the {len(photos)} originals, counted as copies", *others])
     print(tabulate(rows, headers=["copy", *(f"{b} bits" for b in arguments.bits)]))
     print()
     rows = [[count, f"{search_seconds(count):.2f}"] for count in arguments.counts]
@@ -97,7 +99,7 @@ def main() -> None:
 
 
 def read_photos(folder: Path, most: int) -> list[Image.Image]:
-    """Up to so many photographs, drawn at random."""
+    """Read at most `most` photographs, drawn at random."""
     paths = random.Random(0).sample(files := list_files(folder), len(files))
     photos = []
     for path in paths:
@@ -117,14 +119,14 @@ def share_found(
     make_copy: Callable[[Image.Image], Image.Image],
     bits: int,
 ) -> float:
-    """The share of copies that are found to belong to their originals, 0 to 1."""
+    """The share of copies that are matched to their originals, 0 to 1."""
     copies = [perceptual_hashes(make_copy(photo)) for photo in photos]
     sets, _ = find_copies([*originals, *copies], bits)
     return float(np.mean(sets[: len(photos)] == sets[len(photos) :]))
 
 
 def search_seconds(count: int) -> float:
-    """Median time of 5 searches among so many pictures with random hashes."""
+    """The median time of 5 searches among `count` pictures with random hashes."""
     generator = np.random.default_rng(0)
     hashes = [generator.bytes(32 * HASHES) for _ in range(count)]
     times = []

@@ -3,10 +3,10 @@
     python -m benchmarks.nothing_changed
     python -m benchmarks.nothing_changed --repeats 11
 
-Clones HEAD into a temporary folder and runs it there once, trained for one epoch. Makes a second
-project of it whose stages are `true`: with the same outputs, and no deps but the photographs and
-these outputs; so without code and params. Then runs dvc repro in both by turns, --repeats times.
-The last line holds the ratio of the medians.
+Clones HEAD into a temporary folder and runs it there once, training for one epoch. Then makes a
+second project with the same outputs, whose stages run `true` and depend only on the photographs and
+these outputs, not on code or params. Runs dvc repro in both in turn, --repeats times. The last line
+holds the ratio of the medians.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tabulate import tabulate
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table and the ratio."""
+    """Run the benchmark; print a table and the ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -40,7 +40,7 @@ def main() -> None:
         make_peer(project, peer)
         seconds: dict[str, list[float]] = {name: [] for name in projects}
         for repeat in range(arguments.repeats):
-            # Every other round the other way about, so that a drift hits both alike.
+            # Reverse the order in every other round, so that drift affects both alike.
             for name in projects if repeat % 2 else reversed(projects):
                 started = time.perf_counter()
                 said = run(projects[name], "dvc", "repro")
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def train_shortly(project: Path) -> None:
-    """Cut training to one epoch: what it makes is of no matter here."""
+    """Cut training to one epoch: its result does not matter here."""
     path = project / "params.yaml"
     params = yaml.safe_load(path.read_text(encoding="utf-8"))
     params["train"]["epochs"] = 1
@@ -62,7 +62,7 @@ def train_shortly(project: Path) -> None:
 
 
 def make_peer(project: Path, peer: Path) -> None:
-    """Make the project whose stages are `true`, with its outputs in place."""
+    """Make the project whose stages run `true`, with its outputs in place."""
     raw = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))["data"]["raw"]
     stages = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     stages = {name: stage for name, stage in stages.items() if "foreach" not in stage}  # opt-in
@@ -87,12 +87,12 @@ def make_peer(project: Path, peer: Path) -> None:
 
 
 def outs_of(stage: dict[str, Any]) -> list[Any]:
-    """Outputs of a stage, metrics among them."""
+    """The outputs of a stage, including metrics."""
     return [*stage.get("outs", []), *stage.get("metrics", [])]
 
 
 def path_of(out: str | dict[str, Any]) -> str:
-    """An output's path; one with options is a mapping."""
+    """The path of an output; outputs with options are mappings."""
     return out if isinstance(out, str) else next(iter(out))
 
 

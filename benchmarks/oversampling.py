@@ -2,19 +2,19 @@
 
     python -m benchmarks.oversampling --data photos
 
-Makes --images JPEG files of 224 x 224 pixels and quality 95 of the photographs in a folder, turned
-by up to 15 degrees, mirrored or not, and with another brightness and contrast; with each contender
-in turn, --rounds times over, each time in a new process. Prints medians, and ratios on the last
-line. Loading the program is not counted; starting worker processes is. The peers are in the
-dependency group `peers`.
+Makes --images JPEG files (224 x 224 pixels, quality 95) from the photographs in a folder, with
+random rotation up to 15 degrees, flips, brightness and contrast. Runs each contender in turn,
+--rounds times, each time in a new process. Prints medians, and ratios on the last line. The time
+excludes loading the program and includes starting worker processes. The peers are in the dependency
+group `peers`.
 
-    ballast         all that the stage does, its store of images empty
-    albumentations  with OpenCV, in as many processes
+    ballast         everything that the stage does, with an empty store of images
+    albumentations  with OpenCV, in as many processes as Ballast
     Augmentor       its Pipeline.sample, in threads
     pillow          a plain loop that decodes each photograph once, in one process
-    limit           decodes each photograph once and encodes the images, with no transform between,
-                    in one process
-    limits          the same, in as many processes as Ballast has
+    limit           decodes each photograph once and encodes the images without transforms, in one
+                    process
+    limits          the same, in as many processes as Ballast
 """
 
 import argparse
@@ -44,7 +44,7 @@ SIZE, QUALITY, DEGREES, BRIGHTNESS, CONTRAST = 224, 95, 15, 0.25, 0.4
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table."""
+    """Run the benchmark; print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -57,13 +57,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.once:
         seconds = CONTENDERS[arguments.once](arguments.data, arguments.images, arguments.workers)
-        print(f"\n{seconds}")  # on a line of its own: Augmentor prints, too
+        print(f"\n{seconds}")  # on its own line: Augmentor prints as well
         return
 
     rates = defaultdict(list)
     given = [f"--{name}={getattr(arguments, name)}" for name in ("data", "images", "workers")]
     for round_ in range(arguments.rounds):
-        # Every other round the other way about, so that a drift hits all alike.
+        # Reverse the order in every other round, so that drift affects all alike.
         for name in arguments.only if round_ % 2 else reversed(arguments.only):
             command = [sys.executable, "-m", "benchmarks.oversampling", *given, f"--once={name}"]
             said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -122,7 +122,7 @@ def ballast(data: Path, images: int, workers: int) -> float:
 
 
 def pillow(data: Path, images: int, _: int) -> float:
-    """Transform as one would with Pillow alone, one step after the other."""
+    """Transform with Pillow alone, one step after the other."""
 
     def change(image: Image.Image) -> Image.Image:
         angle = random.uniform(-DEGREES, DEGREES)
@@ -138,12 +138,12 @@ def pillow(data: Path, images: int, _: int) -> float:
 
 
 def limit(data: Path, images: int, _: int) -> float:
-    """Decode once and encode, with nothing between."""
+    """Decode once and encode, without transforms."""
     return limits(data, images, 1)
 
 
 def limits(data: Path, images: int, workers: int) -> float:
-    """Decode once and encode, with nothing between, in several processes."""
+    """Decode once and encode, without transforms, in several processes."""
     with tempfile.TemporaryDirectory() as folder:
         return timed(partial(write_each, Path(folder), None), shared_out(data, images), workers)
 
@@ -153,7 +153,7 @@ def write_each(
     change: Callable[[Image.Image], Image.Image] | None,
     photograph: tuple[Path, int],
 ) -> None:
-    """Decode a photograph, and write so many images of it."""
+    """Decode a photograph, and write the given number of images of it."""
     path, count = photograph
     with Image.open(path) as opened:
         image = opened.convert("RGB").resize((SIZE, SIZE), Image.Resampling.LANCZOS)
@@ -167,14 +167,14 @@ def albumentations(data: Path, images: int, workers: int) -> float:
     """Use albumentations 2 with OpenCV."""
     shares = shared_out(data, images)
     work = [(path, number) for path, count in shares for number in range(count)]
-    albumentations_transform()  # the processes find it made
+    albumentations_transform()  # cached before the processes fork
     with tempfile.TemporaryDirectory() as folder:
         return timed(partial(write_one, Path(folder)), work, workers)
 
 
 @cache
 def albumentations_transform() -> Any:  # noqa: ANN401  # the library has no types
-    """The transforms, and OpenCV in one thread."""
+    """The transforms; limits OpenCV to one thread."""
     import albumentations
     import cv2
 
@@ -203,7 +203,7 @@ def write_one(folder: Path, item: tuple[Path, int]) -> None:
 
 
 def augmentor(data: Path, images: int, _: int) -> float:
-    """Use Augmentor's pipeline. It writes JPEG files of Pillow's quality 75: less work, if any."""
+    """Use Augmentor's pipeline. It writes JPEG at Pillow's quality 75, which is no more work."""
     import Augmentor
 
     with tempfile.TemporaryDirectory() as folder:
@@ -224,20 +224,20 @@ def photographs(data: Path) -> list[Path]:
 
 
 def shared_out(data: Path, images: int) -> list[tuple[Path, int]]:
-    """Each photograph, with the number of images that are made of it."""
+    """Each photograph, with the number of images to make of it."""
     paths = photographs(data)
     full, extra = divmod(images, len(paths))
     return [(path, full + (place < extra)) for place, path in enumerate(paths)]
 
 
 def timed(function: Callable[[Any], None], items: Sequence[Any], workers: int) -> float:
-    """Seconds that a function takes for all items."""
+    """The seconds that a function takes for all items."""
     start = time.perf_counter()
     if workers == 1:
         for item in items:
             function(item)
     else:
-        # Forked, so that the peers load nothing again.
+        # Fork, so that the peers do not load their libraries again.
         with get_context("fork").Pool(workers) as pool:
             pool.map(function, items, chunksize=max(1, len(items) // (workers * 16)))
     return time.perf_counter() - start

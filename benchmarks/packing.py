@@ -3,12 +3,12 @@
     python -m benchmarks.packing                        20,000 images of 224 pixels
     python -m benchmarks.packing --shard-pixels 4194304 16777216 67108864
 
-Single files and shards as DVC handles them by default (copies), and shards with hard links (DVC's
-cache.type). Makes a DVC project of each, with a folder as its remote, below --scratch, and removes
-it. Every round pulls and pushes anew, with no cache and no state of DVC's, as on another machine,
-and copies the same files with cp -r; every other round the other way about. What was written before
-is on the disk when a command starts (sync). The images are random bytes, as many as in such JPEGs:
-DVC does not look into them. Prints medians of --rounds; the last lines have the ratios.
+Compares single files and shards with DVC's default copies, and shards with hard links (DVC's
+cache.type). Makes a temporary DVC project of each below --scratch, with a folder as its remote.
+Every round pulls and pushes without DVC's cache and state, as on another machine, and copies the
+same files with cp -r; every other round reverses the order. The disk is synced before each command.
+The images are random bytes, as many as in JPEGs of that size: DVC does not look into them. Prints
+medians of --rounds; the last lines hold the ratios.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from ballast.augment.variants import augmented_path
 from ballast.core.manifest import Row
 
 ROUNDS_A_PHOTOGRAPH = 3
-# Of photographs at quality 95 without subsampling, as Ballast writes them: 38 KB at 224 pixels.
+# For photographs at quality 95 without subsampling, as Ballast writes them: 38 KB at 224 pixels.
 BYTES_PER_PIXEL = 0.76
 COPIES = "reflink,copy"  # DVC's default
 DVC = [sys.executable, "-m", "dvc"]
@@ -49,15 +49,15 @@ class Packing(NamedTuple):
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table and the ratios."""
+    """Run the benchmark; print a table and the ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--size", type=int, default=224, help="pixels a side")
+    parser.add_argument("--size", type=int, default=224, help="pixels per side")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--shard-pixels", type=int, nargs="+", default=[SHARD_PIXELS])
-    parser.add_argument("--scratch", type=Path, help="where to work")
+    parser.add_argument("--scratch", type=Path, help="folder for the temporary projects")
     arguments = parser.parse_args()
     ways = [
         Packing("single files", None, COPIES),
@@ -83,7 +83,7 @@ def main() -> None:
 
     medians = {way: {name: statistics.median(t) for name, t in times[way].items()} for way in ways}
     rows = [[w.name, files[w], *(medians[w][n] for n in MEASURED), changed[w] / 1e6] for w in ways]
-    headers = ["", "files", *(f"{name}, s" for name in MEASURED), "a photograph more, MB"]
+    headers = ["", "files", *(f"{name}, s" for name in MEASURED), "one more photograph, MB"]
     print(f"{3 * photographs} images of {size} pixels\n")
     print(tabulate(rows, headers=headers, floatfmt=".2f", tablefmt="github"))
     for way in ways[1:]:
@@ -91,19 +91,19 @@ def main() -> None:
 
 
 def ratios(name: str, packed: Mapping[str, float], single: Mapping[str, float]) -> str:
-    """The ratios of one packing, in one line."""
+    """The ratios of one packing, on one line."""
     figures = {
         "pull to cp -r": packed["pull"] / packed["cp -r"],
-        "pull to cp -r, both until on the disk": packed["pull, sync"] / packed["cp -r, sync"],
-        "pull to that of single files": packed["pull"] / single["pull"],
+        "pull to cp -r, both with sync": packed["pull, sync"] / packed["cp -r, sync"],
+        "pull to pull of single files": packed["pull"] / single["pull"],
         "push to cp -r": packed["push"] / packed["cp -r"],
-        "push to that of single files": packed["push"] / single["push"],
+        "push to push of single files": packed["push"] / single["push"],
     }
     return f"{name}: " + ", ".join(f"{key} {value:.2f}" for key, value in figures.items())
 
 
 def make_project(folder: Path, way: Packing, size: int, photographs: int) -> None:
-    """Make a DVC project that holds the images, pushed."""
+    """Make a DVC project with the images, and push it."""
     (folder / "augmented").mkdir(parents=True)
     write_images(folder / "augmented", way, size, range(photographs))
     run(folder, *DVC, "init", "--no-scm", "--quiet")
@@ -114,7 +114,7 @@ def make_project(folder: Path, way: Packing, size: int, photographs: int) -> Non
 
 
 def write_images(folder: Path, way: Packing, size: int, numbers: range) -> None:
-    """Write the images of some photographs as the oversample stage does."""
+    """Write the images of the numbered photographs as the oversample stage does."""
     plan = [(photograph(number), ROUNDS_A_PHOTOGRAPH) for number in numbers]
     names = shard_names(plan, size, way.shard_pixels) if way.shard_pixels else {}
     for row, rounds in plan:
@@ -137,13 +137,13 @@ def photograph(number: int) -> Row:
 
 
 def image(row: Row, round_: int, size: int) -> bytes:
-    """Random bytes, from half to one and a half of the usual length."""
+    """Random bytes, 0.5 to 1.5 times the usual length."""
     generator = random.Random(f"{row.sha256} {round_}")
     return generator.randbytes(int(size**2 * BYTES_PER_PIXEL * generator.uniform(0.5, 1.5)))
 
 
 def measure(folder: Path, times: dict[str, list[float]], backwards: bool) -> None:
-    """Copy, pull and push once, in this order or the other way about."""
+    """Copy, pull and push once, in this order or backwards."""
     copy = ["cp", "-r", str(folder / "augmented"), str(folder / "copy")]
     steps = [
         ("cp -r", copy),
@@ -168,7 +168,7 @@ def measure(folder: Path, times: dict[str, list[float]], backwards: bool) -> Non
 
 
 def changed_by_one_more(folder: Path, way: Packing, size: int, photographs: int) -> int:
-    """Bytes of the files that are new with one photograph more."""
+    """The bytes of the files that change when a photograph is added."""
     before = digests(folder / "augmented")
     shutil.rmtree(folder / "augmented")
     (folder / "augmented").mkdir()
@@ -178,7 +178,7 @@ def changed_by_one_more(folder: Path, way: Packing, size: int, photographs: int)
 
 
 def digests(folder: Path) -> dict[str, int]:
-    """Length of each file by its hash."""
+    """The length of each file, by its hash."""
     files = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
     return {hashlib.md5(data).hexdigest(): len(data) for data in files}
 

@@ -1,12 +1,12 @@
-"""Measure what predicting files costs, against decoding them and the bare model.predict.
+"""Measure `ballast predict`, against decoding the files and model.predict alone.
 
     python -m benchmarks.prediction photos                models/model.keras, 1,000 photographs
     python -m benchmarks.prediction photos --model PATH --images 300
 
-Makes so many JPEG files of 500 x 400 of the photographs in a folder, each cut out elsewhere. Then
-times both ways in turn, --repeats times over: the command `ballast predict`, from loading the
-model to the last line printed; and decoding and resizing every file, one after the other, then
-model.predict on all of the arrays with the model loaded before. Prints medians, then their ratio.
+Makes --images JPEG files of 500 x 400 pixels from random crops of the photographs in a folder. Then
+times both ways in turn, --repeats times: `ballast predict`, from loading the model to the last line
+printed; and decoding and resizing the files one by one, then model.predict on all arrays, with the
+model already loaded. Prints medians, then their ratio.
 """
 
 import argparse
@@ -32,7 +32,7 @@ SIZE = (500, 400)
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table and the ratio."""
+    """Run the benchmark; print a table and the ratio."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -51,11 +51,11 @@ def main() -> None:
         }
         times: dict[str, list[float]] = {name: [] for name in ways}
         for repeat in range(arguments.repeats + 1):
-            # Every other round the other way about, so that a drift hits both alike.
+            # Reverse the order in every other round, so that drift affects both alike.
             for name in list(ways) if repeat % 2 else reversed(list(ways)):
                 started = time.perf_counter()
                 ways[name]()
-                if repeat:  # the first only warms up
+                if repeat:  # the first is a warm-up
                     times[name].append(time.perf_counter() - started)
     rows = [[name, statistics.median(s), min(s), max(s)] for name, s in times.items()]
     bare_median, median = (statistics.median(seconds) for seconds in times.values())
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def write_photographs(source: Path, folder: Path, count: int) -> list[Path]:
-    """Write JPEG files of SIZE, each another part of a photograph of `source`."""
+    """Write JPEG files of SIZE, each a different crop of a photograph in `source`."""
     photographs = [decode_image((source / name).read_bytes()) for name in list_files(source)]
     generator = np.random.default_rng(1)
     paths = []

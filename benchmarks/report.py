@@ -1,10 +1,10 @@
-"""Measure what a report costs beyond the start of its process.
+"""Measure the time of a report beyond the start of its process.
 
     python -m benchmarks.report
 
-Runs stages.evaluate on what the pipeline has made here and, in turn with it, a Python that does
-nothing and one that only imports the same; each --rounds times. Prints medians in seconds: of the
-clock, and of the processors, which other work on the machine hardly changes.
+Runs in turn, --rounds times each: stages.evaluate on the outputs of this folder, a Python that only
+imports the same modules, and a Python that does nothing. Prints medians in seconds, of wall-clock
+time and of processor time, which other work on the machine hardly affects.
 """
 
 import argparse
@@ -25,9 +25,9 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure and print."""
+    """Run the benchmark; print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="of all commands in turn")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of all commands; default: 5")
     rounds = parser.parse_args(arguments).rounds
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
     for _ in range(rounds):
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def seconds(command: Sequence[str]) -> tuple[float, float]:
-    """Run Python, and time it: by the clock, and of the processors."""
+    """Run Python; return its wall-clock and processor time."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([sys.executable, "-X", "utf8", *command], check=True, capture_output=True)
     clock, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)

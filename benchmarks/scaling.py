@@ -3,11 +3,11 @@
     python -m benchmarks.scaling                      1,000 to 16,000 images
     python -m benchmarks.scaling --data photos --images 1000 2000 --repeats 5
 
-Draws that many small photographs, each from a part of one below --data (without it, of noise that
-is smooth), into a temporary copy of the project, and runs both stages there as whole processes,
-with the params as shipped but factor 1. Prints, by number of images, the median of the seconds of
-each, also of a split in which nothing has changed, and the most memory of its process in MiB.
-The last line holds the ratios of the seconds to those of half as many images.
+Draws that many small photographs into a temporary copy of the project, each from a crop of one
+below --data (without --data, from smooth noise). Runs both stages there as whole processes, with
+the shipped params but augment.factor 1. Prints by number of images the median seconds of each
+stage, and of a second split with nothing changed, and their peak memory in MiB. The last line holds
+the ratios of the seconds to those for half as many images.
 """
 
 import argparse
@@ -36,18 +36,18 @@ CLASSES = 4
 
 
 class Cost(NamedTuple):
-    """What a stage took."""
+    """The cost of a stage."""
 
     seconds: float
     mebibytes: float
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table and the ratios."""
+    """Run the benchmark; print a table and the ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, help="photographs to take parts of")
+    parser.add_argument("--data", type=Path, help="folder of photographs to crop")
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 2000, 4000, 8000, 16000])
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
@@ -58,9 +58,9 @@ def main() -> None:
         for size in sizes:
             copy_project(Path(folder, str(size)))
             draw_photos(Path(folder, str(size), "data/raw"), size, arguments.data)
-        time.sleep(2.1)  # until split trusts that it would see a change
+        time.sleep(2.1)  # until split can trust the files' modification times
         for repeat in range(arguments.repeats):
-            # Every other round the other way about, so that a drift hits all alike.
+            # Reverse the order in every other round, so that drift affects all alike.
             for size in sizes if repeat % 2 else reversed(sizes):
                 for stage, cost in run_stages(Path(folder, str(size))).items():
                     costs[stage, size].append(cost)
@@ -83,7 +83,7 @@ def main() -> None:
 
 
 def copy_project(folder: Path) -> None:
-    """Copy the code, with params for the folder of photographs to come."""
+    """Copy the code, with params for the new folder of photographs."""
     for name in ("ballast", "stages"):
         shutil.copytree(name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
@@ -93,7 +93,7 @@ def copy_project(folder: Path) -> None:
 
 
 def draw_photos(raw: Path, count: int, source: Path | None) -> None:
-    """Write photographs, dealt out to classes; the same for the same arguments."""
+    """Write photographs, distributed over classes; the same for the same arguments."""
     generator = np.random.default_rng(count)
     pictures = list(readable(source)) if source else []
     for number in range(count):
@@ -110,7 +110,7 @@ def draw_photos(raw: Path, count: int, source: Path | None) -> None:
 
 
 def readable(folder: Path) -> list[Image.Image]:
-    """At most 500 images of a folder, decoded, at most 512 pixels a side."""
+    """Decode at most 500 images of a folder, scaled to at most 512 pixels per side."""
     images = []
     for path in list_files(folder):
         try:
@@ -125,7 +125,7 @@ def readable(folder: Path) -> list[Image.Image]:
 
 
 def run_stages(project: Path) -> dict[str, Cost]:
-    """Run split on photographs that it does not know, again, and oversample."""
+    """Run split on new photographs, split again, and oversample."""
     shutil.rmtree(project / ".dvc", ignore_errors=True)
     costs = {"split": run(project, "split"), "split again": run(project, "split")}
     run(project, "count_classes")
@@ -133,7 +133,7 @@ def run_stages(project: Path) -> dict[str, Cost]:
 
 
 def run(project: Path, stage: str) -> Cost:
-    """Run a stage as a process of its own."""
+    """Run a stage in its own process."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", f"stages.{stage}"],

@@ -1,12 +1,12 @@
-"""Measure what it takes to share: push, and pull in full and in parts.
+"""Measure dvc push, and dvc pull in full and in parts.
 
-    python -m benchmarks.sharing                     5 rounds, by way of a folder
+    python -m benchmarks.sharing                     5 rounds, with a folder as the remote
     python -m benchmarks.sharing --remote s3://bucket/benchmark --rounds 3
-    python -m benchmarks.sharing --repro             making it all again, too
+    python -m benchmarks.sharing --repro             also dvc repro from nothing
 
-Clones HEAD, whose cache must hold what dvc.lock names (run make first), and leaves the project as
-it is. Each round takes every row in turn, every other round the other way about; prints medians,
-and their ratio to dvc pull.
+Clones HEAD and leaves the project unchanged. The cache must hold the files of dvc.lock: run make
+first. Each round runs every row in turn; every other round reverses the order. Prints medians, and
+their ratio to dvc pull.
 """
 
 import argparse
@@ -33,11 +33,11 @@ ROWS: dict[str, tuple[tuple[str, ...], ...]] = {
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table."""
+    """Run the benchmark; print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--remote", help="a storage; else a folder that is removed at the end")
+    parser.add_argument("--remote", help="URL; default: a temporary folder")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repro", action="store_true")
     arguments = parser.parse_args()
@@ -46,7 +46,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="ballast-sharing-") as scratch:
         folder, storage = Path(scratch), arguments.remote or f"{scratch}/storage"
         for number in range(arguments.rounds):
-            # A storage of its own each time, since only the first push carries anything.
+            # A new remote each time, since only the first push transfers anything.
             remote = f"{storage}/{number}"
             source = clone(folder / "source", remote)
             shutil.copytree(".dvc/cache", source / ".dvc/cache")
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def clone(folder: Path, remote: str) -> Path:
-    """Make a fresh clone of HEAD with a storage that is verified."""
+    """Make a fresh clone of HEAD with a remote that DVC verifies."""
     shutil.rmtree(folder, ignore_errors=True)
     subprocess.run(["git", "clone", "--quiet", ".", folder], check=True)
     (folder / ".dvc/config.local").write_text(
@@ -88,7 +88,7 @@ def dvc(folder: Path, *arguments: str) -> None:
 
 
 def seconds(work: Callable[[], None]) -> float:
-    """The time that it takes."""
+    """The seconds that the work takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

@@ -1,15 +1,15 @@
-"""Measure strategies against each other: same photographs, seeds and network, balance apart.
+"""Compare strategies on the same photographs, seeds and network.
 
     python -m benchmarks.strategies FOLDER                      every strategy of params.yaml
-    python -m benchmarks.strategies FOLDER --folds 5            cross-validated, test/ not needed
+    python -m benchmarks.strategies FOLDER --folds 5            cross-validated, without test/
     python -m benchmarks.strategies FOLDER --add NAME='{…}'     one more row, as in params.yaml
-    python -m benchmarks.strategies FOLDER --results FILE       goes on from there when run again
+    python -m benchmarks.strategies FOLDER --results FILE       resumes when run again
 
-FOLDER is what data.raw would be. Without --folds its own test folder, or fold 0, is the test set.
-All other settings are those of params.yaml, or of --params FILE. Prints a line a run, then mean
-± standard deviation over the runs of each strategy; those that are done, where it is interrupted.
-With --results, each run is also a line of JSON in FILE, and what FILE has is not run again; take
-another FILE for another folder, other params or other code.
+FOLDER is a folder as for data.raw. Without --folds, the test set is its test folder, or fold 0 if
+it has none. All other settings are those of params.yaml, or of --params FILE. Prints one line per
+run, then mean ± standard deviation over the runs of each strategy; if interrupted, over those that
+finished. With --results, writes each run to FILE as a line of JSON, and skips the runs that FILE
+already holds; use another FILE for another folder, other params or other code.
 """
 
 import argparse
@@ -48,7 +48,7 @@ MEANS = ("roc_auc", "average_precision")  # over the classes
 
 
 class Run(NamedTuple):
-    """One training to do."""
+    """One training run."""
 
     strategy: str
     seed: int
@@ -56,19 +56,19 @@ class Run(NamedTuple):
 
 
 def main() -> None:
-    """Run what the command line asks for, and print it."""
+    """Run the benchmark; print the results."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5])
-    parser.add_argument("--folds", type=int, help="cross-validate over so many folds")
+    parser.add_argument("--folds", type=int, help="number of folds to cross-validate over")
     parser.add_argument("--strategies", nargs="+", help="rows of params.yaml; default: all")
     parser.add_argument("--add", nargs="+", default=[], metavar="NAME={…}")
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
-    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--threads", type=int, help="in place of train.threads")
-    parser.add_argument("--results", type=Path, metavar="FILE", help="to go on from")
+    parser.add_argument("--jobs", type=int, default=1, help="number of trainings at a time")
+    parser.add_argument("--threads", type=int, help="overrides train.threads")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="file to resume from")
     arguments = parser.parse_args()
 
     params = parse_params(read_text(arguments.params))
@@ -88,7 +88,7 @@ def main() -> None:
     runs = [Run(name, s, fold) for s in arguments.seeds for fold in folds for name in strategies]
     done = read_results(arguments.results)
     waiting = [run for run in runs if run not in done]
-    # A process a run: TensorFlow's state and its thread count belong to a process.
+    # One process per run: TensorFlow's state and thread count belong to a process.
     measured = Parallel(n_jobs=arguments.jobs, return_as="generator_unordered", batch_size=1)(
         delayed(measure)(arguments.folder, params, run, strategies[run.strategy], arguments.folds)
         for run in waiting
@@ -104,17 +104,17 @@ def main() -> None:
         for run in runs:
             if run in done:
                 found[run.strategy].append(done[run])
-        print(f"\n{summary(found)}" if found else "no run is done")
+        print(f"\n{summary(found)}" if found else "no run finished")
 
 
 def read_results(path: Path | None) -> dict[Run, dict[str, float]]:
-    """What add_result wrote; nothing where there is no file."""
+    """Read what add_result wrote; empty if there is no file."""
     lines = path.read_text(encoding="utf-8").splitlines() if path and path.exists() else []
     return {Run(*run): metrics for run, metrics in map(json.loads, lines)}
 
 
 def add_result(path: Path | None, run: Run, metrics: dict[str, float]) -> None:
-    """Add a line to the file, if there is to be one."""
+    """Append a run to the file, if one is given."""
     if path:
         with path.open("a", encoding="utf-8") as file:
             file.write(json.dumps([run, metrics]) + "\n")
@@ -138,9 +138,9 @@ def measure(
     """Do what the stages do for one strategy, seed and fold.
 
     Returns:
-        The run; its headline metrics, every class's recall, and the epochs trained.
+        The run, and its headline metrics, the recall of each class and the number of epochs.
     """
-    # Here, not above: the import loads TensorFlow, which only the worker processes need.
+    # Imported here, because only the worker processes need TensorFlow.
     from ballast.keras_setup import make_deterministic
     from ballast.model.cnn import build_cnn
     from ballast.model.inference import predict
@@ -149,7 +149,7 @@ def measure(
     rows = split(raw, params, run, folds)
     classes, size = class_names(rows), params.data.image_size
     counts = train_counts(count_classes(rows))
-    # In the order of their paths, as the train stage holds them.
+    # Sorted by path, as in the train stage.
     images = sorted(training_images(raw, rows, params, run.seed, counts, strategy))
     train = ImageSet(
         np.stack([image_array(data, size) for _, _, data in images]),
@@ -180,17 +180,17 @@ def measure(
 
 
 def mean_over_classes(figures: dict[str, float | None]) -> float:
-    """Mean of what is not None; NaN where all are."""
+    """The mean of the values that are not None; NaN if all are."""
     return float(np.mean([value for value in figures.values() if value is not None] or [np.nan]))
 
 
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
-    """The manifest's rows of one seed and fold."""
+    """The rows of the manifest for one seed and fold."""
     found = inspect_files(raw, list_files(raw), params.data.max_megapixels, Engine(workers=1))
     photos, *_ = sort_out([*found])
     check_classes(raw, photos)
     if folds and any(photo.given == "test" for photo in photos):
-        # The test folder stays shut: its share of the folds comes out of the rest.
+        # Leave the test folder out; the folds are made from the rest.
         photos = [p._replace(given=None) for p in photos if p.given != "test"]
     paths = [photo.path for photo in photos]
     groups = [member.group for member in find_groups(raw, params, photos, [], paths)]
@@ -206,7 +206,7 @@ def training_images(
     counts: dict[str, int],
     strategy: Strategy,
 ) -> Iterator[tuple[str, str, bytes]]:
-    """Path, class and JPEG file of every training image."""
+    """Yield the path, class and JPEG file of every training image."""
     targets = target_counts(counts, params.augment.factor, strategy.oversample)
     size, augment = params.data.image_size, params.augment
     for row, rounds in plan_rounds(subset_rows(rows, "train"), targets):

@@ -1,10 +1,10 @@
-"""Measure what a fixed number of threads costs in training time, against leaving it free.
+"""Measure training time with a fixed number of threads, against TensorFlow's own choice.
 
-    python -m benchmarks.threads                2 threads, as shipped, against TensorFlow's choice
+    python -m benchmarks.threads                2 threads, as shipped
     python -m benchmarks.threads --threads 1 4 --images 2000
 
-Trains the network on random pixels with every number in turn, --repeats times over, each time in a
-new process. Prints medians, and their ratio to free ones (0: TensorFlow takes one a core).
+Trains the network on random pixels with each number of threads in turn, --repeats times, each time
+in a new process. Prints medians, and their ratio to TensorFlow's choice, one thread per core.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from ballast.model.inputs import ImageSet
 
 
 def main() -> None:
-    """Run what the command line asks for, and print a table."""
+    """Run the benchmark; print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -46,7 +46,7 @@ def main() -> None:
     times, weights = defaultdict(list), defaultdict(set)
     sizes = ["--images", str(arguments.images), "--epochs", str(arguments.epochs)]
     for repeat in range(arguments.repeats):
-        # Every other round the other way about, so that a drift hits all alike.
+        # Reverse the order in every other round, so that drift affects all alike.
         for threads in numbers if repeat % 2 else reversed(numbers):
             command = [sys.executable, "-m", "benchmarks.threads", "--once", str(threads), *sizes]
             said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -73,9 +73,9 @@ def train(threads: int, images: int, epochs: int) -> tuple[float, str]:
     """Train once.
 
     Returns:
-        Seconds that the epochs took after the first, which compiles, and a hash of the weights.
+        The seconds of all epochs but the first, which compiles, and a hash of the weights.
     """
-    # Here, not above: the import loads TensorFlow, which the parent does not need.
+    # Imported here, because the parent does not need TensorFlow.
     from ballast.keras_setup import keras, make_deterministic
     from ballast.model.cnn import build_cnn
     from ballast.model.training import TrainingInputs, fit

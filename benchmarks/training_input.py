@@ -1,21 +1,21 @@
-"""Measure how fast images reach the network, and how much memory training takes.
+"""Measure how fast images reach the network, and how much memory training uses.
 
     python -m benchmarks.training_input                 both parts, 8 minutes
     python -m benchmarks.training_input --only speed
     python -m benchmarks.training_input --only memory --images 5000 50000
 
-Speed: images a second through Keras's fit with a network that does next to nothing, from 1,000
-JPEGs of 64 pixels in classes of 500, 400 and 100. Ballast's plain and balanced batches, from memory
-and from files, in turn with imbalanced-learn's BalancedBatchGenerator (from arrays in memory, with
-RandomOverSampler, so that its epoch has as many images; an epoch in one call of TensorFlow as in
-Ballast and, Keras's default, a batch a call), Keras's image_dataset_from_directory and tf.data's
-own parallel map. The first epoch, which compiles, does not count.
+Speed: images per second through Keras's fit with a trivial network, for 1,000 JPEGs of 64 pixels in
+classes of 500, 400 and 100. Compares in turn: Ballast's plain and balanced batches, from memory and
+from files; imbalanced-learn's BalancedBatchGenerator, from arrays in memory, with RandomOverSampler
+for as many images per epoch, both with one call of TensorFlow per epoch, as in Ballast, and with
+one per batch, Keras's default; Keras's image_dataset_from_directory; and tf.data's parallel map.
+The first epoch, which compiles, does not count.
 
-Memory: the peak of `python -m stages.train`, one epoch of the network as shipped, on so many
-images, with a budget (runtime.image_memory) that holds none of them, and with one that holds the
-fewer.
+Memory: the peak of `python -m stages.train`, one epoch of the shipped network, for both numbers of
+--images, with a budget (runtime.image_memory) that holds neither set, and with one that holds the
+smaller.
 
-Prints medians of --rounds; the last line has the ratios.
+Prints medians of --rounds; the last line holds the ratios.
 """
 
 import argparse
@@ -51,13 +51,13 @@ if TYPE_CHECKING:
 SIZE = 64
 BATCH_SIZE = 24
 COUNTS = {"dog": 100, "human": 400, "snake": 500}
-# After the first: some seconds of each, since the speed of a tenth of a second says little.
+# After the first: enough for some seconds each, since shorter times are unreliable.
 EPOCHS_IN_MEMORY, EPOCHS_FROM_FILES = 40, 10
 ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:
-    """Run what the command line asks for, and print tables and the ratios."""
+    """Run the benchmark; print tables and the ratios."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def write_jpegs(folder: Path, counts: dict[str, int]) -> list[AugmentedRow]:
-    """Write images of a few patterns; each has other bytes behind its end mark."""
+    """Write images of a few patterns; different bytes after the end marker make each unique."""
     generator, rows = np.random.default_rng(1), []
     pixels = generator.integers(0, 256, (32, 8, 8, 3), dtype=np.uint8)
     patterns = []
@@ -95,12 +95,12 @@ def write_jpegs(folder: Path, counts: dict[str, int]) -> list[AugmentedRow]:
 
 
 def speed(scratch: Path, rounds: int) -> list[str]:
-    """Measure all ways to feed the network, in turn.
+    """Measure each way to feed the network, in turn.
 
     Returns:
         The ratios.
     """
-    # Here, not above: TensorFlow in this process would be of no use to the other part.
+    # Imported here, because the memory part does not need TensorFlow in this process.
     from ballast.keras_setup import make_deterministic
 
     params = parse_params(read_text(ROOT / "params.yaml"))
@@ -140,10 +140,10 @@ def speed(scratch: Path, rounds: int) -> list[str]:
 
 
 def trivial_network(*, flat: bool = False) -> "keras.Model":
-    """Average each channel over every eighth pixel, then one dense layer.
+    """Build a network that averages every eighth pixel, followed by one dense layer.
 
     Args:
-        flat: whether an image comes as a vector.
+        flat: whether images are vectors.
     """
     from ballast.keras_setup import keras
 
@@ -154,7 +154,7 @@ def trivial_network(*, flat: bool = False) -> "keras.Model":
 
 
 def ballast_speed(params: Params, images: ImageSet | ImageFiles, *, balanced: bool) -> float:
-    """Images a second through ballast.model.training.fit."""
+    """Images per second through ballast.model.training.fit."""
     from ballast.keras_setup import keras
     from ballast.model.training import TrainingInputs, fit
 
@@ -183,7 +183,7 @@ def keras_speed(
     steps_a_call: int,
     flat: bool = False,
 ) -> float:
-    """Images a second through Keras's fit."""
+    """Images per second through Keras's fit."""
     from ballast.keras_setup import keras
 
     ends: list[float] = []
@@ -207,7 +207,7 @@ def keras_speed(
 
 
 def imblearn_speed(images: ImageSet, *, epoch_a_call: bool) -> float:
-    """Images a second of BalancedBatchGenerator, which takes vectors alone."""
+    """Images per second of BalancedBatchGenerator, which accepts only vectors."""
     from imblearn.keras import BalancedBatchGenerator
     from imblearn.over_sampling import RandomOverSampler
 
@@ -230,7 +230,7 @@ def imblearn_speed(images: ImageSet, *, epoch_a_call: bool) -> float:
 
 
 def directory_speed(folder: Path) -> float:
-    """Images a second of Keras's own loader, which decodes with TensorFlow."""
+    """Images per second of Keras's own loader, which decodes with TensorFlow."""
     from ballast.keras_setup import keras
 
     batches = keras.utils.image_dataset_from_directory(
@@ -242,7 +242,7 @@ def directory_speed(folder: Path) -> float:
 
 
 def map_speed(files: ImageFiles) -> float:
-    """Images a second of Pillow's decoder in Dataset.map, with parallel calls."""
+    """Images per second of Pillow's decoder in a parallel Dataset.map."""
     from ballast.core.images import image_array
     from ballast.keras_setup import tf
 
@@ -262,7 +262,7 @@ def map_speed(files: ImageFiles) -> float:
 
 
 def memory(scratch: Path, numbers: Sequence[int], rounds: int) -> list[str]:
-    """Measure the peak of the train stage, for both numbers of images and both budgets.
+    """Measure the peak memory of the train stage for both numbers of images and both budgets.
 
     Returns:
         The ratios.
@@ -294,11 +294,11 @@ def memory(scratch: Path, numbers: Sequence[int], rounds: int) -> list[str]:
         "\n",
     )
     named = [f"{row[0]} MiB {row[-1]:.2f}" for row in table]
-    return [f"memory at {many} images to {few}: {', '.join(named)}"]
+    return [f"memory for {many} images to {few}: {', '.join(named)}"]
 
 
 def make_project(folder: Path, number: int) -> Path:
-    """Make what the train stage reads: images in three classes, and some val photographs."""
+    """Write the inputs of the train stage: images of three classes, and val photographs."""
     for name in ("ballast", "stages"):
         shutil.copytree(ROOT / name, folder / name)
     shares = {"dog": number // 10, "human": number * 4 // 10}
@@ -314,7 +314,7 @@ def make_project(folder: Path, number: int) -> Path:
 
 
 def peak_of_train(folder: Path, image_memory: int) -> float:
-    """Train one epoch in a process of its own; its largest resident set, in MiB."""
+    """Train one epoch in a new process; return its peak resident set size in MiB."""
     params = yaml.safe_load(read_text(ROOT / "params.yaml"))
     params["data"] |= {"raw": "raw", "image_size": SIZE}
     params["train"] |= {"epochs": 1, "min_epochs": 1}

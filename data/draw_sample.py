@@ -1,9 +1,9 @@
 """Draws the small synthetic sample set: humans, dogs and snakes on cluttered backgrounds.
 
-Each picture has its own random generator, seeded from (seed, split, class, index), so a picture
-never depends on how many others are drawn before it, and every run writes the same bytes (for
-the same Pillow and numpy versions). All three classes draw their colours, backgrounds, light and
-clutter from the same distributions, so that shape alone tells them apart.
+Each picture has its own random generator, seeded from (seed, split, class, index). So no picture
+depends on the others, and every run writes the same bytes (with the same versions of Pillow and
+numpy). All classes draw colours, backgrounds, light and clutter from the same distributions, so
+that only shape distinguishes them.
 
 Usage: python draw_sample.py [--out DIR] [--seed N] [--size PIXELS]
 """
@@ -20,48 +20,48 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-# Difficulty: all the knobs are here. "Harder" says which way to turn them.
+# These constants set the difficulty; each comment says which direction is harder.
 POSE_SPREAD = 0.5  # multiplies joint angles and proportion changes; more is harder
-TILT_DEGREES = 10.0  # in-plane rotation, at most; more is harder
-PLACE_SPREAD = 0.6  # share of the free room that the subject may move in; more is harder
-SCALE_RANGE = (0.62, 0.82)  # longest side of the subject, share of the frame; lower is harder
-CLUTTER_COUNT = (1, 4)  # objects behind the subject, least and most; more is harder
-CLUTTER_STRENGTH = (0.15, 0.4)  # how far their colour leaves the background's; more is harder
+TILT_DEGREES = 10.0  # maximum in-plane rotation; more is harder
+PLACE_SPREAD = 0.6  # share of the free space in which the subject may move; more is harder
+SCALE_RANGE = (0.62, 0.82)  # longest side of the subject as a share of the frame; lower is harder
+CLUTTER_COUNT = (1, 4)  # range of the number of objects behind the subject; more is harder
+CLUTTER_STRENGTH = (0.15, 0.4)  # how far their colour is from the background's; more is harder
 BAND_STRENGTH = (0.2, 0.6)  # how far the background's two colours differ; more is harder
 OCCLUSION_CHANCE = 0.25  # share of pictures with an object in front; more is harder
-OCCLUSION_MAX = 0.15  # share of the subject's area that it may hide; more is harder
-MIN_CONTRAST = 100.0  # RGB distance of the subject from the background, 0-441; lower is harder
-MIN_LUMINANCE_GAP = 50.0  # the same for luminance alone, 0-255; lower is harder
+OCCLUSION_MAX = 0.15  # maximum share of the subject's area that it hides; more is harder
+MIN_CONTRAST = 100.0  # RGB distance between subject and background, 0-441; lower is harder
+MIN_LUMINANCE_GAP = 50.0  # the same for luminance, 0-255; lower is harder
 SATURATION = 0.65  # 0 is grey, 1 is the full palette; more is harder
-LIGHTER_CHANCE = 0.9  # share of pictures with the subject lighter than its ground; 0.5 is hardest
-GROUND_TONE = 0.45  # how far grounds go to dark, or to light under a dark subject; less is harder
+LIGHTER_CHANCE = 0.9  # share of subjects lighter than their background; 0.5 is hardest
+GROUND_TONE = 0.45  # how dark grounds are, or how light behind dark subjects; less is harder
 TEXTURE = (4, 14)  # amplitude of the background's texture, grey levels; more is harder
-LIGHT_SPREAD = 0.28  # brightness, direction and vignette, share of full light; more is harder
+LIGHT_SPREAD = 0.28  # brightness, direction and vignette, as a share of full light; more is harder
 NOISE_LEVELS = (2, 9)  # amplitude of the pixel noise, grey levels; more is harder
-BLUR_RADIUS = 0.6  # blur after scaling down, pixels, at most; more is harder
+BLUR_RADIUS = 0.6  # maximum blur after scaling down, in pixels; more is harder
 
-SEED = 104  # of the set in git
+SEED = 104  # of the set that ships
 COUNTS = {
     "train": {"human": 24, "dog": 3, "snake": 35},
     "test": {"human": 40, "dog": 40, "snake": 40},
 }
 JPEG_QUALITY = 84
-SUPERSAMPLE = 4  # drawing at four times the size gives smooth edges
+SUPERSAMPLE = 4  # drawing at four times the size smooths the edges
 
 Point = tuple[float, float]
 Colour = tuple[int, int, int]
-# Subjects and backgrounds of every class take their colours from this one list.
+# Subjects and backgrounds of every class take their colours from this list.
 COLOURS: tuple[Colour, ...] = (
     (58, 42, 32), (96, 68, 46), (134, 98, 66), (172, 136, 96), (206, 178, 138), (228, 214, 186),
     (44, 46, 50), (88, 90, 94), (134, 136, 138), (182, 184, 184), (226, 226, 222),
     (42, 66, 36), (78, 106, 54), (120, 142, 80), (160, 172, 118),
     (46, 62, 98), (92, 124, 164), (168, 196, 218), (138, 52, 46), (186, 110, 62),
 )  # fmt: skip
-BROWNS = 6  # the first so many of COLOURS
+BROWNS = 6  # the number of browns, which come first in COLOURS
 
 
 class Shape(NamedTuple):
-    """A filled polygon; its points are in the units of whoever made it."""
+    """A filled polygon; the function that makes it sets the unit of its points."""
 
     points: list[Point]
     colour: Colour
@@ -81,7 +81,7 @@ def uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def chance(rng: np.random.Generator, share: float) -> bool:
-    """Returns True in the given share of the calls."""
+    """Returns True with the given probability."""
     return bool(rng.random() < share)
 
 
@@ -103,7 +103,7 @@ def shade(colour: Colour, factor: float) -> Colour:
 
 
 def pick_colour(rng: np.random.Generator, count: int = len(COLOURS)) -> Colour:
-    """Returns a random colour near one of the first count of COLOURS."""
+    """Returns a random colour near one of the first `count` of COLOURS."""
     base = COLOURS[int(rng.integers(count))]
     red, green, blue = (min(255, max(0, c + int(rng.integers(-14, 15)))) for c in base)
     grey = round(luminance((red, green, blue)))
@@ -116,9 +116,9 @@ def luminance(colour: Colour) -> float:
 
 
 def contrast(colour: Colour, grounds: Sequence[Colour], sign: int) -> float:
-    """Returns how well a colour stands out from all of grounds; 1 or more is enough.
+    """Returns how well a colour stands out from all grounds; 1 or more is enough.
 
-    With sign 1 it must be lighter than they are, with -1 darker.
+    With sign 1, it must be lighter than the grounds; with -1, darker.
     """
     return min(min(math.dist(colour, ground) / MIN_CONTRAST,
                    sign * (luminance(colour) - luminance(ground)) / MIN_LUMINANCE_GAP)
@@ -128,16 +128,16 @@ def contrast(colour: Colour, grounds: Sequence[Colour], sign: int) -> float:
 def pick_visible(
     rng: np.random.Generator, grounds: Sequence[Colour], sign: int, count: int, enough: float
 ) -> Colour:
-    """Returns the first of many random colours with enough contrast to grounds, or the best.
+    """Returns the first of 60 random colours with enough contrast to all grounds, or the best.
 
-    The colour is near one of the first count of COLOURS.
+    The colour is near one of the first `count` of COLOURS.
     """
     tries = [pick_colour(rng, count) for _ in range(60)]
     return max(tries, key=lambda colour: min(contrast(colour, grounds, sign), enough))
 
 
 def bend(start: Point, angles: Sequence[float], lengths: Sequence[float]) -> list[Point]:
-    """Returns a jointed line; angles are in radians from straight down, positive to the right."""
+    """Returns a jointed line; angles are radians from straight down, positive to the right."""
     path = [start]
     for angle, length in zip(angles, lengths, strict=True):
         x, y = path[-1]
@@ -154,7 +154,7 @@ def ellipse(centre: Point, rx: float, ry: float, colour: Colour, turn: float = 0
 
 
 def limb(path: Sequence[Point], widths: Sequence[float], colour: Colour) -> list[Shape]:
-    """Returns a thick line with round joints; widths has the full width at each point."""
+    """Returns a thick line with round joints; widths are the full widths at the points."""
     shapes = [ellipse(p, w / 2, w / 2, colour) for p, w in zip(path, widths, strict=True)]
     for ((ax, ay), wa), ((bx, by), wb) in pairwise(zip(path, widths, strict=True)):
         length = math.hypot(bx - ax, by - ay) or 1.0
@@ -166,11 +166,11 @@ def limb(path: Sequence[Point], widths: Sequence[float], colour: Colour) -> list
 
 
 def draw_human(rng: np.random.Generator, inks: Inks) -> list[Shape]:
-    """Returns a figure that stands or walks; the unit is the torso's length, hips at (0, 0)."""
+    """Returns a standing or walking figure; the unit is the torso's length, hips at (0, 0)."""
     frontal = chance(rng, 0.5)
     lean = math.pi + pose(rng, -0.12, 0.12)
     shoulder = bend((0.0, 0.0), [lean], [1.0])[1]
-    half = 0.13 if frontal else 0.0  # from the middle to each hip, less than to each shoulder
+    half = 0.13 if frontal else 0.0  # from the middle to each hip; shoulders are wider
     girth = uniform(rng, 0.85, 1.25)
     stride = pose(rng, 0.06, 0.28) if frontal else pose(rng, 0.15, 0.6)
     shapes: list[Shape] = []
@@ -275,11 +275,11 @@ def draw_snake(rng: np.random.Generator, inks: Inks) -> list[Shape]:
     for i in range(count):
         s = i / count
         angle = math.pi / 2 + heading + depth * math.sin(2 * math.pi * waves * s + phase)
-        if coiled and s < 0.62:  # the tail end winds up, tighter towards its tip
+        if coiled and s < 0.62:  # the tail coils, tighter towards its tip
             angle += 2 * math.pi * turns * ((0.62 - s) / 0.62) ** 1.5
         angles.append(angle)
     path = bend((0.0, 0.0), angles, [1 / count] * count)
-    # From the tail's tip: slowly thicker to the middle, then a little thinner at the neck.
+    # From the tip of the tail, thicker towards the middle, then slightly thinner at the neck.
     steps = [i / count for i in range(count + 1)]
     widths = [thick * min(0.15 + 1.9 * s, 1.0, 0.62 + 2.2 * (1 - s)) for s in steps]
     period = int(rng.integers(5, 9))
@@ -289,7 +289,9 @@ def draw_snake(rng: np.random.Generator, inks: Inks) -> list[Shape]:
         ink = inks.second if banded and i % period < 2 else inks.main
         shapes += limb(path[i : i + 2], widths[i : i + 2], ink)
     x, y = path[-1]
-    turn = math.pi / 2 - angles[-1]  # the head's direction, radians from the right, y down
+    turn = (
+        math.pi / 2 - angles[-1]
+    )  # direction of the head, in radians from the right, y pointing down
     c, s = math.cos(turn), math.sin(turn)
     size = [thick * uniform(rng, 0.95, 1.2), thick * uniform(rng, 0.62, 0.75)]
     x, y = x + c * size[0] * 0.6, y + s * size[0] * 0.6
@@ -314,7 +316,7 @@ SUBJECTS: dict[str, Callable[[np.random.Generator, Inks], list[Shape]]] = {
 
 
 def clutter(rng: np.random.Generator, colour: Colour, side: int) -> list[Shape]:
-    """Returns one stone, stick, plant or pole in a square frame of side pixels."""
+    """Returns a stone, stick, plant or pole in a square frame of `side` pixels."""
     x, y = uniform(rng, 0, side), uniform(rng, side * 0.2, side)
     kind = int(rng.integers(4))
     size = side * uniform(rng, 0.05, 0.13)
@@ -339,7 +341,7 @@ def clutter(rng: np.random.Generator, colour: Colour, side: int) -> list[Shape]:
 
 
 def paint(image: Image.Image, shapes: Sequence[Shape], flat: int | None = None) -> None:
-    """Draws shapes, whose points are in pixels, in their own colours or all in one value."""
+    """Draws shapes with points in pixels, in their own colours or all in the value `flat`."""
     pen = ImageDraw.Draw(image)
     for shape in shapes:
         points = [(round(x), round(y)) for x, y in shape.points]
@@ -347,9 +349,9 @@ def paint(image: Image.Image, shapes: Sequence[Shape], flat: int | None = None) 
 
 
 def noise(rng: np.random.Generator, cells: int, level: int, side: int) -> NDArray[np.int16]:
-    """Returns smooth grey noise of cells x cells patches, side pixels wide, from -level to level.
+    """Returns smooth grey noise from -level to level: cells x cells patches, `side` pixels wide.
 
-    Integers keep the values the same on every processor.
+    Integers give the same values on every processor.
     """
     grid = rng.integers(128 - level, 128 + level + 1, (cells, cells)).astype(np.uint8)
     field = Image.fromarray(grid).resize((side, side), Image.Resampling.BICUBIC)
@@ -359,7 +361,7 @@ def noise(rng: np.random.Generator, cells: int, level: int, side: int) -> NDArra
 def draw_background(
     rng: np.random.Generator, tone: Colour, side: int
 ) -> tuple[Image.Image, tuple[Colour, Colour]]:
-    """Returns a background of side pixels, its colours near tone, and its two main colours."""
+    """Returns a background of `side` pixels with colours near tone, and its two main colours."""
     first, second = (mix(pick_colour(rng), tone, GROUND_TONE) for _ in range(2))
     second = mix(first, second, uniform(rng, *BAND_STRENGTH))
     image = Image.new("RGB", (side, side), first)
@@ -384,12 +386,12 @@ def draw_background(
 
 
 def clutter_colour(rng: np.random.Generator, ground: Colour) -> Colour:
-    """Returns a colour for a clutter object, partly that of the ground."""
+    """Returns a colour for a clutter object, mixed with that of the ground."""
     return mix(ground, pick_colour(rng), uniform(rng, *CLUTTER_STRENGTH))
 
 
 def place(rng: np.random.Generator, shapes: Sequence[Shape], side: int) -> list[Shape]:
-    """Returns the shapes flipped or not, tilted, scaled and moved into a frame of side pixels."""
+    """Returns the shapes, randomly flipped, tilted, scaled and placed in `side` x `side` pixels."""
     tilt = math.radians(uniform(rng, -TILT_DEGREES, TILT_DEGREES))
     flip = -1 if chance(rng, 0.5) else 1
     c, s = math.cos(tilt), math.sin(tilt)
@@ -415,7 +417,7 @@ def area(mask: Image.Image) -> int:
 def occlude(
     rng: np.random.Generator, image: Image.Image, mask: Image.Image, ground: Colour
 ) -> None:
-    """Draws one object over a part of the subject, OCCLUSION_MAX of its area at most."""
+    """Draws an object over a part of the subject, at most OCCLUSION_MAX of its area."""
     for _ in range(30):
         shapes = clutter(rng, clutter_colour(rng, ground), image.width)
         cover = Image.new("L", mask.size, 0)
@@ -427,7 +429,7 @@ def occlude(
 
 
 def light(rng: np.random.Generator, image: Image.Image) -> Image.Image:
-    """Returns the image under a random light: brightness, contrast, direction and vignette."""
+    """Returns the image in random light: brightness, contrast, direction and vignette."""
     side = image.width
     axis = (np.arange(side, dtype=np.float64) + 0.5) * 2 / side - 1
     x, y = axis[None, :], axis[:, None]
@@ -442,21 +444,21 @@ def light(rng: np.random.Generator, image: Image.Image) -> Image.Image:
 
 
 def draw_image(seed: int, split: str, label: str, index: int, size: int = 128) -> Image.Image:
-    """Returns one picture of size x size pixels; the four first arguments seed it."""
+    """Returns one picture of size x size pixels, seeded from the first four arguments."""
     key = [seed, list(COUNTS).index(split), list(SUBJECTS).index(label), index]
     rng = np.random.Generator(np.random.PCG64(key))
     side = size * SUPERSAMPLE
     sign = 1 if chance(rng, LIGHTER_CHANCE) else -1
     tone = (20, 20, 20) if sign == 1 else (240, 240, 240)
     image, grounds = draw_background(rng, tone, side)
-    # The third ink, a human's skin, is some brown in every class, so that no class has a colour
-    # of its own; it needs less contrast, so that it can be dark or light on most grounds.
+    # The third ink, a human's skin, is a brown in every class, so that no class has its own colour.
+    # It needs less contrast, so that it can be dark or light on most grounds.
     needs = ((len(COLOURS), 1.0), (len(COLOURS), 1.0), (BROWNS, 0.35))
     inks = Inks(*(pick_visible(rng, grounds, sign, *need) for need in needs))
     shapes = place(rng, SUBJECTS[label](rng, inks), side)
     mask = Image.new("L", (side, side), 0)
     paint(mask, shapes, 255)
-    # Light from one side: a soft shadow falls to the other, where the subject's edge is darker.
+    # Light from one side: a soft shadow falls on the other, where the subject's edge is darker.
     shift = int(rng.integers(-side // 40, side // 40 + 1)), side // 50
     soft = ImageChops.offset(mask, *shift).filter(ImageFilter.GaussianBlur(side / 60))
     image.paste((20, 20, 20), (0, 0), soft.point([v * 2 // 5 for v in range(256)]))
@@ -474,7 +476,7 @@ def draw_image(seed: int, split: str, label: str, index: int, size: int = 128) -
 
 
 def write_sample(out: Path, seed: int, size: int) -> int:
-    """Writes the whole sample set below out and returns its size in bytes."""
+    """Writes the sample set to `out` and returns its size in bytes."""
     total = 0
     for split, counts in COUNTS.items():
         for label, count in counts.items():
@@ -489,12 +491,12 @@ def write_sample(out: Path, seed: int, size: int) -> int:
 
 
 def main() -> int:
-    """Reads the command line, writes the sample set and returns the exit status."""
+    """Reads the command line, writes the sample set and returns the exit code."""
     parser = argparse.ArgumentParser(description="Draw the synthetic sample set.")
     parser.add_argument("--out", type=Path, default=Path(__file__).resolve().parent / "sample",
                         help="folder to write (default: sample, next to this script)")  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, default=SEED, help="0 or more (default: that of the shipped set)"
+        "--seed", type=int, default=SEED, help="0 or more (default: that of the set that ships)"
     )
     parser.add_argument("--size", type=int, default=128, help="pixels per side (default: 128)")
     args = parser.parse_args()

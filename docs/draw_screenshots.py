@@ -1,10 +1,10 @@
-"""Draw the README's pictures of outputs/report.html and comparison.html, by Debian's Chromium.
+"""Draw the README's screenshots of outputs/report.html and comparison.html with Chromium.
 
     python docs/draw_screenshots.py
     python docs/draw_screenshots.py --all FOLDER
 
-The first draws the beginnings into docs/; the second draws whole pages, each as on a desk and on a
-phone, light and dark, to look at.
+The first command draws the tops of the pages into docs/. The second draws whole pages for review,
+at desktop and phone width, light and dark. Both need Debian's chromium and chromium-driver.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from selenium.webdriver.chrome.service import Service
 PAGES = ("report", "comparison")
 FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run")
 WIDTHS = (1280, 360)
-HEIGHT = 1610  # of the README's; where the matrices end in the comparison of the sample
+HEIGHT = 1610  # of the README's screenshots; the matrices of the sample's comparison end there
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draw those of the pages that have been made."""
+    """Draw the pages that exist."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--all", type=Path, help="folder for whole pages in every form")
+    parser.add_argument("--all", type=Path, help="folder for screenshots of whole pages")
     folder = parser.parse_args(arguments).all
     pages = [page for page in PAGES if Path(f"outputs/{page}.html").exists()]
     with tempfile.TemporaryDirectory() as profile:
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             browser.get(Path(f"outputs/{page}.html").resolve().as_uri())
             if not folder:
                 shot = screenshot(browser, WIDTHS[0], "light").crop((0, 0, WIDTHS[0], HEIGHT))
-                # A picture of few colours: as a palette it is a third as large.
+                # There are few colours: with a palette, the file is a third as large.
                 shot.quantize(256, dither=Image.Dither.NONE).save(f"docs/{page}.png", optimize=True)
                 continue
             folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def start(profile: str) -> Chrome:
 
 
 def screenshot(browser: Chrome, width: int, scheme: str) -> Image.Image:
-    """Draw the whole page that is open."""
+    """Take a screenshot of the whole open page."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}

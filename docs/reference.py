@@ -28,7 +28,7 @@ All settings are in `params.yaml`. Misspelled keys and invalid values stop the r
 error. The defaults below are the values that ship. Optional keys may be left out, which sets them
 to their default. To change a setting for one run: `uv run dvc exp run -S augment.factor=4`.
 
-If colour distinguishes your classes (ripe from unripe, say), set `augment.hue` and
+If colour distinguishes your classes (such as ripe and unripe), set `augment.hue` and
 `augment.saturation` to 0.
 """
 COMMANDS_INTRODUCTION = """\
@@ -40,8 +40,8 @@ Run it in the project's environment, as `uv run ballast` or `python -m ballast`.
 command, run `ballast COMMAND --help`.
 
 The exit code is 0 after success, 1 after an error (one line on stderr; [errors.md](errors.md) lists
-them), 2 for an invalid command line, and 130 after Ctrl-C. Some commands have further ones, named
-below.
+them), 2 for an invalid command line, and 130 after Ctrl-C. Some commands have further exit codes,
+named below.
 """
 
 
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def params_page(text: str) -> str:
-    """List all params in Markdown: their types, ranges and defaults, and what they do.
+    """List all params in Markdown, with their types, ranges, defaults and descriptions.
 
     Args:
         text: of the params.yaml that ships.
@@ -77,17 +77,17 @@ def params_page(text: str) -> str:
 
 
 def is_section(field: FieldInfo) -> bool:
-    """Whether a key has keys below it, with a table of their own."""
+    """Whether a key is a section, which gets its own table."""
     return isinstance(field.type, type) and issubclass(field.type, Section)
 
 
 def params_table(above: str, section: type[Section], shipped: Mapping[str, Any]) -> str:
-    """A row for each key of a section, but for the sections in it.
+    """A table with a row for each key of a section; leaves out subsections.
 
     Args:
-        above: what its dotted keys begin with.
+        above: prefix of the dotted keys.
         section: of the schema.
-        shipped: the section of params.yaml; empty where each strategy has its own.
+        shipped: the section of params.yaml; empty for strategies, which differ.
     """
     rows = [
         [
@@ -103,7 +103,7 @@ def params_table(above: str, section: type[Section], shipped: Mapping[str, Any])
 
 
 def default(field: FieldInfo, shipped: Mapping[str, Any]) -> str:
-    """The value that ships, and what a key that is left out is set to."""
+    """The value that ships, and the default of an optional key."""
     value = shipped.get(field.name, field.default)
     if isinstance(value, dict):
         return f"[{len(value)} strategies](#{field.name})"
@@ -114,13 +114,13 @@ def default(field: FieldInfo, shipped: Mapping[str, Any]) -> str:
 
 
 def description(field: FieldInfo) -> str:
-    """What the schema says of a key; nothing where it says nothing."""
+    """The schema's description of a key, or an empty string."""
     found = [meta.description for meta in get_args(field.type) if isinstance(meta, msgspec.Meta)]
     return next((text for text in found if text), "")
 
 
 def strategies_table(strategies: Mapping[str, Strategy]) -> str:
-    """What each strategy sets, with the defaults of what it leaves out."""
+    """A table of the strategies, with the defaults for keys that they leave out."""
     rows = [
         [f"`{name}`", *(code(value) for value in as_dict(strategy).values())]
         for name, strategy in strategies.items()
@@ -129,7 +129,7 @@ def strategies_table(strategies: Mapping[str, Strategy]) -> str:
 
 
 def commands_page() -> str:
-    """Describe all subcommands in Markdown: what they do, examples, arguments and options."""
+    """Describe all subcommands in Markdown, with examples, arguments and options."""
     parser = command_line(COMMANDS)
     index = [[f"[`{name}`](#ballast-{name})", text] for name, text in COMMANDS.items()]
     own = [a for a in parser._actions if not isinstance(a, argparse._SubParsersAction)]
@@ -161,20 +161,20 @@ def command_parts(parser: argparse.ArgumentParser) -> list[str]:
 
 
 def arguments_table(actions: Iterable[argparse.Action]) -> str:
-    """A row for each argument and option."""
+    """A table with a row for each argument and option."""
     rows = [[f"`{spelt(a)}`", linked((a.help or "") % vars(a))] for a in actions]
     return table(["argument", "meaning"], rows)
 
 
 def spelt(action: argparse.Action) -> str:
-    """An argument as on the command line: "-j, --jobs N"."""
+    """An argument as on the command line, such as "-j, --jobs N"."""
     value = action.metavar or ("{" + ",".join(action.choices) + "}" if action.choices else "")
     more = "..." if action.nargs == "+" else ""
     return f"{', '.join(action.option_strings)} {value}{more}".strip()
 
 
 def code(value: object) -> str:
-    """A value as params.yaml has it."""
+    """A value as in params.yaml."""
     if isinstance(value, str):
         return f"`{value or repr(value)}`"
     return (
@@ -183,24 +183,24 @@ def code(value: object) -> str:
 
 
 def fenced(text: str) -> str:
-    """Text as a block of code in Markdown."""
+    """Text as a Markdown code block."""
     return f"```\n{text.strip()}\n```"
 
 
 def linked(text: str) -> str:
-    """Text as Markdown, in which the pages of docs/ that it names are links."""
+    """Text as Markdown, with links to the pages of docs/ that it names."""
     text = re.sub(r"([*<|])", r"\\\1", text.strip())
     return re.sub(r"docs/([\w-]+\.md)", r"[\1](\1)", text)
 
 
 def table(header: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def joined(parts: list[str]) -> str:
-    """A page of its parts."""
+    """Join parts into a page."""
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

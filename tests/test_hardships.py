@@ -261,7 +261,7 @@ def test_a_lock_file_that_dvc_was_killed_while_writing_is_mended(
     done = reproduced.ballast("check")
     assert done.returncode == 0
     # Cut at the end of a line, it passes for one of fewer stages.
-    said = "WARNING: dvc.lock: half written; removed, dvc repro makes it again" in done.stderr
+    said = "WARNING: dvc.lock: half written; removed; dvc repro recreates it" in done.stderr
     assert said != last.endswith("\n")
     ran, _ = reproduced.repro()
     assert reproduced.read("dvc.lock") == lock

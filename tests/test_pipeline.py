@@ -251,7 +251,7 @@ def test_damage_in_the_cache_is_noticed_and_mended(reproduced: Project) -> None:
 
         said = reproduced.ballast("check").stderr
         assert "damaged since DVC wrote it; removed" in said
-        assert f"{reproduced.folder / path}: came of the damage; removed" in said
+        assert f"{reproduced.folder / path}: holds the damaged content; removed" in said
         reproduced.repro()
         assert (reproduced.folder / path).read_bytes() == whole
         assert reproduced.read("dvc.lock") == lock
@@ -263,7 +263,7 @@ def test_what_dvc_cannot_read_is_rejected_and_stops_nothing(project: Project) ->
     os.mkfifo(folder / "pipe.png")
     (folder / "gone.png").symlink_to("nowhere.png")
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff.png")).touch()
-    assert "now names 3 files" in project.ballast("check").stdout
+    assert "now lists 3 files" in project.ballast("check").stdout
     project.dvc("repro", "split")
     assert project.read("outputs/rejected.csv").splitlines()[1:] == [
         "one/\\xff.png,name is not UTF-8",

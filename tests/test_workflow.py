@@ -101,7 +101,7 @@ def test_a_pull_request_restores_runs_verifies_and_is_summarized(runner: Runner)
     said = runner.run("Run the pipeline")
     ran = re.findall(r"^Running stage '([\w-]+)'", said, re.MULTILINE)
     assert ran == ["train", "predict", "evaluate"]
-    assert "::warning::dvc.lock and outputs/metrics.json are not what was committed" in said
+    assert "::warning::dvc.lock and outputs/metrics.json differ from what was committed" in said
     runner.run("Close the storage")
     assert not key.exists()
     assert not (runner.project.folder / ".dvc/config.local").exists()

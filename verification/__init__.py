@@ -1,1 +1,1 @@
-"""Does the same commit give the same bytes? Runs that differ in everything else, compared."""
+"""Check that a commit gives the same bytes under conditions that should not matter."""

@@ -1,11 +1,11 @@
-"""Run HEAD under every difference, and compare what comes out, byte by byte.
+"""Run HEAD under conditions that should not matter, and compare the outputs byte by byte.
 
     python -m verification                 everything, as make verify does
     python -m verification --only "one core" "umask 077"
-    python -m verification --processors    the data stages on other processors, by qemu-user
+    python -m verification --processors    the data stages on emulated processors (qemu-user)
 
-Clones HEAD into a temporary folder and leaves the project as it is. Training is cut to --epochs,
-but in two runs, which train as committed. Exit code 0 where every artefact was the same.
+Clones HEAD into temporary folders and leaves the project unchanged. Training is cut to --epochs in
+all but two rows, which train as committed. The exit code is 0 if all outputs are the same.
 """
 
 import argparse
@@ -20,18 +20,24 @@ from verification.rows import verify, verify_processors
 
 
 def main() -> int:
-    """Print the table, then every difference; return the exit code."""
+    """Print the table, then each difference; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m verification",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows by their name")
-    parser.add_argument("--stages", nargs="+", default=[], metavar="STAGE", help="up to these")
-    parser.add_argument("--processors", action="store_true", help="on other processors instead")
-    parser.add_argument("--epochs", type=int, default=3, help="where training is cut short")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="names of rows to run")
     parser.add_argument(
-        "--jobs", type=int, default=min(4, os.cpu_count() or 1), help="runs at a time"
+        "--stages", nargs="+", default=[], metavar="STAGE", help="run up to these stages"
+    )
+    parser.add_argument(
+        "--processors",
+        action="store_true",
+        help="run the data stages on emulated processors instead",
+    )
+    parser.add_argument("--epochs", type=int, default=3, help="epochs in shortened training")
+    parser.add_argument(
+        "--jobs", type=int, default=min(4, os.cpu_count() or 1), help="number of runs at a time"
     )
     arguments = parser.parse_args()
     project = Path.cwd()
@@ -55,10 +61,10 @@ def main() -> int:
 
 
 def warn_of_changes(project: Path) -> None:
-    """Say what is not verified, since only a commit can be cloned.
+    """List uncommitted changes, which are not verified: only a commit can be cloned.
 
     Raises:
-        UserError: without git or a commit.
+        UserError: if there is no git repository.
     """
     done = subprocess.run(
         ["git", "status", "--short", "--untracked-files=no"],
@@ -70,7 +76,7 @@ def warn_of_changes(project: Path) -> None:
     if done.returncode:
         raise UserError(f"{project}: no git repository; make verify clones a commit")
     if done.stdout:
-        print(f"HEAD is verified, without what is not committed:\n{done.stdout}", end="")
+        print(f"Verifying HEAD, without these uncommitted changes:\n{done.stdout}", end="")
 
 
 if __name__ == "__main__":

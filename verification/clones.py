@@ -1,4 +1,4 @@
-"""Clones of a commit, run as a difference wants them."""
+"""Clone a commit, and run the clone under a difference."""
 
 import os
 import shutil
@@ -21,11 +21,11 @@ RAW = "data/verified"
 
 
 class RunError(UserError):
-    """A run that did not end as it should; the message has the last of what it said."""
+    """A run that failed; the message holds the end of its output."""
 
 
 class Clone(NamedTuple):
-    """A project's folder, and how programs are started in it."""
+    """A project folder, and how to start programs in it."""
 
     folder: Path
     difference: Difference
@@ -37,12 +37,12 @@ def make_clone(source: Path, scratch: Path, difference: Difference, epochs: int 
 
     Args:
         source: the git repository of the project.
-        scratch: a folder for this clone and what belongs to it.
-        difference: what is to be different.
-        epochs: where given, training ends after so many.
+        scratch: a folder for this clone and its files.
+        difference: the conditions of the run.
+        epochs: number of epochs to train; None for that of params.yaml.
 
     Raises:
-        RunError: where HEAD cannot be cloned.
+        RunError: if HEAD cannot be cloned.
     """
     folder = scratch / difference.folder
     paths = [Path(sys.executable).parent, os.environ["PATH"]]
@@ -57,7 +57,7 @@ def make_clone(source: Path, scratch: Path, difference: Difference, epochs: int 
     run(clone, "git", "clone", "--quiet", str(source), str(folder), cwd=scratch)
 
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    # Where git does not have the photographs, those of the working folder.
+    # If the photographs are not in git, use those of the working folder.
     raws = [top / params["data"]["raw"] for top in (folder, source)]
     raw = raws[0] if raws[0].is_dir() else raws[1]
     copy_photos(raw, folder / RAW, reverse=difference.reversed_raw)
@@ -66,13 +66,13 @@ def make_clone(source: Path, scratch: Path, difference: Difference, epochs: int 
     if epochs:
         params["train"]["epochs"] = epochs
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-    # A cache that is shared with other projects would hold the answer already.
+    # A cache shared with other projects might already contain the outputs.
     run(clone, "dvc", "config", "--local", "cache.dir", ".dvc/cache")
     return clone
 
 
 def copy_photos(raw: Path, target: Path, *, reverse: bool) -> None:
-    """Copy every file; in reverse also their folders, under other names first and other dates."""
+    """Copy every file; in reverse, in the opposite order, via other names, with other dates."""
     files = sorted(list_files(raw), reverse=reverse)
     fresh = target.with_name("being-copied") if reverse else target
     for age, name in enumerate(files):
@@ -89,10 +89,10 @@ def run(clone: Clone, *command: str, cwd: Path | None = None) -> str:
     """Run a program in a clone, under its difference.
 
     Returns:
-        What it printed.
+        Its standard output.
 
     Raises:
-        RunError: where it fails.
+        RunError: if it fails.
     """
     done = subprocess.run(
         [*clone.difference.command, *command],
@@ -112,10 +112,10 @@ def run(clone: Clone, *command: str, cwd: Path | None = None) -> str:
 
 
 def head_file(source: Path, path: str) -> str:
-    """A file as HEAD has it.
+    """Read a file of HEAD.
 
     Raises:
-        RunError: where HEAD has none.
+        RunError: if HEAD has no such file.
     """
     done = subprocess.run(
         ["git", "show", f"HEAD:{path}"], cwd=source, capture_output=True, text=True, check=False
@@ -126,7 +126,7 @@ def head_file(source: Path, path: str) -> str:
 
 
 def start(clone: Clone, arguments: Sequence[str]) -> subprocess.Popen[str]:
-    """Start dvc repro in a process group of its own, so that a signal reaches all of it."""
+    """Start dvc repro in its own process group, so that a signal reaches all its processes."""
     return subprocess.Popen(
         [*clone.difference.command, "dvc", "repro", *arguments],
         cwd=clone.folder,
@@ -143,7 +143,7 @@ def start(clone: Clone, arguments: Sequence[str]) -> subprocess.Popen[str]:
 
 
 def stages_started(process: subprocess.Popen[str], said: list[str]) -> Iterator[str]:
-    """Name each stage as DVC starts it, until the process ends; `said` gets every line."""
+    """Yield each stage as DVC starts it, until the process ends; append all lines to `said`."""
     assert process.stdout
     for line in process.stdout:
         said.append(line)
@@ -155,14 +155,14 @@ def repro(clone: Clone, targets: Sequence[str] = ()) -> dict[str, float]:
     """Run dvc repro.
 
     Args:
-        clone: where.
-        targets: stages; none for all.
+        clone: the project.
+        targets: stages; empty for all.
 
     Returns:
-        How long each stage took that ran, in seconds, in their order.
+        The seconds that each executed stage took, in order.
 
     Raises:
-        RunError: where it fails.
+        RunError: if it fails.
     """
     said: list[str] = []
     moments = []
@@ -182,23 +182,23 @@ def interrupted_repro(
     number: signal.Signals,
     share: float,
 ) -> None:
-    """Run dvc repro, interrupt it once in every stage, start it again each time.
+    """Run dvc repro, interrupt it once in every stage, and restart it each time.
 
     Args:
-        clone: where.
-        targets: stages; none for all.
-        durations: as repro measured them in a clone like this.
+        clone: the project.
+        targets: stages; empty for all.
+        durations: seconds by stage, as repro measured them in a similar clone.
         number: the signal.
-        share: of a stage's duration, when the signal is sent.
+        share: share of a stage's duration after which to send the signal.
 
     Raises:
-        RunError: where the last run fails.
+        RunError: if the last run fails.
     """
     for stage, duration in durations.items():
         delay = share * duration
         _interrupt(clone, targets, stage, number, delay)
         while stage not in run(clone, "dvc", "status", stage):
-            # It was over before the signal came: once more, and sooner.
+            # The stage ended before the signal: try again, sooner.
             delay /= 2
             _interrupt(clone, ["--force", "--single-item", stage], stage, number, delay)
     repro(clone, targets)
@@ -214,17 +214,17 @@ def _interrupt(
                 os.killpg(process.pid, number)
                 break
         process.communicate()
-    # As make does: DVC may have been killed while it wrote dvc.lock.
+    # As make does, since DVC may have been killed while it wrote dvc.lock.
     run(clone, "python", "-m", "ballast", "check")
 
 
 def pull(
     clone: Clone, targets: Sequence[str], remote: Path, lock: Path, outputs: Sequence[str] = ()
 ) -> None:
-    """Take over a dvc.lock, pull the outputs that it names (or only `outputs`), then dvc repro.
+    """Copy a dvc.lock, pull its outputs (or only `outputs`), and run dvc repro.
 
     Raises:
-        RunError: where any of it fails.
+        RunError: if any of these fails.
     """
     shutil.copyfile(lock, clone.folder / "dvc.lock")
     run(clone, "dvc", "remote", "add", "--local", "--default", "verified", str(remote))
@@ -233,11 +233,11 @@ def pull(
 
 
 def _emulator(scratch: Path, processor: str) -> Path:
-    """A folder with a `python` that runs this one on another processor."""
+    """Make a folder with a `python` that runs this one on an emulated processor."""
     folder = scratch / "emulator"
     folder.mkdir(parents=True)
     python = folder / "python"
-    # qemu warns of every feature that it leaves out.
+    # qemu warns about every feature that it does not emulate.
     python.write_text(
         f'#!/bin/sh\nexec qemu-x86_64 -cpu {processor} {sys.executable} "$@" 2>>{folder}/warnings\n'
     )

@@ -1,4 +1,4 @@
-"""What two runs wrote, compared file by file."""
+"""Compare the outputs of two runs file by file."""
 
 import hashlib
 from collections.abc import Collection, Mapping
@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import yaml
 
-# By artefact, the hash of each of its files.
+# The hash of each file, by artefact.
 Outputs = dict[str, dict[str, str]]
 
 
 class FirstDifference(NamedTuple):
-    """The first file that differs; for text, also the first line, in both versions."""
+    """The first file that differs; for text, also the first differing line of both versions."""
 
     path: str
     line: int | None = None
@@ -21,7 +21,7 @@ class FirstDifference(NamedTuple):
 
 
 def read_outputs(project: Path, stages: Collection[str]) -> Outputs:
-    """Hash what stages wrote: every output that dvc.yaml names, in its order."""
+    """Hash the outputs of stages, in the order of dvc.yaml."""
     known = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     outputs = [
         out
@@ -35,7 +35,7 @@ def read_outputs(project: Path, stages: Collection[str]) -> Outputs:
 
 
 def locked_outputs(lock: str) -> Outputs:
-    """The hashes that a dvc.lock names, one for each artefact."""
+    """The hashes in a dvc.lock, one per artefact."""
     stages = (yaml.safe_load(lock) or {}).get("stages", {})
     return {
         out["path"]: {out["path"]: out["md5"]}
@@ -45,20 +45,20 @@ def locked_outputs(lock: str) -> Outputs:
 
 
 def different(expected: Outputs, found: Outputs) -> list[str]:
-    """The artefacts that are not the same, in the order of the stages."""
+    """The artefacts that differ, in the order of the stages."""
     return [name for name in expected if expected[name] != found.get(name)]
 
 
 def first_difference(
     expected: Mapping[str, str], found: Mapping[str, str], reference: Path, other: Path
 ) -> FirstDifference:
-    """Find the first file of an artefact that differs, and where.
+    """Find the first differing file of an artefact, and its first differing line.
 
     Args:
-        expected: hash by path.
-        found: likewise.
-        reference: the project that `expected` is of.
-        other: the one that `found` is of.
+        expected: hash by path in the reference.
+        found: hash by path in the other project.
+        reference: folder of the reference.
+        other: folder of the other project.
     """
     path = min(path for path in {*expected, *found} if expected.get(path) != found.get(path))
     try:

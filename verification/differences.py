@@ -1,4 +1,4 @@
-"""What must not change a byte: the ways in which one run differs from another."""
+"""The conditions that must not change a byte."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-# A user's own settings, each of which would show in an output if it were obeyed.
+# A user's own settings, each of which would change an output if it took effect.
 HOME_FILES = {
     ".gitconfig": "[core]\n\tautocrlf = true\n",
     ".config/dvc/config": "[core]\n    autostage = true\n[cache]\n    type = symlink\n",
@@ -20,24 +20,24 @@ DATA_STAGES = ("count-classes", "oversample", "compute-weights")
 
 
 class Difference(NamedTuple):
-    """How a run differs from the reference; the defaults are the reference's own."""
+    """How a run differs from the reference; the defaults are those of the reference."""
 
     name: str
     folder: str = "clone"
-    command: tuple[str, ...] = ()  # that DVC is started by
+    command: tuple[str, ...] = ()  # prefix of each command
     environment: Mapping[str, str] = {}
     workers: int = 0
     engine: str = "local"
     umask: int = 0o022
     reversed_raw: bool = False  # the photographs are created in the opposite order
-    processor: str = ""  # qemu's name for the one that the stages are run on
+    processor: str = ""  # that qemu emulates, by its name in qemu
 
 
 def single_differences(home: Path) -> list[Difference]:
-    """Each difference by itself.
+    """List the differences that are tested one by one.
 
     Args:
-        home: a folder to use as another user's home; it is filled here.
+        home: a folder to fill and use as another user's home.
     """
     for name, text in HOME_FILES.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def single_differences(home: Path) -> list[Difference]:
 
 
 def together(differences: Sequence[Difference]) -> Difference:
-    """All of them at once; of two values for one thing the later."""
+    """Combine differences into one; later values override earlier ones."""
     merged = Difference("all of these together")
     for difference in differences:
         merged = Difference(
@@ -99,17 +99,17 @@ def together(differences: Sequence[Difference]) -> Difference:
 
 
 def other_engines() -> list[Difference]:
-    """What else does the data stages' work, on this machine; not to be had with other clocks."""
+    """Other engines for the data stages; they cannot be combined with a faked clock."""
     return [Difference("engine dask", workers=2, engine="dask")]
 
 
 def emulated_processors() -> list[Difference]:
-    """Other processors, by emulation: one of 2008 and one of 2013, with AVX2."""
+    """Emulated processors: one from 2008, and one from 2013 with AVX2."""
     return [Difference(f"processor {name}", processor=name) for name in ("Nehalem", "Haswell")]
 
 
 def missing_tool(difference: Difference) -> str | None:
-    """The name of a program or package that the difference needs and this machine lacks."""
+    """The first program or package that a difference needs and this machine lacks."""
     needed = [*difference.command, *(["qemu-x86_64"] if difference.processor else [])]
     if difference.engine == "dask" and not find_spec("distributed"):
         return "dask"
@@ -117,7 +117,7 @@ def missing_tool(difference: Difference) -> str | None:
 
 
 def _foreign_locales() -> list[str]:
-    """Installed locales of a language whose letters or numbers are written otherwise."""
+    """Installed locales with other rules for letters or numbers (Turkish, German)."""
     try:
         known = subprocess.run(["locale", "-a"], capture_output=True, check=False).stdout.decode()
     except OSError:

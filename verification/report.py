@@ -1,4 +1,4 @@
-"""The table of difference × artefact, and each difference in words."""
+"""Format the table of conditions × artefacts, and describe each difference."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -9,7 +9,7 @@ from verification.rows import Report, Row
 
 
 def table_text(report: Report) -> str:
-    """A table of same and DIFFERENT; a file's name is broken over lines to keep it narrow."""
+    """Format the table; headings are broken over lines to keep it narrow."""
     cells = [
         [row.name, *(_cell(row, artefact) for artefact in report.artefacts)] for row in report.rows
     ]
@@ -17,7 +17,7 @@ def table_text(report: Report) -> str:
 
 
 def problems(rows: Sequence[Row]) -> list[str]:
-    """What is wrong, a few lines a row; empty where all is the same."""
+    """Describe each problem in a few lines; empty if all outputs are the same."""
     found = []
     for row in rows:
         if row.failed:
@@ -31,7 +31,7 @@ def problems(rows: Sequence[Row]) -> list[str]:
 
 
 def skipped(rows: Sequence[Row]) -> list[str]:
-    """The rows that could not be run here, and why."""
+    """The rows that could not run here, and why."""
     return [f"{row.name}: not run: {row.skipped}" for row in rows if row.skipped]
 
 

@@ -1,4 +1,4 @@
-"""The rows of the table: each a run of its own clone, compared with a reference."""
+"""Make the rows of the table: each runs its own clone and compares it with a reference."""
 
 import signal
 from collections.abc import Callable, Sequence
@@ -39,13 +39,13 @@ from verification.differences import (
 
 
 class Row(NamedTuple):
-    """What came of one run."""
+    """The result of one run."""
 
     name: str
     different: Sequence[str] = ()  # artefacts
     first: FirstDifference | None = None
-    failed: str = ""  # why the run did not end well
-    skipped: str = ""  # why it was not run
+    failed: str = ""  # why the run failed
+    skipped: str = ""  # why it did not run
 
 
 class Report(NamedTuple):
@@ -56,7 +56,7 @@ class Report(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """A finished run that others are compared with."""
+    """A finished run with which the others are compared."""
 
     clone: Clone
     outputs: Outputs
@@ -64,7 +64,7 @@ class Reference(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """A row to come."""
+    """A row to run."""
 
     difference: Difference
     reference: Reference
@@ -80,18 +80,18 @@ def verify(
     only: Sequence[str] = (),
     targets: Sequence[str] = (),
 ) -> Report:
-    """Run the DAG under every difference.
+    """Run the pipeline under every difference.
 
     Args:
         source: the project's git repository.
         scratch: an empty folder.
-        epochs: where training is cut short, in all but two runs.
-        jobs: runs at a time.
-        only: names of rows; none for all.
-        targets: stages; none for all.
+        epochs: epochs to train in all but two runs.
+        jobs: number of runs at a time.
+        only: names of rows; empty for all.
+        targets: stages; empty for all.
 
     Raises:
-        RunError: where already the reference fails.
+        RunError: if the reference itself fails.
     """
     with ThreadPoolExecutor(jobs) as pool:
         full_run = pool.submit(_reference, source, scratch / "full", None, targets)
@@ -135,7 +135,7 @@ def verify_processors(source: Path, scratch: Path, jobs: int) -> Report:
     Args:
         source: the project's git repository.
         scratch: an empty folder.
-        jobs: runs at a time.
+        jobs: number of runs at a time.
     """
     stages = partial(repro, targets=DATA_STAGES)
     here = _reference(source, scratch / "here", None, DATA_STAGES)
@@ -191,7 +191,7 @@ def _row(source: Path, scratch: Path, plan: Plan) -> Row:
 
 
 def _lock_row(source: Path, full: Reference) -> Row:
-    """Compare the run as committed with the dvc.lock that is committed beside it."""
+    """Compare the run as committed with the committed dvc.lock."""
     name = "dvc.lock in git"
     try:
         committed = locked_outputs(head_file(source, "dvc.lock"))

@@ -1,7 +1,7 @@
 """Check params.yaml, the photographs and DVC's own files before a run.
 
-Adds files that DVC cannot read to .dvcignore. Removes damaged objects from DVC's cache, and DVC's
-half-written files; dvc repro then makes them again. make runs this command first.
+Adds files that DVC cannot read to .dvcignore. Removes damaged objects from DVC's cache and files
+that DVC left half written; dvc repro then recreates them. make runs this command first.
 
 Example:
     ballast check
@@ -31,18 +31,18 @@ from ballast.dvc_tools.ignore import with_ignored
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this subcommand: it has none."""
+    """Add this subcommand's arguments, of which there are none."""
     del parser
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read params.yaml, list data.raw, remove DVC's damaged files; return the exit code."""
+    """Read params.yaml, list data.raw and remove damaged files; return the exit code."""
     del options
     text = read_text(paths.PARAMS)
     params = parse_params(text)
     check_reading(params, text)
     files = list_files(Path(params.data.raw))
-    print(f"params.yaml is in order; {len(files)} files in {params.data.raw}")
+    print(f"params.yaml is valid; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
     with Repo() as repo:
         clear_half_written(repo)
@@ -51,9 +51,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def check_reading(params: Params, text: str) -> None:
-    """Refuse what DVC cannot read, or reads as another number: it would not see a change of it.
+    """Refuse what DVC cannot read, or reads as a different number: it would miss changes to it.
 
-    DVC has YAML 1.2, PyYAML 1.1, in which a number that begins with 0 is octal.
+    DVC parses YAML 1.2; PyYAML parses YAML 1.1, where numbers with a leading 0 are octal.
     """
     try:
         read = parse_yaml(text, "params.yaml")
@@ -63,16 +63,16 @@ def check_reading(params: Params, text: str) -> None:
     for key, value in dotted(read).items():
         if isinstance(value, int | float) and ours[key] != value:
             raise UserError(
-                f"params.yaml: {key}: {ours[key]} in YAML 1.1, {value} in YAML 1.2, which DVC has;"
+                f"params.yaml: {key}: {ours[key]} in YAML 1.1, {value} in YAML 1.2, which DVC uses;"
                 " write the number without leading zeros"
             )
 
 
 def clear_half_written(repo: Repo) -> None:
-    """Remove what DVC was killed while writing: it would refuse to run ever after.
+    """Remove files that DVC was killed while writing: it would refuse to run from then on.
 
-    It writes dvc.lock in place after every stage, and its list of running stages before and after;
-    each is empty for a moment. Its run cache has all that dvc.lock held.
+    DVC rewrites dvc.lock in place after every stage, and its list of running stages before and
+    after each; both files are briefly empty. Its run cache still has everything dvc.lock held.
     """
     running = Path(repo.tmp_dir) / RWLOCK_FILE
     with make_lock(str(running.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir):
@@ -82,35 +82,35 @@ def clear_half_written(repo: Repo) -> None:
     lock = Path("dvc.lock")
     try:
         Lockfile(repo, str(lock)).load()
-        # Cut within a line it may still be YAML, of a value that stops DVC: "hash: m", of md5.
+        # Cut off within a line, it may still be valid YAML with a value that stops DVC: "hash: m".
         whole = not lock.exists() or lock.read_bytes().endswith(b"\n")
     except DvcException:
         whole = False
     if not whole:
         lock.unlink()
-        warn(f"{lock}: half written; removed, dvc repro makes it again")
+        warn(f"{lock}: half written; removed; dvc repro recreates it")
 
 
 def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:
-    """Keep DVC away from what is no readable file with a name in UTF-8; split rejects it."""
+    """Make DVC ignore unreadable files and names that are not UTF-8; split rejects them."""
     odd = [path for path in files if printable(path) != path or unreadable(raw / path)]
     path = Path(".dvcignore")
     before = read_text(path) if path.exists() else ""
     after = with_ignored(before, [(raw / name).as_posix() for name in odd])
     if after != before:
         write_bytes(path, after.encode())
-        print(f".dvcignore: now names {len(odd)} files of {raw} that DVC cannot read")
+        print(f".dvcignore: now lists {len(odd)} files of {raw} that DVC cannot read")
 
 
 def clear_damage(repo: Repo) -> None:
-    """Remove damaged objects, and the outputs that came of them, so that dvc repro remakes both.
+    """Remove damaged objects and outputs with the same content, so that dvc repro recreates both.
 
-    Only what changed since the last check is read; the file ballast-check beside DVC's own
-    temporary files has the time of that check.
+    Reads only what has changed since the last check. The modification time of ballast-check,
+    among DVC's temporary files, is the time of that check.
     """
     objects, stamp = Path(repo.cache.local.path), Path(repo.tmp_dir) / "ballast-check"
     started = time.time()
-    # DVC may write while this reads, and file systems keep time to 2 s at worst.
+    # DVC may write during the check, and some file systems store times only to 2 s.
     damaged = damaged_objects(objects, stamp.stat().st_mtime - 2 if stamp.exists() else 0)
     for path in damaged:
         path.unlink()
@@ -121,7 +121,7 @@ def clear_damage(repo: Repo) -> None:
         for file, digest in files_holding(outputs, set(damaged.values())).items():
             file.unlink()
             object_path(objects, digest).unlink(missing_ok=True)
-            warn(f"{file}: came of the damage; removed")
-        print("dvc repro makes them again", file=sys.stderr)
+            warn(f"{file}: holds the damaged content; removed")
+        print("dvc repro recreates them", file=sys.stderr)
     stamp.touch()
     os.utime(stamp, (started, started))

@@ -1,8 +1,7 @@
 """Compare runs on the same test photographs.
 
-The first run is the reference that the others are compared with. Runs are read from git and from
-DVC's cache or remote; nothing is checked out. Prints a table in Markdown, and writes
-comparison.json and comparison.html.
+The first run is the reference for the others. Reads runs from git and from DVC's cache or remote,
+and checks nothing out. Prints a Markdown table, and writes comparison.json and comparison.html.
 
 Examples:
     ballast compare baseline balanced
@@ -70,10 +69,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compare the revisions; write and print what is found; return the exit code."""
+    """Compare the revisions; write and print the results; return the exit code."""
     names: list[str] = options.revisions
     if len(set(names)) < max(len(names), 2):
-        raise UserError("name two revisions or more, each once: baseline balanced, say")
+        raise UserError("name two or more revisions, each once, such as baseline balanced")
 
     with tempfile.TemporaryDirectory() as scratch:
         folders = {name: Path(scratch) / str(place) for place, name in enumerate(names)}
@@ -93,21 +92,21 @@ def run(options: argparse.Namespace) -> int:
         options.out_dir / "comparison.html", comparison_page(found, runs, pictures).encode()
     )
     print(markdown(found))
-    print(f"\n{options.out_dir / 'comparison.html'} shows it in pictures")
+    print(f"\n{options.out_dir / 'comparison.html'} shows it in charts and images")
     return 0
 
 
 def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
-    """Copy what a comparison needs of each revision, from git, or from DVC's cache or remote.
+    """Copy the files that a comparison needs, from git or from DVC's cache or remote.
 
     Args:
-        folders: to be made and filled, by revision.
+        folders: target folder by revision; they are created here.
 
     Returns:
-        The tracked params by revision, keys dotted.
+        The tracked params by revision, with dotted keys.
 
     Raises:
-        UserError: where there is no such revision, or it has no outputs of its params.
+        UserError: if a revision does not exist, or lacks outputs that match its params.
     """
     try:
         repo = Repo()
@@ -130,13 +129,13 @@ def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def of(revision: str) -> Iterator[None]:
-    """Say in an error which revision it is about."""
+    """Name the revision in any error."""
     try:
         yield
     except RevError:
         raise UserError(
-            f"{revision}: no such experiment, branch, tag or commit; dvc exp list --all names the"
-            " experiments (one that failed leaves none)"
+            f"{revision}: no such experiment, branch, tag or commit; dvc exp list --all lists the"
+            " experiments (failed ones leave none)"
         ) from None
     except (DvcException, OSError) as error:
         raise UserError(f"{revision}: cannot be read: {error}") from None
@@ -145,22 +144,23 @@ def of(revision: str) -> Iterator[None]:
 
 
 def read_params(repo: Repo) -> dict[str, Any]:
-    """Read the tracked params of the revision that a repository is switched to.
+    """Read the tracked params of the revision that the repository is switched to.
 
-    Keys of strategies that may be left out have their defaults.
+    Optional keys of strategies get their defaults.
 
     Raises:
-        UserError: where its outputs were not made with them.
+        UserError: if the revision's outputs were made with other params.
     """
     try:
         params = parse_yaml(repo.fs.read_text("params.yaml", encoding="utf-8"), "params.yaml")
     except (FileNotFoundError, YAMLError):
-        raise UserError("params.yaml: missing or no YAML") from None
+        raise UserError("params.yaml: missing, or not YAML") from None
     try:
         lock = parse_yaml(repo.fs.read_text("dvc.lock", encoding="utf-8"), "dvc.lock")
     except (FileNotFoundError, YAMLError):
         raise UserError(
-            "nothing was run there; run dvc repro, and commit dvc.lock, or make an experiment"
+            "the pipeline has not run there; run dvc repro and commit dvc.lock, or run an"
+            " experiment"
         ) from None
     used = dotted(params)
     for key in NEEDED:
@@ -171,35 +171,35 @@ def read_params(repo: Repo) -> dict[str, Any]:
             below = {k: v for k, v in used.items() if k == key or k.startswith(f"{key}.")}
             if below != dotted({key: value}):
                 raise UserError(
-                    f"its outputs were made with another {key} than its params.yaml has; run dvc"
-                    " repro there, and commit dvc.lock"
+                    f"its outputs were made with a {key} that differs from its params.yaml; run dvc"
+                    " repro there and commit dvc.lock"
                 )
     defaults = {field.name: field.default for field in fields(Strategy) if not field.required}
     rows = {name: defaults | row for name, row in params.get("strategies", {}).items()}
-    # Neither shapes a figure: how fast it ran, and in which formats the model is kept besides.
+    # Neither affects a figure: runtime sets the speed, export the additional model formats.
     return dotted({**params, "strategies": rows, "runtime": {}, "export": {}})
 
 
 def copy(repo: Repo, path: str, target: Path) -> None:
-    """Copy a file of the revision that a repository is switched to.
+    """Copy a file of the revision that the repository is switched to.
 
     Raises:
-        UserError: where it is neither in DVC's cache nor in a remote, or cannot be written.
+        UserError: if it is neither in DVC's cache nor in a remote, or cannot be written.
     """
     make_folder(target.parent)
     try:
         data = repo.dvcfs.read_bytes(path)
     except FileNotFoundError:
         raise UserError(
-            f"{path}: neither in DVC's cache nor in a remote; run dvc pull or dvc exp pull there"
-            " where it was pushed from, or run it again"
+            f"{path}: neither in DVC's cache nor in a remote; run dvc pull or dvc exp pull if it"
+            " was pushed, or run it again"
         ) from None
     with writing(target):
         target.write_bytes(data)
 
 
 def copy_sheets(repo: Repo, folder: Path) -> None:
-    """Copy the training images that the page shows; those that are nowhere are left out."""
+    """Copy the training images that the page shows, as far as they are available."""
     counts = read_json(folder / paths.CLASS_COUNTS)
     for name, rows in contact_rows(
         read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES
@@ -209,14 +209,14 @@ def copy_sheets(repo: Repo, folder: Path) -> None:
             try:
                 copy(repo, path, folder / path)
             except UserError:
-                break  # packed, or not pulled: then the others are not there either
+                break  # packed or not pulled, so the others are missing as well
 
 
 def judged_rows(revision: str, folder: Path) -> list[Row]:
-    """The manifest of a revision, whose predictions are of its test photographs.
+    """Read the manifest of a revision, and check its predictions against the test photographs.
 
     Raises:
-        UserError: where they are not, or a file is not as a stage wrote it.
+        UserError: if they do not match, or a file is not as a stage wrote it.
     """
     with of_folder(revision, folder):
         rows = read_manifest(folder / paths.MANIFEST)
@@ -225,7 +225,7 @@ def judged_rows(revision: str, folder: Path) -> list[Row]:
         tested = sorted((row.path, row.class_) for row in subset_rows(rows, "test"))
         if judged != tested or predictions.classes != class_names(rows):
             raise UserError(
-                f"{paths.PREDICTIONS}: not of the test photographs and classes in"
+                f"{paths.PREDICTIONS}: does not match the test photographs and classes in"
                 f" {paths.MANIFEST}; run dvc repro there"
             )
         return rows
@@ -233,7 +233,7 @@ def judged_rows(revision: str, folder: Path) -> list[Row]:
 
 @contextmanager
 def of_folder(revision: str, folder: Path) -> Iterator[None]:
-    """Say in an error which revision it is about, and nothing of where it was copied to."""
+    """Name the revision in any error, and hide the folder that it was copied to."""
     try:
         yield
     except UserError as error:
@@ -241,7 +241,7 @@ def of_folder(revision: str, folder: Path) -> Iterator[None]:
 
 
 def markdown(found: Comparison) -> str:
-    """A comparison as Markdown: a table, the verdicts and the recommendations."""
+    """Format a comparison as Markdown: a table, the verdicts and the recommendations."""
     compared = [run.metrics for run in found.revisions.values()]
     differences = [other.metrics for other in found.differences.values()]
     rows = [
@@ -258,7 +258,7 @@ def markdown(found: Comparison) -> str:
         *(f"{name} - {found.reference}" for name in found.differences),
     ]
     escaped = [[escape(text) for text in line] for line in (headers, *rows)]
-    # disable_numparse: a class called 1e3 stays that.
+    # disable_numparse: a class called 1e3 keeps its name.
     table = tabulate(escaped[1:], escaped[0], tablefmt="github", disable_numparse=True)
     paragraphs = [table]
     for other in found.differences.values():
@@ -270,16 +270,16 @@ def markdown(found: Comparison) -> str:
 
 
 def interval_of(metrics: MetricIntervals, metric: str, class_: str) -> Interval:
-    """The interval of a metric; of one class where that is named."""
+    """The interval of a metric, for one class if the metric is per class."""
     found: Interval | dict[str, Interval] = getattr(metrics, metric)
     return found[class_] if isinstance(found, dict) else found
 
 
 def escape(text: str) -> str:
-    """Text for a cell of a Markdown table."""
+    """Escape text for a cell of a Markdown table."""
     return one_line(text).replace("|", r"\|")
 
 
 def one_line_text(text: str) -> str:
-    """A sentence for a terminal; its no-break spaces stay."""
+    """A sentence as one line for a terminal; keeps no-break spaces."""
     return "\N{NO-BREAK SPACE}".join(map(one_line, text.split("\N{NO-BREAK SPACE}")))

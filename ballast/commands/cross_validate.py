@@ -2,7 +2,7 @@
 
 Runs a DVC experiment for each strategy, fold and seed, named cv-STRATEGY-fFOLD-sSEED. To resume
 after an interruption, run the command again: experiments that finished with the same code, params
-and photographs are not repeated. Prints tables, and writes outputs/cross_validation.json.
+and photographs are not repeated. Prints tables and writes outputs/cross_validation.json.
 
 Examples:
     ballast cross-validate
@@ -44,6 +44,7 @@ from ballast.dvc_tools.experiments import (
     read_file,
     run_queue,
 )
+from ballast.scores.intervals import interval_text
 from ballast.scores.predictions import Predictions, read_predictions
 
 HEADLINES = ("accuracy", "balanced_accuracy", "worst_class_recall", "calibration_error")
@@ -85,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Queue, run and compare what the command line asks for; return the exit code."""
+    """Queue, run and compare the requested experiments; return the exit code."""
     try:
         cross_validate(options)
     except DvcException as error:
@@ -94,13 +95,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def cross_validate(asked: argparse.Namespace) -> None:
-    """Queue, run and compare the experiments that are asked for."""
+    """Queue, run and compare the requested experiments."""
     params = parse_params(read_text(paths.PARAMS))
     check_asked(asked, params)
     raw = photographs_folder(params)
     runs = sorted(
         (Experiment(*run) for run in product(asked.strategies, range(asked.folds), asked.seeds)),
-        key=lambda run: run.seed,  # so that whole seeds are done first
+        key=lambda run: run.seed,  # so that whole seeds finish first
     )
     by_name = {experiment_name(run): run for run in runs}
 
@@ -110,10 +111,10 @@ def cross_validate(asked: argparse.Namespace) -> None:
             name: f"{name}, of {fingerprint(overridden(params, run, asked.folds, raw), content)}"
             for name, run in by_name.items()
         }
-        clear_queue(repo, by_name)  # of a run that was killed
+        clear_queue(repo, by_name)  # left by a run that was killed
         done = finished(repo, messages)
         waiting = [name for name in by_name if name not in done]
-        print(f"{len(by_name)} experiments, {len(done)} of them done before")
+        print(f"{len(by_name)} experiments, {len(done)} of them already finished")
         copy = paths_to_copy(repo, raw)
         try:
             for name in tqdm(waiting, desc="queued", disable=None):
@@ -128,11 +129,13 @@ def cross_validate(asked: argparse.Namespace) -> None:
     failed = [name for name in by_name if name not in done]
     report(found, asked, raw)
     if failed:
-        raise UserError(f"{len(failed)} experiments failed: {', '.join(failed)}; run it again")
+        raise UserError(
+            f"{len(failed)} experiments failed: {', '.join(failed)}; run the command again"
+        )
 
 
 def check_asked(asked: argparse.Namespace, params: Params) -> None:
-    """Refuse what params.yaml would not take, before anything runs."""
+    """Refuse values that params.yaml would refuse, before anything runs."""
     for name in asked.strategies:
         if name not in params.strategies:
             known = ", ".join(params.strategies)
@@ -146,10 +149,9 @@ def check_asked(asked: argparse.Namespace, params: Params) -> None:
 
 
 def photographs_folder(params: Params) -> str:
-    """The folder to cross-validate: data.raw, or its train folder where it comes split.
+    """The folder to cross-validate: data.raw, or its train folder if data.raw is already split.
 
-    What was set aside for testing stays out, so that it can still tell, once, whether the choice
-    made here was right.
+    Held-out test photographs stay unused, so that they can still confirm the chosen strategy.
     """
     raw = Path(params.data.raw)
     list_files(raw)
@@ -158,21 +160,21 @@ def photographs_folder(params: Params) -> str:
         return params.data.raw
     if params.split.group and params.split.group.endswith(".csv"):
         raise UserError(
-            f"params.yaml: split.group: {params.split.group} names the photographs of {raw}, of"
-            f" which {subsets['train']} alone is cross-validated; put a table for it there, and set"
-            f" data.raw to it"
+            f"params.yaml: split.group: {params.split.group} lists photographs of {raw},"
+            f" but only {subsets['train']} is cross-validated; put a table for that folder into"
+            f" it, and set data.raw to it"
         )
     others = ", ".join(str(path) for key, path in subsets.items() if key not in ("train", None))
-    print(f"cross-validating {subsets['train']}; {others} is left out")
+    print(f"cross-validating {subsets['train']}; leaving out {others}")
     return subsets["train"].as_posix()
 
 
 @contextmanager
 def git_repo() -> Iterator[Repo]:
-    """DVC's view of this folder.
+    """Open this folder as a DVC repository.
 
     Raises:
-        UserError: where there is no git repository, or no commit in it.
+        UserError: if there is no git repository, or it has no commit.
     """
     has_commit = subprocess.run(
         ["git", "rev-parse", "--verify", "--quiet", "HEAD"], capture_output=True, check=False
@@ -188,12 +190,14 @@ def git_repo() -> Iterator[Repo]:
 
 @contextmanager
 def only_one(repo: Repo) -> Iterator[None]:
-    """Let no second cross-validation in: it would kill the workers of the first."""
+    """Prevent a second cross-validation, which would kill the workers of the first."""
     lock = make_lock(str(Path(repo.tmp_dir, "cross-validation-lock")), tmp_dir=repo.tmp_dir)
     try:
         lock.lock()
     except LockError:
-        raise UserError("another cross-validation runs here; wait for it, or stop it") from None
+        raise UserError(
+            "another cross-validation is running here; wait for it, or stop it"
+        ) from None
     try:
         yield
     finally:
@@ -201,12 +205,12 @@ def only_one(repo: Repo) -> Iterator[None]:
 
 
 def experiment_name(run: Experiment) -> str:
-    """A name that git takes for a reference."""
+    """A name that is valid as a git reference."""
     return f"cv-{re.sub(r'[^A-Za-z0-9_-]', '_', run.strategy)}-f{run.fold}-s{run.seed}"
 
 
 def overridden(params: Params, run: Experiment, folds: int, raw: str) -> dict[str, Any]:
-    """The params of a run; of the strategies its own alone, and not those that change no byte."""
+    """The params of a run: only its own strategy, and no runtime, which changes no byte."""
     values = as_dict(params, without=("runtime",))
     values["data"]["raw"] = raw
     values["split"] |= {"folds": folds, "fold": run.fold}
@@ -215,7 +219,7 @@ def overridden(params: Params, run: Experiment, folds: int, raw: str) -> dict[st
 
 
 def set_params(run: Experiment, folds: int, raw: str) -> list[str]:
-    """The same as arguments of dvc exp run --set-param."""
+    """The overridden params as arguments of dvc exp run --set-param."""
 
     def quoted(text: str) -> str:
         return "'" + re.sub(r"([\\'])", r"\\\1", text) + "'"
@@ -230,8 +234,8 @@ def set_params(run: Experiment, folds: int, raw: str) -> list[str]:
 
 
 def code_and_photographs(raw: str) -> dict[str, str]:
-    """Hashes of what decides on the result of an experiment: of the code, and of each file."""
-    # The stages that lead to predictions.
+    """Hashes of everything that an experiment's result depends on: the code and each file."""
+    # The stages up to the predictions.
     stages = ("split", "count-classes", "oversample", "compute-weights", "train", "predict")
     code = source_hash(code_deps(read_text(Path("dvc.yaml")), stages))
     files = [Path("dvc.yaml"), Path("pyproject.toml")]
@@ -241,23 +245,24 @@ def code_and_photographs(raw: str) -> dict[str, str]:
 
 
 def fingerprint(*values: object) -> str:
-    """A short hash of values that JSON can hold."""
+    """A short hash of JSON-serialisable values."""
     text = json.dumps(values, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def paths_to_copy(repo: Repo, raw: str) -> list[str]:
-    """What an experiment, which runs in a folder of its own, would not find there.
+    """Paths to copy into the folder of an experiment, since git does not have them.
 
     Raises:
-        UserError: where that cannot be mended by copying.
+        UserError: if copying cannot bring the photographs there.
     """
     path = Path(raw)
     if path.is_absolute():
         return []
     if ".." in path.parts:
         raise UserError(
-            f"params.yaml: data.raw: {raw}: experiments run elsewhere; write it as {path.resolve()}"
+            f"params.yaml: data.raw: {raw}: experiments run in other folders; write it as"
+            f" {path.resolve()}"
         )
     try:
         repo.find_outs_by_path(raw)
@@ -271,12 +276,12 @@ def paths_to_copy(repo: Repo, raw: str) -> list[str]:
         return [raw]
     others = [name for name in list_files(path) if (path / name).as_posix() not in in_git]
     if others:
-        warn(f"{raw}: {len(others)} files are not in git, and so in no experiment: {others[0]}")
+        warn(f"{raw}: {len(others)} files are not in git, so experiments lack them: {others[0]}")
     return []
 
 
 def run_all(repo: Repo, names: Sequence[str], jobs: int) -> None:
-    """Run what is queued; show how far it is, and what failed."""
+    """Run the queued experiments; show the progress and any failures."""
     with tqdm(total=len(names), desc="experiments", unit="", disable=None) as progress:
         for ended in run_queue(repo, names, jobs):
             progress.update()
@@ -288,7 +293,7 @@ def run_all(repo: Repo, names: Sequence[str], jobs: int) -> None:
 
 
 def predictions_of(repo: Repo, revision: str) -> Predictions:
-    """Read outputs/predictions.csv of an experiment."""
+    """Read an experiment's outputs/predictions.csv."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "predictions.csv")
         write_bytes(path, read_file(repo, revision, "outputs/predictions.csv"))
@@ -296,10 +301,10 @@ def predictions_of(repo: Repo, revision: str) -> Predictions:
 
 
 def report(found: Mapping[Experiment, Predictions], asked: argparse.Namespace, raw: str) -> None:
-    """Compare the strategies on the seeds of which every experiment is there; write and print it.
+    """Compare the strategies over the complete seeds; write and print the results.
 
     Raises:
-        UserError: where there is no such seed.
+        UserError: if no seed has all of its experiments.
     """
     folds = range(asked.folds)
     seeds = [
@@ -308,7 +313,7 @@ def report(found: Mapping[Experiment, Predictions], asked: argparse.Namespace, r
         if all(Experiment(name, fold, seed) in found for name in asked.strategies for fold in folds)
     ]
     if not seeds:
-        raise UserError("no seed has all of its experiments: the warnings above say why")
+        raise UserError("no seed has all of its experiments; the warnings above say why")
     pooled = shared(
         {
             name: {
@@ -332,7 +337,7 @@ def report(found: Mapping[Experiment, Predictions], asked: argparse.Namespace, r
 
 
 def as_tables(values: Mapping[str, Any], raw: str) -> str:
-    """What outputs/cross_validation.json holds, in Markdown."""
+    """The values of outputs/cross_validation.json as Markdown tables."""
     classes = values["photographs"]
     names = [f"recall {name} ({count})" for name, count in classes.items()]
     rows = [
@@ -346,8 +351,8 @@ def as_tables(values: Mapping[str, Any], raw: str) -> str:
     compared = [
         [
             f"{strategy} - {values['reference']}",
-            *(with_bounds(found[key]) for key in HEADLINES if key in found),
-            *(with_bounds(found["recall"][name]) for name in classes),
+            *(interval_text(found[key], sign="+") for key in HEADLINES if key in found),
+            *(interval_text(found["recall"][name], sign="+") for name in classes),
         ]
         for strategy, found in values["differences"].items()
     ]
@@ -355,8 +360,8 @@ def as_tables(values: Mapping[str, Any], raw: str) -> str:
     seeds = ", ".join(map(str, values["seeds"]))
     return "\n\n".join(
         [
-            f"{sum(classes.values())} photographs of {raw}, each judged once a seed by"
-            f" {values['folds']} folds; mean ± standard deviation of seeds {seeds}:",
+            f"{sum(classes.values())} photographs of {raw}, each tested once per seed in"
+            f" {values['folds']} folds; mean ± standard deviation over seeds {seeds}:",
             tabulate(
                 rows,
                 headers=["strategy", *HEADLINES, *names],
@@ -381,12 +386,7 @@ def as_tables(values: Mapping[str, Any], raw: str) -> str:
 
 
 def mean_and_std(value: Mapping[str, float | None]) -> str:
-    """As a cell of a table."""
+    """Format a mean and standard deviation for a table."""
     if value["mean"] is None:
         return "-"
     return f"{value['mean']:.3f}" + ("" if value["std"] is None else f" ± {value['std']:.3f}")
-
-
-def with_bounds(value: Mapping[str, float]) -> str:
-    """As a cell of a table."""
-    return f"{value['value']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})"

@@ -39,8 +39,8 @@ READER_GONE = 141  # 128 + SIGPIPE, as shells have it
 class Format(NamedTuple):
     """How results are printed."""
 
-    header: str  # nothing where there is none
-    line: Callable[[str, Prediction], str]  # from a path and what is said of it
+    header: str  # empty if the format has none
+    line: Callable[[str, Prediction], str]  # formats a path and its prediction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,19 +74,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a prediction for every image that the paths name; return the exit code."""
+    """Print a prediction for every image in the given paths; return the exit code."""
     info = read_info(options.model)
     make_deterministic(0, info.threads)
     classifier = Classifier.load(options.model)
     assert isinstance(sys.stdout, TextIOWrapper)
-    # Whatever the locale: names and classes may be in any script.
+    # UTF-8 in any locale: paths and classes may be in any script.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
     with open(0, "rb", closefd=False) as stdin:
         paths = _files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
         try:
             return print_predictions(classifier, paths, options.format)
         except BrokenPipeError:
-            # `| head` has had enough. What is left in the buffer goes where it disturbs nobody.
+            # A reader such as `| head` has closed the pipe. Discard what is left in the buffer.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return READER_GONE
 
@@ -113,7 +113,7 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
 
 
 def _table(classes: Sequence[str]) -> Format:
-    """Columns of fixed width, so that no row waits for another; the path, of any length, last."""
+    """Fixed column widths, so that each row prints at once; the path comes last, at any length."""
     names = [one_line(name) for name in classes]
     widths = [max(len("predicted"), *map(len, names)), *(max(5, len(name)) for name in names), 4]
 
@@ -151,7 +151,7 @@ def _json(_: Sequence[str]) -> Format:
 
 
 def _digits(prediction: Prediction) -> dict[str, str]:
-    """Nine significant digits, as many as outputs/predictions.csv has."""
+    """Probabilities with nine significant digits, as in outputs/predictions.csv."""
     return {name: f"{p:.9g}" for name, p in prediction.probabilities.items()}
 
 
@@ -159,7 +159,7 @@ FORMATS = {"table": _table, "csv": _csv, "json": _json}
 
 
 def _files(names: Sequence[str], listed: Iterable[str]) -> Iterator[str]:
-    """What the names stand for, file by file; - for those listed."""
+    """Expand names into files; - stands for the listed paths."""
     for name in names:
         if name == "-":
             yield from (path for line in listed for path in _below(line))
@@ -168,7 +168,7 @@ def _files(names: Sequence[str], listed: Iterable[str]) -> Iterator[str]:
 
 
 def _lines(file: BufferedReader, end: bytes) -> Iterator[str]:
-    """The lines of a list, which may be longer than memory."""
+    """The lines of a list that may not fit into memory."""
     rest = b""
     while block := file.readline() if end == b"\n" else file.read1(2**16):
         *lines, rest = (rest + block).split(end)
@@ -178,15 +178,15 @@ def _lines(file: BufferedReader, end: bytes) -> Iterator[str]:
 
 
 def _below(name: str) -> Iterator[str]:
-    """The files of a folder or a pattern; hidden ones are left out, as a shell does."""
+    """The files of a folder or pattern, without hidden ones, as in a shell."""
     path = Path(name)
     if name and is_folder(path) and os.access(path, os.R_OK | os.X_OK):
         below = (Path(file) for file in list_files(path))
         yield from (str(path / f) for f in below if not any(p.startswith(".") for p in f.parts))
     elif glob.has_magic(name) and not os.path.lexists(name):
-        # Path.glob takes no absolute pattern.
+        # Path.glob does not accept absolute patterns.
         found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207
-        if "**" in name:  # which finds folders and what is in them
+        if "**" in name:  # matches folders and their contents
             found = [file for file in found if not is_folder(Path(file))]
         yield from (file for match in found for file in _below(match)) if found else [name]
     else:

@@ -1,6 +1,7 @@
 """Check that git, dvc.lock, the workspace and DVC's cache agree before dvc push and git push.
 
-Changes nothing. Prints one line per problem, with its remedy; the exit code is then 1.
+Changes nothing. Prints one line per problem, with its remedy, and exits with code 1 if there
+are any.
 
 Example:
     ballast publish-check && dvc push --run-cache && git push
@@ -28,19 +29,19 @@ SECRETS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of this subcommand: it has none."""
+    """Add this subcommand's arguments, of which there are none."""
     del parser
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is wrong; return the exit code."""
+    """Print the problems; return the exit code."""
     del options
     raw = parse_params(read_text(paths.PARAMS)).data.raw
     with Repo() as repo:
         if isinstance(repo.scm, NoSCM):
             raise UserError(
-                "no git repository; what others get is a commit: git init && git add . && git "
-                "commit -m start"
+                "no git repository; only commits can be shared: git init && git add . && git"
+                " commit -m start"
             )
         try:
             wrong = [
@@ -51,14 +52,14 @@ def run(options: argparse.Namespace) -> int:
             ]
         except DvcException as error:
             raise UserError(
-                f"{error}; run ballast check, which mends what DVC left half written"
+                f"{error}; run ballast check, which removes files that DVC left half written"
             ) from None
     print(*map(one_line, wrong) if wrong else ["ready: dvc push, then git push"], sep="\n")
     return 1 if wrong else 0
 
 
 def not_committed(repo: Repo, raw: str) -> Iterator[str]:
-    """What a clone would lack, and photographs on their way into git."""
+    """Find what a clone would lack, and photographs that are about to enter git."""
     staged, unstaged, untracked = repo.scm.status(untracked_files="all")
     changed = {path for paths in staged.values() for path in paths} | {*unstaged}
     needed = {dep.fs_path for stage in repo.index.stages for dep in stage.deps}
@@ -72,24 +73,24 @@ def not_committed(repo: Repo, raw: str) -> Iterator[str]:
     added = [path for path in [*staged.get("add", []), *untracked] if below(raw, path)]
     if added:
         yield (
-            f"{raw}: {len(added)} photographs are new to git; dvc add {raw} keeps them out of it, "
-            "or git add them and commit, if they are few and small"
+            f"{raw}: {len(added)} photographs are new to git; run dvc add {raw} to keep them "
+            "out of it, or, if they are few and small, git add and commit them"
         )
     altered = [path for path in changed - {*added} if below(raw, path)]
     if altered:
         yield f"{raw}: {len(altered)} photographs differ from the last commit; git add and commit"
     in_dvc = any(below(out.fs_path, raw) for stage in repo.index.stages for out in stage.outs)
     if repo.scm.is_ignored(raw) and not in_dvc:
-        yield f"{raw}: ignored by git and not in DVC, so that no clone has it; dvc add {raw}"
+        yield f"{raw}: ignored by git and not in DVC, so clones lack it; dvc add {raw}"
 
 
 def below(folder: str, path: str) -> bool:
-    """Whether a path is the folder or lies in it; both from the top of the project."""
+    """Whether a path is the folder or in it; both are relative to the top of the project."""
     return Path(path).absolute().is_relative_to(Path(folder).absolute())
 
 
 def not_reproduced(repo: Repo) -> Iterator[str]:
-    """Where the workspace is not what dvc.lock says that it is."""
+    """Find where the workspace differs from dvc.lock."""
     outputs: dict[str, str] = {}
     inputs: dict[tuple[str, str], str] = {}
     for stage, changes in repo.status().items():
@@ -102,15 +103,15 @@ def not_reproduced(repo: Repo) -> Iterator[str]:
                 keys = state if isinstance(state, dict) else {"": state}
                 inputs |= {(stage, f"{path} {key}".strip()): how for key, how in keys.items()}
     for path, state in outputs.items():
-        if state != "not in cache":  # which not_in_cache tells with the file's own name
+        if state != "not in cache":  # not_in_cache reports these, by file
             yield f"{path}: {state} since dvc.lock was written; dvc checkout, or dvc repro"
     for (stage, what), state in inputs.items():
         if what not in outputs:
-            yield f"stage {stage}: {what} is {state} since it ran; dvc repro"
+            yield f"stage {stage}: {what}: {state} since it ran; dvc repro"
 
 
 def not_in_cache(repo: Repo) -> Iterator[str]:
-    """What dvc.lock names, and DVC could not push, or would push damaged."""
+    """Find files in dvc.lock that DVC cannot push, or would push damaged."""
     outs = [out for stage in repo.index.stages for out in stage.outs if out.use_cache]
     locked = {
         Path(out.fs_path).relative_to(repo.root_dir).as_posix(): str(out.hash_info.value)
@@ -121,23 +122,23 @@ def not_in_cache(repo: Repo) -> Iterator[str]:
         if state == "damaged":
             yield f"{path}: damaged in DVC's cache; ballast check, then dvc repro"
         else:
-            yield f"{path}: not in DVC's cache; dvc repro, or dvc pull, brings it back"
+            yield f"{path}: not in DVC's cache; dvc repro or dvc pull restores it"
 
 
 def not_to_be_pushed(config: Config) -> Iterator[str]:
-    """What is wrong with the remote."""
+    """Find problems with the remote."""
     name = config["core"].get("remote")
     if name is None:
-        yield "no storage to push to; dvc remote add --default storage URL"
+        yield "no remote to push to; dvc remote add --default storage URL"
     elif not config["remote"].get(name, {}).get("verify"):
         yield (
-            f"remote {name}: dvc pull would not look at what comes; "
+            f"remote {name}: dvc pull would not verify downloads; "
             f"dvc remote modify {name} verify true"
         )
     shared: Mapping[str, Mapping[str, object]] = config.load_one("repo").get("remote", {})
     for remote, settings in shared.items():
         for key in sorted(SECRETS & settings.keys()):
             yield (
-                f".dvc/config: remote {remote}: {key} would go into git; "
+                f".dvc/config: remote {remote}: {key} would be committed to git; "
                 f"dvc remote modify --local {remote} {key} VALUE, and unset it without --local"
             )

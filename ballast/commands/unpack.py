@@ -1,6 +1,6 @@
 """Unpack the training images that augment.pack packed.
 
-Checks every image of data/augmented.csv and writes it to FOLDER/CLASS/.
+Checks every image in data/augmented.csv and writes it to FOLDER/CLASS/.
 
 Example:
     ballast unpack /tmp/images
@@ -25,11 +25,11 @@ def run(options: argparse.Namespace) -> int:
     """Read data/augmented and its list; write the images; return the exit code.
 
     Raises:
-        UserError: where the folder exists already, or an image is not as it was listed.
+        UserError: if the folder already exists, or an image has changed since it was listed.
     """
     target: Path = options.folder
     if target.exists():
-        raise UserError(f"{target}: is there already; name a new folder")
+        raise UserError(f"{target}: already exists; name a new folder")
     images, read = read_augmented(paths.AUGMENTED_LIST), image_reader(paths.AUGMENTED)
     for image in images:
         data, path = read(image), target / image.path

@@ -1,1 +1,1 @@
-"""What Ballast asks of DVC: its cache, its ignore file, its experiments."""
+"""Work with DVC: its cache, its ignore file and its experiments."""

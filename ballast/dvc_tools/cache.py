@@ -1,7 +1,7 @@
-"""Damage in DVC's cache, which DVC itself does not look for.
+"""Find damage in DVC's cache, which DVC itself does not check for.
 
-DVC takes a read-only object of its cache for sound and hands it out unread: what a failing disk
-or a program run as root has put there becomes an output, and its hash goes into dvc.lock.
+DVC trusts read-only objects in its cache without reading them. If a failing disk or a program run
+as root has changed one, it becomes an output, and its hash goes into dvc.lock.
 """
 
 import hashlib
@@ -12,19 +12,19 @@ from pathlib import Path
 
 
 def damaged_objects(objects: Path, since: float) -> dict[Path, str]:
-    """Find objects whose content is not what their name says.
+    """Find objects whose content does not match their name.
 
     Args:
-        objects: the folder of DVC's cache that holds them by their MD5.
-        since: seconds since the epoch; only what was written or altered later is read.
+        objects: the folder of DVC's cache that names objects by their MD5.
+        since: seconds since the epoch; only objects modified later are read.
 
     Returns:
-        For each damaged object, the MD5 of what it holds instead.
+        The actual MD5 of each damaged object.
     """
     found = {}
     for path in sorted(objects.glob("[0-9a-f][0-9a-f]/*")):
         if not re.fullmatch(r"[0-9a-f]{30}(\.dir)?", path.name):
-            continue  # one that DVC is just writing
+            continue  # DVC is still writing it
         status = path.stat()
         if max(status.st_mtime, status.st_ctime) < since:
             continue
@@ -35,14 +35,14 @@ def damaged_objects(objects: Path, since: float) -> dict[Path, str]:
 
 
 def unsound_objects(objects: Path, locked: Mapping[str, str]) -> dict[str, str]:
-    """Find what dvc.lock names and the cache does not have, or not whole. Reads it all.
+    """Find files of dvc.lock that are missing or damaged in the cache; reads all of them.
 
     Args:
-        objects: as damaged_objects has it.
-        locked: of each output its MD5, with .dir behind it where the output is a folder.
+        objects: as for damaged_objects.
+        locked: the MD5 of each output by path; those of folders end in .dir.
 
     Returns:
-        By path of the file, or of a folder whose list it is: "missing" or "damaged".
+        "missing" or "damaged" by path of the file, or of the folder if its list is affected.
     """
     found = {}
     for path, name in locked.items():
@@ -56,7 +56,7 @@ def unsound_objects(objects: Path, locked: Mapping[str, str]) -> dict[str, str]:
 
 
 def _state(objects: Path, name: str) -> str:
-    """Of an object: "missing", "damaged", or empty where it is sound."""
+    """The state of an object: "missing", "damaged", or empty if it is sound."""
     path = object_path(objects, name)
     if not path.is_file():
         return "missing"
@@ -64,18 +64,18 @@ def _state(objects: Path, name: str) -> str:
 
 
 def files_holding(paths: Iterable[Path], digests: Collection[str]) -> dict[Path, str]:
-    """The files at or below `paths` whose MD5 is one of `digests`, with that MD5."""
+    """The files at or below `paths` whose MD5 is in `digests`, with that MD5."""
     found = {file: file_md5(file) for path in paths for file in _files(path)}
     return {file: digest for file, digest in found.items() if digest in digests}
 
 
 def object_path(objects: Path, digest: str) -> Path:
-    """Where a cache keeps a file by its MD5."""
+    """The path of a file in the cache, from its MD5."""
     return objects / digest[:2] / digest[2:]
 
 
 def file_md5(path: Path) -> str:
-    """MD5 of a file, in hexadecimal; read in parts."""
+    """The MD5 of a file in hexadecimal; reads the file in blocks."""
     digest = hashlib.md5(usedforsecurity=False)  # DVC's choice
     with path.open("rb") as file:
         while block := file.read(2**20):

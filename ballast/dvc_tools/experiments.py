@@ -1,8 +1,8 @@
-"""DVC's experiments by name: queue them, run the queue, and read what they made.
+"""Queue DVC experiments by name, run the queue, and read their outputs.
 
-DVC's own workers end before the queue is empty now and then, or hang when told to stop (their
-broker reads files that another process is just writing), and go on after Ctrl-C. So the workers
-here are children of this process, which starts another where one ended and kills them in the end.
+DVC's own workers sometimes exit before the queue is empty, or hang when told to stop (their broker
+reads files that another process is writing), and they continue after Ctrl-C. So the workers here
+are children of this process, which replaces those that exit and kills all of them at the end.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 from dvc.repo.experiments.utils import exp_refs
 from kombu.message import Message
 
-# Seconds between two looks at the queue.
+# Seconds between polls of the queue.
 PAUSE = 1.0
-# So many workers a job that end without an experiment between them are no accident.
+# Give up after more than this many workers per job in a row exit without finishing an experiment.
 FRUITLESS = 3
 
 
@@ -36,18 +36,18 @@ class Ended(NamedTuple):
     """An experiment that has ended."""
 
     name: str
-    failure: str  # why it failed; nothing where it did not
+    failure: str  # why it failed; empty after success
 
 
 def finished(repo: Repo, messages: Mapping[str, str]) -> dict[str, str]:
-    """Find experiments by name and commit message, of any commit that they were made from.
+    """Find experiments by name and commit message, whichever commit they are based on.
 
     Args:
-        repo: in git.
-        messages: the message that each name has to have.
+        repo: a DVC repository in git.
+        messages: the required message by name.
 
     Returns:
-        Revision by name, of those that are there.
+        The revision by name of those that exist.
     """
     found = {}
     for ref in exp_refs(repo.scm):
@@ -61,14 +61,14 @@ def finished(repo: Repo, messages: Mapping[str, str]) -> dict[str, str]:
 def queue_experiment(
     repo: Repo, name: str, message: str, params: Sequence[str], copy: Sequence[str] = ()
 ) -> None:
-    """Queue an experiment, in place of another of that name from the same commit.
+    """Queue an experiment; replaces one of that name that is based on the same commit.
 
     Args:
-        repo: in git.
+        repo: a DVC repository in git.
         name: of the experiment.
         message: of its commit.
-        params: KEY=VALUE, as of dvc exp run --set-param.
-        copy: paths that it needs and git has not.
+        params: KEY=VALUE, as for dvc exp run --set-param.
+        copy: paths that it needs and that are not in git.
     """
     head = repo.scm.get_rev()
     for ref in [ref for ref in exp_refs(repo.scm) if ref.name == name]:
@@ -81,15 +81,15 @@ def queue_experiment(
 
 
 def run_queue(repo: Repo, names: Collection[str], jobs: int) -> Iterator[Ended]:
-    """Run the queue until each of these experiments has ended; nothing runs on after that.
+    """Run the queue until all of these experiments have ended; leaves no worker running.
 
     Args:
-        repo: in git.
-        names: of experiments that were queued.
-        jobs: experiments at a time.
+        repo: a DVC repository in git.
+        names: of the queued experiments.
+        jobs: number of experiments at a time.
 
     Yields:
-        Each when it has ended.
+        Each experiment as it ends.
     """
     waiting, fruitless = set(names), 0
     workers: list[subprocess.Popen[bytes]] = []
@@ -102,7 +102,7 @@ def run_queue(repo: Repo, names: Collection[str], jobs: int) -> Iterator[Ended]:
             alive = [worker for worker in workers if worker.poll() is None]
             fruitless += len(workers) - len(alive)
             if fruitless > FRUITLESS * jobs:
-                yield from (Ended(name, "DVC's workers end at once") for name in sorted(waiting))
+                yield from (Ended(name, "DVC's workers exit at once") for name in sorted(waiting))
                 return
             missing = min(jobs, len(waiting)) - len(alive)
             workers = alive + [_start_worker(repo) for _ in range(missing)]
@@ -112,17 +112,17 @@ def run_queue(repo: Repo, names: Collection[str], jobs: int) -> Iterator[Ended]:
 
 
 def clear_queue(repo: Repo, names: Collection[str]) -> None:
-    """Kill what run_queue has started, and forget what of these experiments has not ended.
+    """Kill the workers of run_queue, and remove those of these experiments that have not ended.
 
-    dvc queue kill and remove would not do: an experiment whose worker was killed is for them
-    neither queued nor done.
+    dvc queue kill and dvc queue remove are not enough: to them, an experiment whose worker was
+    killed is neither queued nor done.
     """
     _kill_workers(repo)
     queue = repo.experiments.celery_queue
     for message, entry in _tasks(queue, names):
-        # The message first: DVC fails on one whose files are gone, should this be interrupted.
+        # Remove the message first: if this is interrupted, DVC fails on messages without files.
         queue.celery.purge(message.delivery_tag)
-        # Each of these is there or not, as far as the experiment got.
+        # Which of these exist depends on how far the experiment got.
         with contextlib.suppress(FileNotFoundError):
             queue.celery.AsyncResult(message.headers["id"]).forget()
         info = queue.get_infofile_path(entry.stash_rev)
@@ -138,14 +138,14 @@ def clear_queue(repo: Repo, names: Collection[str]) -> None:
 
 
 def read_file(repo: Repo, revision: str, path: str) -> bytes:
-    """Read a file of git or of DVC's cache as it was in a revision."""
+    """Read a file of a revision, from git or from DVC's cache."""
     with repo.switch(revision):
         data: bytes = repo.dvcfs.read_bytes(path)
     return data
 
 
 def _ended(repo: Repo, names: Collection[str]) -> list[Ended]:
-    """Those that have ended, whose workers have cleaned up behind them."""
+    """The experiments that have ended and whose workers have cleaned up."""
     queue = repo.experiments.celery_queue
     ended = {}
     for message, entry in _tasks(queue, names):
@@ -157,7 +157,7 @@ def _ended(repo: Repo, names: Collection[str]) -> list[Ended]:
 
 
 def _tasks(queue: LocalCeleryQueue, names: Collection[str]) -> list[tuple[Message, QueueEntry]]:
-    """What workers took off the queue; nothing where one is just writing there."""
+    """Tasks that workers took off the queue; empty while a worker is writing there."""
     try:
         return [(m, entry) for m, entry in queue._iter_processed() if entry.name in names]
     except (ValueError, OSError):
@@ -165,25 +165,25 @@ def _tasks(queue: LocalCeleryQueue, names: Collection[str]) -> list[tuple[Messag
 
 
 def _last_error(queue: LocalCeleryQueue, entry: QueueEntry) -> str:
-    """The last line that begins with ERROR in what an experiment printed, without that word."""
+    """The last ERROR line that an experiment printed, without the prefix."""
     try:
         text = Path(queue.proc[entry.stash_rev].stdout).read_text(encoding="utf-8")
     except (KeyError, OSError, ValueError):
         text = ""
     lines = [line for line in text.splitlines() if line.startswith("ERROR: ")]
-    # DVC's own, on the stage that failed, comes after the stage's.
+    # DVC prints its own line about the failed stage after the stage's error.
     own = [line for line in lines if "failed to reproduce" not in line]
     return (own or lines or ["ERROR: see .dvc/tmp/exps"])[-1].removeprefix("ERROR: ")
 
 
 def _worker_name(repo: Repo) -> str:
-    """Begins the name of each worker of this repository."""
+    """The prefix of the names of this repository's workers."""
     return f"ballast-{hashlib.sha256(repo.root_dir.encode()).hexdigest()[:12]}"
 
 
 def _start_worker(repo: Repo) -> subprocess.Popen[bytes]:
     name = f"{_worker_name(repo)}-{os.urandom(4).hex()}@localhost"
-    # The worker runs dvc, and that python: those of this environment, activated or not.
+    # Workers must find the dvc and python of this environment, even if it is not activated.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return subprocess.Popen(
         [sys.executable, "-m", "dvc", "exp", "queue-worker", name],
@@ -192,13 +192,13 @@ def _start_worker(repo: Repo) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        # A group of its own: Ctrl-C does not reach it, and all that it starts is killed with it.
+        # Its own process group: Ctrl-C does not reach it, and its children are killed with it.
         start_new_session=True,
     )
 
 
 def _kill_workers(repo: Repo) -> None:
-    """Kill this repository's workers and what they run, also those of a run that was killed."""
+    """Kill this repository's workers and their children, including those of a killed run."""
     for process in psutil.process_iter(["cmdline"]):
         if any(_worker_name(repo) in word for word in process.info["cmdline"] or []):
             with contextlib.suppress(ProcessLookupError):

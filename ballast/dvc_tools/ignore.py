@@ -1,4 +1,4 @@
-"""The part of .dvcignore that Ballast keeps: what DVC would stumble over among the photographs."""
+"""Maintain Ballast's part of .dvcignore: files in data.raw that would make DVC fail."""
 
 import re
 from collections.abc import Iterable
@@ -8,15 +8,15 @@ END = "# End of what ballast check found."
 
 
 def with_ignored(text: str, paths: Iterable[str]) -> str:
-    """Put paths into the text of a .dvcignore, in place of those that an earlier call put there.
+    """Put paths into the text of a .dvcignore; replaces those of earlier calls.
 
     Args:
         text: of the file.
-        paths: POSIX, relative to the top of the project; may hold any character, and Python's
-            surrogate escapes for bytes that are no UTF-8.
+        paths: POSIX paths relative to the top of the project; may contain any character, and
+            Python's surrogate escapes for bytes that are not UTF-8.
 
     Returns:
-        The new text; `text` itself where nothing is new.
+        The new text; `text` itself if nothing has changed.
     """
     own = re.sub(rf"\n?{re.escape(BEGIN)}.*?{re.escape(END)}\n", "", text, flags=re.DOTALL)
     patterns = [_pattern(path) for path in sorted(paths)]
@@ -27,7 +27,7 @@ def with_ignored(text: str, paths: Iterable[str]) -> str:
 
 def _pattern(path: str) -> str:
     special = re.sub(r"([\\*?\[\]!#])", r"\\\1", path)
-    # DVC strips the ends of a line, and would leave an escaped space without its space.
+    # DVC strips lines, which would cut the space off a trailing escaped space.
     spaced = special.replace(" ", "[ ]")
-    # What a line of UTF-8 cannot hold is matched as any character but those of ASCII.
+    # Match a character that a UTF-8 line cannot contain with any character outside ASCII.
     return "/" + re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "[! -~]", spaced)

@@ -32,7 +32,7 @@ def test_dask_changes_no_byte(project: Project, tmp_path: Path) -> None:
 def test_an_output_that_depends_on_the_locale_is_found_and_named(project: Project) -> None:
     script = project.folder / "stages/split.py"
     text = script.read_text(encoding="utf-8")
-    mark = 'write_csv(Path("outputs/rejected.csv"), ("path", "reason"), rejected)'
+    mark = 'write_csv(paths.REJECTED, ("path", "reason"), rejected)'
     assert mark in text
     leak = mark.replace("rejected)", '[("locale", __import__("os").environ.get("LC_ALL", ""))])')
     script.write_text(text.replace(mark, leak), encoding="utf-8")

@@ -20,7 +20,7 @@ def test_the_shipped_params_are_read_alike() -> None:
     [
         (
             TEXT.replace("seed: 42", "seed: 010"),
-            "params.yaml: seed: 8 in YAML 1.1, 10 in YAML 1.2, which DVC has;",
+            "params.yaml: seed: 8 in YAML 1.1, 10 in YAML 1.2, which DVC uses;",
         ),
         (
             f"{TEXT}\nseed: 7",

@@ -121,7 +121,7 @@ def test_it_writes_json_and_a_page_without_tensorflow_and_checks_nothing_out(
     assert "data:image/jpeg" in page, "the training images were read from DVC's cache"
     assert "| recall zero " in done.stdout
     assert "| weights - run " in done.stdout
-    assert "can be told apart from chance" in done.stdout
+    assert "No significant difference between" in done.stdout
 
     for name in ("json", "html"):
         (revisions.folder / f"outputs/comparison.{name}").unlink()
@@ -166,14 +166,14 @@ def test_outputs_that_are_nowhere_are_named(revisions: Project, compare: Compare
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run"], "name two revisions or more, each once"),
-        (["run", "run"], "name two revisions or more, each once"),
+        (["run"], "name two or more revisions, each once"),
+        (["run", "run"], "name two or more revisions, each once"),
         (["run", "nowhere"], "nowhere: no such experiment, branch, tag or commit"),
-        (["run", "run~1"], "run~1: nothing was run there; run dvc repro"),
+        (["run", "run~1"], "run~1: the pipeline has not run there; run dvc repro"),
         (["run", "smaller"], "run and smaller differ in more than the strategy:"
-                             " data.max_megapixels; set them alike"),
+                             " data.max_megapixels; use the same values"),
         (["run", "moved", "--allow-different-params"],
-         r"moved: 1 of its test photographs are not those of run, .*\.png for one"),
+         r"moved: 1 test photographs differ from those of run, for example .*\.png"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_line(
@@ -186,9 +186,13 @@ def test_what_cannot_be_compared_is_one_line(
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("p_two", "two", "mine: outputs/predictions.csv: not of the test photographs and classes"),
+        (
+            "p_two",
+            "two",
+            "mine: outputs/predictions.csv: does not match the test photographs and classes",
+        ),
         ("path,", "file,", "mine: outputs/predictions.csv: edited or damaged"),
-        ("zero/", "other/", "mine: outputs/predictions.csv: not of the test photographs"),
+        ("zero/", "other/", "mine: outputs/predictions.csv: does not match the test photographs"),
     ],
 )
 def test_a_broken_predictions_file(
@@ -206,7 +210,7 @@ def test_a_broken_predictions_file(
 def test_params_that_the_outputs_were_not_made_with(revisions: Project, compare: Compare) -> None:
     revisions.set_params({"train.patience": 3})
     try:
-        with pytest.raises(UserError, match="workspace: its outputs were made with another train"):
+        with pytest.raises(UserError, match="workspace: its outputs were made with a train"):
             compare("run", "workspace")
     finally:
         revisions.git("checkout", "--quiet", "params.yaml")

@@ -139,7 +139,7 @@ def test_it_goes_on_after_ctrl_c_and_after_being_killed(quick: Project) -> None:
     ended = start(quick, *arguments)
     said = ended.communicate()[0]
     assert ended.returncode == 0, said
-    done_before = int(said.split(" of them done before")[0].split()[-1])
+    done_before = int(said.split(" of them already finished")[0].split()[-1])
     assert done_before >= 2
     assert said.count("is done") == 4 - done_before
     assert workers(quick) == []
@@ -148,7 +148,7 @@ def test_it_goes_on_after_ctrl_c_and_after_being_killed(quick: Project) -> None:
 
     again = start(quick, *arguments)
     said = again.communicate()[0]
-    assert "4 experiments, 4 of them done before" in said
+    assert "4 experiments, 4 of them already finished" in said
     assert "is done\n" not in said
 
 
@@ -182,7 +182,8 @@ def test_one_that_fails_is_named_and_the_others_count(quick: Project) -> None:
     said = ended.communicate()[0]
     assert ended.returncode == 1
     assert "WARNING: cv-balanced-f1-s3 failed: this one fails" in said
-    assert said.splitlines()[-1] == "ERROR: 1 experiments failed: cv-balanced-f1-s3; run it again"
+    *_, last = said.splitlines()
+    assert last == "ERROR: 1 experiments failed: cv-balanced-f1-s3; run the command again"
     assert result(quick)["seeds"] == [1]
     assert "No experiment tasks in the queue" in quick.dvc("queue", "status")
 
@@ -197,9 +198,9 @@ def test_other_params_are_run_anew_and_the_ways_of_running_are_not_params(quick:
         return line
 
     quick.set_params({"runtime.workers": 1, "strategies.weights.weight_power": 0.5})
-    assert done_before() == "2 experiments, 2 of them done before\n"
+    assert done_before() == "2 experiments, 2 of them already finished\n"
     quick.set_params({"split.val": 0.2})
-    assert done_before() == "2 experiments, 0 of them done before\n"
+    assert done_before() == "2 experiments, 0 of them already finished\n"
     quick.set_params({"runtime.workers": 0, "split.val": 0.15})
 
 
@@ -213,12 +214,12 @@ def test_what_was_set_aside_for_testing_stays_shut(quick: Project) -> None:
     shutil.copytree(raw / "Train/one", raw / "test/one")
     done = start(quick, "--seeds", "1", "--strategies", "balanced")
     said = done.communicate()[0]
-    assert "cross-validating data/raw/Train; data/raw/test is left out" in said
+    assert "cross-validating data/raw/Train; leaving out data/raw/test" in said
     assert result(quick)["photographs"] == {"one": 3, "two": 10, "zero": 8}
 
     quick.set_params({"split.group": "groups.csv"})
     refused = start(quick, "--seeds", "1")
-    assert "ERROR: params.yaml: split.group: groups.csv names" in refused.communicate()[0]
+    assert "ERROR: params.yaml: split.group: groups.csv lists" in refused.communicate()[0]
     assert refused.returncode == 1
 
 
@@ -265,6 +266,16 @@ def test_the_code_and_photographs_of_an_experiment_are_those_of_the_pipeline(
 ) -> None:
     monkeypatch.chdir(project.folder)
     found = code_and_photographs("data/raw")
-    names = {"ballast/model/training.py", "data/raw/one/000.png", "dvc.yaml", "stages/train.py"}
-    assert names <= set(found)
-    assert "ballast/commands/cross_validate.py" not in found
+    assert {"code", "data/raw/one/000.png", "dvc.yaml"} <= set(found)
+
+    def changed_by_a_line_in(path: str) -> set[str]:
+        text = project.read(path)
+        (project.folder / path).write_text(f"{text}\n# one more line\n", encoding="utf-8")
+        again = code_and_photographs("data/raw")
+        (project.folder / path).write_text(text, encoding="utf-8")
+        return {name for name in found if again[name] != found[name]}
+
+    assert changed_by_a_line_in("ballast/model/training.py") == {"code"}
+    assert changed_by_a_line_in("stages/train.py") == {"code"}
+    for path in ("commands/cross_validate.py", "report/pages.py", "scores/metrics.py"):
+        assert changed_by_a_line_in(f"ballast/{path}") == set()

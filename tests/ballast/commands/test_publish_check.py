@@ -46,7 +46,7 @@ def test_what_was_made_and_committed_is_ready_and_left_as_it_was(ready: Project)
 
 def test_params_that_were_not_run_or_not_committed(ready: Project) -> None:
     stale = [
-        f"stage {stage}: params.yaml train is modified since it ran; dvc repro"
+        f"stage {stage}: params.yaml train: modified since it ran; dvc repro"
         for stage in ("evaluate", "train")
     ]
     ready.set_params({"train.learning_rate": 0.01})
@@ -70,7 +70,7 @@ def test_code_and_a_lock_that_were_not_committed(ready: Project) -> None:
         f"ballast/scores/metrics.py: {changed}",
         f"dvc.lock: {changed}",
         "ballast/report/plots.py: not in git; git add it and commit",
-        "stage evaluate: ballast/scores is modified since it ran; dvc repro",
+        "stage evaluate: ballast/scores: modified since it ran; dvc repro",
     ]
 
 
@@ -92,7 +92,7 @@ def test_objects_that_are_missing_or_damaged(ready: Project) -> None:
     model.write_bytes(b"garbage")
     model.chmod(0o444)
     assert check(ready) == [
-        f"{image.as_posix()}: not in DVC's cache; dvc repro, or dvc pull, brings it back",
+        f"{image.as_posix()}: not in DVC's cache; dvc repro or dvc pull restores it",
         "models/model.keras: damaged in DVC's cache; ballast check, then dvc repro",
     ]
 
@@ -101,8 +101,8 @@ def test_photographs_on_their_way_into_git(ready: Project) -> None:
     raw = ready.folder / "data/raw/one"
     shutil.copy(raw / "000.png", raw / "new.png")
     line = (
-        "data/raw: 1 photographs are new to git; dvc add data/raw keeps them out of it, "
-        "or git add them and commit, if they are few and small"
+        "data/raw: 1 photographs are new to git; run dvc add data/raw to keep them out of it, "
+        "or, if they are few and small, git add and commit them"
     )
     assert line in check(ready)
     ready.git("add", ".")
@@ -117,7 +117,7 @@ def test_photographs_that_no_clone_would_have(ready: Project) -> None:
         file.write("/data/raw\n")
     ready.git("commit", "--quiet", "--all", "--message", "less")
     assert check(ready) == [
-        "data/raw: ignored by git and not in DVC, so that no clone has it; dvc add data/raw"
+        "data/raw: ignored by git and not in DVC, so clones lack it; dvc add data/raw"
     ]
 
 
@@ -130,19 +130,19 @@ def test_photographs_that_dvc_keeps_are_part_of_what_is_pushed(ready: Project) -
     assert check(ready) == []
     cached(ready, "data/raw/one/000.png").unlink()
     assert check(ready) == [
-        "data/raw/one/000.png: not in DVC's cache; dvc repro, or dvc pull, brings it back"
+        "data/raw/one/000.png: not in DVC's cache; dvc repro or dvc pull restores it"
     ]
 
 
 def test_a_remote_that_is_missing_unverified_or_would_tell_a_secret(ready: Project) -> None:
     for command, line in {
-        "remote modify storage --unset verify": "remote storage: dvc pull would not look at what "
-        "comes; dvc remote modify storage verify true",
-        "config core.remote --unset": "no storage to push to; dvc remote add --default storage URL",
-        "remote add s3 s3://bucket": "no storage to push to; dvc remote add --default storage URL",
+        "remote modify storage --unset verify": "remote storage: dvc pull would not verify "
+        "downloads; dvc remote modify storage verify true",
+        "config core.remote --unset": "no remote to push to; dvc remote add --default storage URL",
+        "remote add s3 s3://bucket": "no remote to push to; dvc remote add --default storage URL",
         "remote modify s3 secret_access_key s3cr3t": ".dvc/config: remote s3: secret_access_key "
-        "would go into git; dvc remote modify --local s3 secret_access_key VALUE, and unset it "
-        "without --local",
+        "would be committed to git; dvc remote modify --local s3 secret_access_key VALUE, and "
+        "unset it without --local",
     }.items():
         ready.dvc(*command.split())
         assert line in check(ready), command
@@ -154,8 +154,8 @@ def test_without_git_or_with_a_half_written_lock_it_says_so(
     project.dvc("config", "--local", "core.no_scm", "true")
     done = project.ballast("publish-check")
     assert done.returncode == 1
-    assert done.stderr.startswith("ERROR: no git repository; what others get is a commit: git init")
+    assert done.stderr.startswith("ERROR: no git repository; only commits can be shared: git init")
     (ready.folder / "dvc.lock").write_text("")
     done = ready.ballast("publish-check")
     assert done.returncode == 1
-    assert "run ballast check, which mends" in done.stderr
+    assert "run ballast check, which removes files that DVC left half written" in done.stderr

@@ -57,7 +57,7 @@ def test_tar_alone_unpacks_the_same(packed: Project) -> None:
 def test_it_overwrites_nothing(packed: Project) -> None:
     done = unpack(packed, "data")
     assert done.returncode == 1
-    assert "ERROR: data: is there already; name a new folder" in done.stderr
+    assert "ERROR: data: already exists; name a new folder" in done.stderr
 
 
 def test_without_images_it_says_what_to_run(project: Project) -> None:

@@ -57,9 +57,9 @@ def test_a_difference_is_the_mean_over_the_seeds() -> None:
         2: predictions({"a": True, "b": False, "c": True}),
     }
     found = differences({"before": before, "after": after}, seed=1)["after"]
-    assert found["recall"]["dog"]["value"] == pytest.approx(0.5)
-    assert found["accuracy"]["value"] == pytest.approx(0.5)
-    assert found["recall"]["dog"]["low"] < 0.5 < found["recall"]["dog"]["high"]
+    assert found["recall"]["dog"].value == pytest.approx(0.5)
+    assert found["accuracy"].value == pytest.approx(0.5)
+    assert found["recall"]["dog"].low < 0.5 < found["recall"]["dog"].high
 
 
 def drawn(
@@ -117,7 +117,7 @@ def test_the_intervals_hold_the_truth(
         found = differences(pooled, seed, draws=1000)["after"]
         intervals = [found["accuracy"], found["balanced_accuracy"], *found["recall"].values()]
         held.append(
-            [of["low"] <= truth <= of["high"] for of, truth in zip(intervals, known, strict=True)]
+            [of.low <= truth <= of.high for of, truth in zip(intervals, known, strict=True)]
         )
     shares = np.mean(held, axis=0)
     assert least <= shares.min()

@@ -1,6 +1,7 @@
 """Intervals hold the truth as often as they say, and agree with scipy and statsmodels."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import confusion
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 from statsmodels.stats.proportion import proportion_confint
 
+from ballast.core.files import read_json, write_json
 from ballast.scores.intervals import (
     CLASS_METRICS,
     PRIOR,
@@ -214,3 +216,11 @@ def test_figures_come_metric_by_metric_and_class_by_class() -> None:
         *((name, class_) for name in CLASS_METRICS for class_ in ("class0", "class1")),
     ]
     assert [interval for *_, interval in unpacked(found)][:2] == [*found[:2]]
+
+
+def test_they_are_written_as_mappings(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"recall": {"dog": Interval(0.5, 0.1, 0.9)}, "n": 3})
+    assert read_json(tmp_path / "a.json") == {
+        "recall": {"dog": {"value": 0.5, "low": 0.1, "high": 0.9}},
+        "n": 3,
+    }
