@@ -1,4 +1,4 @@
-"""A trained model for use in other programs: from images to classes and probabilities.
+"""The classifier for use in other programs: from images to classes and probabilities.
 
 from ballast.classifier import Classifier
 
@@ -35,14 +35,14 @@ ImageSource = str | PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
 
 
 class Prediction(NamedTuple):
-    """What the model says of one image."""
+    """The prediction for one image."""
 
-    predicted: str  # the likeliest class; the first by name of equal ones
+    predicted: str  # the most probable class; of equal ones, the first by name
     probabilities: dict[str, float]  # by class; they sum to 1
 
 
 class Classifier(NamedTuple):
-    """A trained model and the names of its classes. It keeps no state, and changes none."""
+    """A trained model and the names of its classes. It is stateless."""
 
     model: keras.Model
     classes: list[str]
@@ -50,20 +50,21 @@ class Classifier(NamedTuple):
 
     @classmethod
     def load(cls, path: str | PathLike[str] = "models/model.keras") -> "Classifier":
-        """Load a model that Ballast trained; nothing else is needed, and nothing is executed.
+        """Load a model that Ballast trained. It needs no other file and executes no code from it.
 
         Raises:
-            UserError: where there is none, it is damaged, or another program made it.
+            UserError: if the file is missing, damaged, or was saved by another program.
         """
         info = read_info(Path(path))
         return cls(load_model(Path(path)), info.classes, info.max_megapixels)
 
     def predict(self, images: Iterable[ImageSource]) -> list[Prediction]:
-        """Predict images; none give none.
+        """Predict the classes of images; without images, return an empty list.
 
         Raises:
-            ImageError: where one cannot be read; use stream to go on without it.
-            TypeError: where one is an array of other numbers than uint8, or of another shape.
+            ImageError: if an image cannot be read; `stream` continues with the others.
+            TypeError: if an array is not uint8 or has an unsupported shape.
+            UserError: as stream does.
         """
         predictions: list[Prediction] = []
         for prediction in self.stream(images):
@@ -75,20 +76,20 @@ class Classifier(NamedTuple):
     def stream(
         self, images: Iterable[ImageSource], workers: int | None = None
     ) -> Generator[Prediction | ImageError, None, None]:
-        """Predict any number of images in constant memory, in their order.
+        """Predict any number of images in constant memory, in order.
 
-        They are predicted in batches of 64, while those of the next two are read and decoded.
+        Images are predicted in batches of 64, while the next two batches are read and decoded.
 
         Args:
-            images: taken a few batches ahead, so that a generator will do.
-            workers: images read and decoded at a time; one a core when left out.
+            images: images or paths, consumed a few batches ahead; may be a generator.
+            workers: number of images read and decoded at a time; default: one per core.
 
         Yields:
-            A prediction, or the error in its place where an image cannot be read.
+            For each image its prediction, or the error if it cannot be read.
 
         Raises:
             TypeError: as predict does.
-            UserError: where the model's probabilities are no numbers.
+            UserError: if a probability is not finite.
         """
         size = input_size(self.model)
         decode = partial(self._array, size)
@@ -111,7 +112,7 @@ class Classifier(NamedTuple):
 
     def _named(self, probabilities: NDArray[np.float64]) -> Prediction:
         if not np.isfinite(probabilities).all():
-            raise UserError("the model's probabilities are no numbers; train it again")
+            raise UserError("the model's probabilities are not finite; train it again")
         return Prediction(
             self.classes[probabilities.argmax()],
             dict(zip(self.classes, probabilities.tolist(), strict=True)),
@@ -129,7 +130,7 @@ def _decode(image: ImageSource, max_megapixels: float, size: int) -> Image.Image
     if isinstance(image, Image.Image):
         try:
             return as_seen(image)
-        except OSError as error:  # opened, not loaded, and broken
+        except OSError as error:  # the image was opened but not loaded, and is broken
             raise ImageError(f"broken image: {error}") from None
     data = image if isinstance(image, bytes) else _read(image, most_bytes(max_megapixels))
     return decode_image(data, max_megapixels, size)
@@ -145,5 +146,5 @@ def _read(path: str | PathLike[str], most: int) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a NUL in the name
+    except ValueError as error:  # a NUL character in the name
         raise ImageError(f"cannot be read: {error}") from None

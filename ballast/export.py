@@ -1,8 +1,8 @@
-"""Trained models in the formats of other runtimes: LiteRT (TensorFlow Lite) and ONNX.
+"""Export of trained models for other runtimes: LiteRT (TensorFlow Lite) and ONNX.
 
-Both files take uint8 RGB images of any size, shape (n, height, width, 3), as "images", and give
-"probabilities", float32 of shape (n, k): all preprocessing is inside. The class names are inside,
-too. Equal models give equal files.
+Both formats take the input "images", uint8 RGB of any size and shape (n, height, width, 3), and
+return "probabilities", float32 of shape (n, k). The file contains all preprocessing and the class
+names. Equal models give equal files.
 """
 
 import copy
@@ -18,19 +18,20 @@ from ballast.core.errors import UserError
 from ballast.keras_setup import keras, quiet, tf
 from ballast.model.saved import ModelInfo, input_size
 
-# What both converters and onnxruntime know since 2022.
+# Supported by both converters and onnxruntime since 2022.
 OPSET = 17
 
 
 def tflite_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     """Convert to LiteRT.
 
-    The class names lie where TensorFlow Lite keeps a model's files: in a zip behind the model, as
-    labels.txt with a name a line, which zipfile.ZipFile reads. Runtimes pass over it.
+    The class names are stored where TensorFlow Lite keeps associated files: in a zip archive
+    appended to the model, as labels.txt with one name per line. zipfile.ZipFile reads it, and
+    runtimes ignore it.
 
     Args:
-        model: as load_model returns it.
-        info: of it, the classes.
+        model: result of load_model.
+        info: metadata, of which the class names are used.
     """
     archive = keras.export.ExportArchive()
     archive.track(model.layers[-1])
@@ -42,7 +43,7 @@ def tflite_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         entry = zipfile.ZipInfo("labels.txt", date_time=(1980, 1, 1, 0, 0, 0))
-        entry.create_system = 3  # Unix, also where this is not
+        entry.create_system = 3  # Unix, on every platform
         archive.writestr(entry, "".join(f"{name}\n" for name in info.classes))
     return converted + file.getvalue()
 
@@ -50,14 +51,14 @@ def tflite_bytes(model: keras.Model, info: ModelInfo) -> bytes:
 def onnx_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     """Convert to ONNX.
 
-    The class names are the value of "classes" in the file's metadata, a list in JSON.
+    The class names are stored in the file's metadata, as a JSON list under the key "classes".
 
     Args:
-        model: as load_model returns it.
-        info: of it, the classes.
+        model: result of load_model.
+        info: metadata, of which the class names are used.
 
     Raises:
-        UserError: where the packages of the group export are not installed.
+        UserError: if the dependency group export is not installed.
     """
     tf2onnx = _tf2onnx()
     serve = _serving(model)
@@ -66,8 +67,8 @@ def onnx_bytes(model: keras.Model, info: ModelInfo) -> bytes:
             serve, input_signature=serve.input_signature, opset=OPSET
         )
     _sort(converted.graph)
-    converted.graph.ClearField("doc_string")  # a function's number in this process
-    # The converter numbers what has no name.
+    converted.graph.ClearField("doc_string")  # contains a function number of this process
+    # The converter numbers unnamed dimensions.
     shape = converted.graph.input[0].type.tensor_type.shape.dim
     for axis, name in zip(shape, ("n", "height", "width"), strict=False):
         axis.dim_param = name
@@ -78,13 +79,13 @@ def onnx_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     return exported
 
 
-def _sort(graph: Any) -> None:  # noqa: ANN401  # onnx is there for those who export alone
-    """Put nodes and constants into one order and number them: the converter goes by hash sets."""
+def _sort(graph: Any) -> None:  # noqa: ANN401  # onnx is an optional dependency
+    """Sort and number nodes and constants, since the converter's order depends on hash sets."""
     makers = {name: node for node in graph.node for name in node.output}
     nodes: list[Any] = []
     placed: set[str] = set()
     stack = [value.name for value in graph.output]
-    while stack:  # depth first, and no recursion: networks are deeper than Python's stack
+    while stack:  # depth first, without recursion: networks are deeper than Python's stack
         name = stack[-1]
         inputs = [one for one in makers[name].input if one in makers and one not in placed]
         if name not in placed and inputs:
@@ -124,8 +125,8 @@ def _tf2onnx() -> ModuleType:
         raise UserError("exporting to ONNX needs the group export; run make export") from None
 
 
-def _serving(model: keras.Model) -> Any:  # noqa: ANN401  # what tf.function returns
-    """The model as a function of operations that the converters know."""
+def _serving(model: keras.Model) -> Any:  # noqa: ANN401  # result of tf.function
+    """Express the model as a function of operations that the converters support."""
     size, network = input_size(model), model.layers[-1]
 
     def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -136,7 +137,7 @@ def _serving(model: keras.Model) -> Any:  # noqa: ANN401  # what tf.function ret
 
 
 def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
-    """What the layer `resize` does, as two products of matrices: ONNX has no such operation."""
+    """Do what the layer `resize` does, as two matrix products: ONNX has no such operation."""
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     rows = tf.reshape(tf.cast(images, tf.float32), (-1, height, width * 3))
     rows = tf.matmul(_triangles(height, size)[None], rows)
@@ -148,10 +149,13 @@ def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def _triangles(length: tf.Tensor, size: int) -> tf.Tensor:
-    """The share of each of `length` pixels in each of `size`: a triangle around its centre.
+    """Weights of `length` input pixels for each of `size` output pixels: a triangle filter.
 
-    Bilinear, and as wide as the pixels that fall into one where there are fewer afterwards, which
-    is Keras's antialias.
+    The filter is bilinear. When downscaling, it is as wide as the input pixels that fall into one
+    output pixel on either side, like Keras's antialias.
+
+    Returns:
+        float32 of shape (size, length); each row sums to 1.
     """
     scale = tf.cast(length, tf.float32) / size
     centres = (tf.range(size, dtype=tf.float32) + 0.5) * scale

@@ -1,4 +1,4 @@
-"""Judge the predictions: figures for dvc metrics, a page for people, and the model card."""
+"""Evaluate the predictions: metrics for DVC, the report and the model card."""
 
 from pathlib import Path
 
@@ -19,22 +19,22 @@ from ballast.scores.verdict import verdict
 
 
 def main() -> None:
-    """Read what the stages wrote; write the metrics, tables for plots, the report and the card."""
+    """Read the stages' outputs; write metrics, tables for plots, the report and the model card."""
     params = parse_params(read_text(paths.PARAMS))
     tracked = dotted(as_dict(params, without=("runtime",)))
     run = read_run(params.strategy, Path(), tracked, params.seed)
     predictions, counts = run.predictions, run.counts
     metrics = compute_metrics(predictions)
 
-    # The details apart: with them, dvc exp show and dvc metrics diff would have five columns or
-    # rows per class.
+    # A separate file for details, which would add five columns or rows per class to dvc exp show
+    # and dvc metrics diff.
     write_json(paths.METRICS, {key: metrics[key] for key in metrics if key not in DETAILS})
     write_json(paths.CLASS_METRICS, {key: metrics[key] for key in DETAILS})
-    # Apart from the predictions, because DVC writes all of a row into its page of plots as it is:
-    # a path with </script> in it would be run.
+    # Separate from the predictions, because DVC writes whole rows unescaped into its page of plots:
+    # a path that contains </script> could inject code.
     pairs = zip(predictions.true, predictions.predicted, strict=True)
     write_csv(paths.CONFUSION, ("true", "predicted"), pairs)
-    # Without the classes that have no test photograph: a plot would show them at 0.
+    # Without classes that have no test photographs: a plot would show them at 0.
     recalls = [(name, value) for name, value in metrics["recall"].items() if value is not None]
     write_csv(paths.CLASS_RECALL, ("class", "recall"), recalls)
     write_csv(paths.RELIABILITY, ReliabilityBin._fields, reliability(predictions))

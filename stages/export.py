@@ -1,4 +1,4 @@
-"""Write the trained model in the formats of other runtimes."""
+"""Export the trained model to the formats of other runtimes."""
 
 import argparse
 import sys

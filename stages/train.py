@@ -1,4 +1,4 @@
-"""Train the network on the augmented images, and keep its best epoch."""
+"""Train the network on the augmented images, and keep the weights of its best epoch."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -32,7 +32,7 @@ from ballast.model.training import TrainingInputs
 
 
 def main() -> None:
-    """Read data/augmented, the weights and the val photographs; write models/ and the history."""
+    """Read data/augmented, class weights and val photographs; write models/ and the history."""
     params = parse_params(read_text(paths.PARAMS))
     settings, size = params.train, params.data.image_size
     workers = params.runtime.workers or cpu_count()

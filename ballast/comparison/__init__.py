@@ -1,1 +1,1 @@
-"""Several runs side by side: which differences are more than chance."""
+"""Comparison of several runs: which differences are significant."""

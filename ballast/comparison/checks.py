@@ -1,4 +1,4 @@
-"""Whether runs can be compared: on the same test photographs, with the same params."""
+"""Check that runs are comparable: same test photographs, same params except the strategy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,16 +12,16 @@ def check_comparable(
     params: Mapping[str, Mapping[str, Any]],
     allow_different_params: bool = False,
 ) -> None:
-    """Refuse to compare what cannot be compared.
+    """Raise an error if revisions are not comparable.
 
     Args:
         manifests: all photographs, by revision, the reference first.
-        params: dotted keys, by revision.
-        allow_different_params: compare although more than the strategy differs.
+        params: params with dotted keys, by revision.
+        allow_different_params: accept differences in params other than the strategy.
 
     Raises:
-        UserError: where the classes or test photographs (path, class or content) of a revision are
-            not those of the reference, or its params differ in more than the strategy.
+        UserError: if the classes or test photographs (path, class or content) of a revision differ
+            from the reference's, or if other params than the strategy differ.
     """
     reference, *others = manifests
     for name in others:
@@ -34,29 +34,29 @@ def check_comparable(
                 if one not in second
                 else f"only {name} has it"
                 if one not in first
-                else "it is not the same photograph"
+                else "its class or content differs"
             )
             raise UserError(
-                f"{name}: {len(differing)} of its test photographs are not those of {reference},"
-                f" {one} for one ({where}); compare runs with one seed, split and data.raw"
+                f"{name}: {len(differing)} test photographs differ from those of {reference}, for"
+                f" example {one} ({where}); compare runs with the same seed, split and data.raw"
             )
         classes = [{row.class_ for row in manifests[revision]} for revision in (reference, name)]
         if classes[0] != classes[1]:
             odd = min(classes[0] ^ classes[1])
-            raise UserError(f"{name}: its classes are not those of {reference}, {odd} for one")
+            raise UserError(f"{name}: its classes differ from those of {reference}, as in {odd}")
     differing = [key for key in different_params(params) if not _of_strategy(key)]
     if differing and not allow_different_params:
         raise UserError(
             f"{' and '.join(params)} differ in more than the strategy: {', '.join(differing)};"
-            " set them alike, or compare all the same with --allow-different-params"
+            " use the same values, or compare anyway with --allow-different-params"
         )
 
 
 def different_params(params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The params that are not the same in all revisions, sorted; None where one has no such param.
+    """Find the params that differ between revisions.
 
     Returns:
-        By dotted key, the value by revision.
+        By sorted dotted key, the value in each revision; None if the revision lacks that param.
     """
     keys = sorted({key for values in params.values() for key in values})
     found = {key: {name: values.get(key) for name, values in params.items()} for key in keys}

@@ -1,4 +1,4 @@
-"""The page of several runs side by side."""
+"""The HTML page that compares several runs."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from ballast.scores.run import Run
 def comparison_page(
     comparison: Comparison, runs: Sequence[Run], pictures: Sequence[RunPictures]
 ) -> str:
-    """Make the page.
+    """Render the comparison page.
 
     Args:
-        comparison: of the runs.
-        runs: in its order of revisions, the reference first.
-        pictures: of each run.
+        comparison: result of comparing `runs`.
+        runs: in the order of the comparison's revisions, the reference first.
+        pictures: pictures of each run.
 
     Returns:
         HTML.

@@ -1,4 +1,4 @@
-"""The same test photographs judged by two runs: intervals of their differences."""
+"""Two runs on the same test photographs: intervals of their paired differences."""
 
 import math
 
@@ -21,29 +21,29 @@ from ballast.scores.intervals import (
 from ballast.scores.predictions import Predictions
 from ballast.scores.significance import SIGNIFICANCE
 
-POWER = 0.8  # with which a difference is to be found
-# Of fewer photographs that only one of two runs recognises, no outcome has a p value below
-# SIGNIFICANCE.
+POWER = 0.8  # probability of detecting a difference of the observed size
+# With fewer discordant photographs, McNemar's exact test can never be significant.
 FEWEST_DISCORDANT = 6
 
 
 def photographs_that_would_tell(
     only_reference: int, only_this: int, photographs: int
 ) -> int | None:
-    """How many test photographs would show a difference like the one that was seen.
+    """Estimate the number of test photographs needed to detect the observed difference.
 
-    For McNemar's test, two-sided at 5 %, to find it in 80 % of cases (Connor 1987, Biometrics 43,
-    207-211, eq. 3): (z(0.975) √s + z(0.8) √(s - d²))² / d², where s is the share of photographs
-    that only one run recognised, and d the difference of the two recalls. At least as many as give
-    6 such photographs, which the exact test needs, and more than there are.
+    This is the sample size for McNemar's test, two-sided at 5 %, with a power of 80 % (Connor 1987,
+    Biometrics 43, 207-211, eq. 3): (z(0.975) √s + z(0.8) √(s - d²))² / d², where s is the share of
+    discordant photographs, which only one run classifies correctly, and d the difference of the two
+    recalls. The result is at least the number that yields 6 discordant photographs, which the exact
+    test needs, and exceeds the number that there are.
 
     Args:
-        only_reference: photographs that only the reference recognised.
-        only_this: photographs that only the other recognised.
-        photographs: of the class, 1 or more.
+        only_reference: photographs that only the reference classified correctly.
+        only_this: photographs that only the other run classified correctly.
+        photographs: test photographs of the class, 1 or more.
 
     Returns:
-        None where no difference was seen.
+        Number of photographs; None if the recalls are equal.
     """
     share = (only_reference + only_this) / photographs
     difference = (only_this - only_reference) / photographs
@@ -58,19 +58,19 @@ def photographs_that_would_tell(
 def draw_pair(
     reference: Predictions, this: Predictions, generator: np.random.Generator, draws: int
 ) -> tuple[Drawn, Drawn]:
-    """Draw the test photographs of two runs together.
+    """Resample the test photographs of two runs jointly.
 
-    What is drawn is how many photographs of a class fall on each pair of predictions. The prior
-    adds a third of a photograph that only the reference recognised, and a third that only the
-    other did, so that each run alone has the prior of metric_intervals. At 40 photographs a class
-    the intervals of all differences held the truth in 0.90 to 1.00 of cases, those of the plain
-    bootstrap in 0.49 to 1.00: where two runs agree on every photograph it gives no width.
+    Each draw distributes the photographs of a class over the pairs of predictions. The prior adds a
+    third of a photograph that only the reference gets right, and a third that only the other run
+    gets right, so that the marginal prior of each run is that of metric_intervals. With 40
+    photographs per class, coverage of the differences was 0.90 to 1.00. The plain bootstrap had
+    0.49 to 1.00: its interval has no width if two runs agree on every photograph.
 
     Args:
-        reference: of the same photographs, in any order.
-        this: to compare with it.
-        generator: of the draws.
-        draws: how many, at most.
+        reference: predictions of the reference.
+        this: predictions of the other run, for the same photographs in any order.
+        generator: random generator.
+        draws: maximum number of draws.
     """
     classes, k = reference.classes, len(reference.classes)
     index = {name: place for place, name in enumerate(classes)}
@@ -109,13 +109,13 @@ def difference_intervals(
     drawn: tuple[Drawn, Drawn],
     confidence: float = CONFIDENCE,
 ) -> MetricIntervals:
-    """Intervals of the differences of all metrics.
+    """Compute the differences of all metrics, with intervals.
 
     Args:
-        reference: metrics of a run.
-        this: those of the run to compare with it.
-        drawn: as draw_pair returns it.
-        confidence: of each interval.
+        reference: metrics of the reference.
+        this: metrics of the other run.
+        drawn: result of draw_pair.
+        confidence: confidence level of each interval.
     """
     first, second = map(figures, drawn)
     tested = [name for name, recall in reference.recall.items() if recall.value is not None]

@@ -1,4 +1,4 @@
-"""Strategies judged on every photograph of a small set: predictions of all folds, pooled."""
+"""Cross-validation of strategies: predictions of all folds, pooled over every photograph."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,9 +11,9 @@ from ballast.scores.metrics import compute_metrics
 from ballast.scores.predictions import Predictions
 
 DRAWS = 4_000
-# What is added to a class's photographs in each draw: one right in both strategies, in the first,
-# in the other and in none, each of weight PRIOR. Without it, a class of which every photograph is
-# right in both would have an interval of no width, however few they are.
+# Pseudo-photographs added to each class in each draw, each of weight PRIOR: correct in both
+# strategies, in the first only, in the other only, in neither. Without them, the interval of a
+# class that both strategies classify perfectly would have no width, however small the class.
 KINDS = np.array([[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
 OVERALL = ("accuracy", "balanced_accuracy", "worst_class_recall")
 
@@ -21,7 +21,7 @@ Pooled = Mapping[str, Mapping[int, Predictions]]  # by strategy and seed
 
 
 class Experiment(NamedTuple):
-    """One experiment of a cross-validation."""
+    """One experiment of a cross-validation: a strategy, a fold and a seed."""
 
     strategy: str
     fold: int
@@ -29,10 +29,10 @@ class Experiment(NamedTuple):
 
 
 def pool(folds: Sequence[Predictions]) -> Predictions:
-    """Put the predictions of all folds of one strategy and seed together, sorted by path.
+    """Concatenate the predictions of all folds of one strategy and seed, sorted by path.
 
     Raises:
-        ValueError: where a photograph was judged in two folds.
+        ValueError: if a photograph was tested in two folds, or folds differ in their classes.
     """
     classes = folds[0].classes
     rows = sorted(
@@ -51,9 +51,9 @@ def pool(folds: Sequence[Predictions]) -> Predictions:
 
 
 def shared(pooled: Pooled) -> dict[str, dict[int, Predictions]]:
-    """Keep the photographs that were judged by every strategy and seed.
+    """Keep the photographs that every strategy and seed tested.
 
-    Those of a class of a single group are never judged: some must be left to train on.
+    A class with a single group is never tested: its photographs are needed for training.
     """
     runs = [predictions for by_seed in pooled.values() for predictions in by_seed.values()]
     common = set.intersection(*(set(predictions.paths) for predictions in runs))
@@ -74,14 +74,15 @@ def shared(pooled: Pooled) -> dict[str, dict[int, Predictions]]:
 
 
 def summarise(pooled: Pooled) -> dict[str, Any]:
-    """Mean and standard deviation over the seeds of each strategy's metrics.
+    """Mean and standard deviation of each strategy's metrics over the seeds.
 
     Args:
-        pooled: by strategy the same seeds, one or more.
+        pooled: predictions by strategy and seed; the same seeds, at least one, for each strategy.
 
     Returns:
-        By strategy, each key of compute_metrics with {"mean", "std"}, or by class name with the
-        same; std is None where there is one seed, both are None where a metric is.
+        By strategy, the keys of compute_metrics, each with {"mean", "std"} or, for metrics by class
+        name, with a dict of these. With a single seed, std is None; for an undefined metric, both
+        are None.
     """
     return {
         strategy: _spread([compute_metrics(predictions) for predictions in by_seed.values()])
@@ -101,21 +102,22 @@ def _spread(values: Sequence[Any]) -> Any:  # noqa: ANN401  # a metric, or a map
 def differences(pooled: Pooled, seed: int, draws: int = DRAWS) -> dict[str, Any]:
     """Compare each strategy with the first, on the same photographs and seeds.
 
-    A photograph's predictions by several seeds are no independent cases. So what is drawn anew,
-    for an interval of 95 %, is the photographs of each class, every one with all its seeds; and,
-    apart from them, the seeds, since another training would have given other weights (the
-    pigeonhole bootstrap of Owen 2007, arXiv:0709.4021, which errs to the wide side). Photographs
-    are drawn by weights of a Dirichlet (the Bayesian bootstrap of Rubin 1981), to which PRIOR is
-    added. With one seed, the interval says nothing of what another seed would give.
+    Predictions of several seeds for one photograph are not independent. The 95 % intervals
+    therefore resample photographs within each class, each with all of its seeds, and separately the
+    seeds, since trainings vary too (the pigeonhole bootstrap of Owen 2007, arXiv:0709.4021, which
+    is conservative). Photographs are resampled by Dirichlet weights (the Bayesian bootstrap of
+    Rubin 1981), with PRIOR added. With a single seed, the interval does not cover the variation
+    between seeds.
 
     Args:
-        pooled: by strategy the same seeds, one or more, and in all the same photographs.
-        seed: of the draws, 0 or more.
-        draws: of the bootstrap.
+        pooled: predictions by strategy and seed; the same seeds, at least one, and the same
+            photographs for each strategy.
+        seed: seed of the draws, 0 or more.
+        draws: number of bootstrap draws.
 
     Returns:
-        By strategy, the first left out: accuracy, balanced_accuracy, worst_class_recall, and
-        recall by class name, each an Interval; this strategy's less the first's.
+        By strategy, without the first: accuracy, balanced_accuracy, worst_class_recall, and recall
+        by class name, each an Interval, of the strategy minus the first.
     """
     reference, *others = pooled
     return {
@@ -138,13 +140,13 @@ def _difference(
     right = _right(first), _right(other)
 
     def recalls(weights: Sequence[NDArray[np.float64]], arm: int) -> NDArray[np.float64]:
-        """By class, draw and seed, from the weights of its photographs and what is added."""
+        """Recall by class, draw and seed, from the weights of real and pseudo-photographs."""
         added = np.repeat(KINDS[:, arm, None], seeds, axis=1)
         rows = [np.concatenate([right[arm][places], added]) for places in members]
         return np.stack([w @ r for w, r in zip(weights, rows, strict=True)])
 
     def figures(weights: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Shape (figures, draws, seeds)."""
+        """Differences of the metrics, shape (metrics, draws, seeds)."""
         a, b = recalls(weights, 0), recalls(weights, 1)
         overall = [np.tensordot(shares, b - a, 1), (b - a).mean(axis=0), b.min(axis=0) - a.min(0)]
         return np.concatenate([overall, b - a])
@@ -161,6 +163,6 @@ def _difference(
 
 
 def _right(by_seed: Mapping[int, Predictions]) -> NDArray[np.float64]:
-    """1 where a photograph was recognised, shape (photographs, seeds)."""
+    """1 if a photograph is classified correctly, else 0; shape (photographs, seeds)."""
     columns = [np.array(p.true) == np.array(p.predicted) for p in by_seed.values()]
     return np.stack(columns, axis=1).astype(np.float64)

@@ -1,4 +1,4 @@
-"""Several runs compared with the first of them, on the same test photographs."""
+"""Comparison of runs with a reference, on the same test photographs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from ballast.scores.significance import SIGNIFICANCE, Outcome, discordant, mcnem
 
 
 class Revision(NamedTuple):
-    """What is compared of a run."""
+    """What a comparison stores of each run."""
 
     params: Mapping[str, Any]  # dotted keys
     train_photographs: Mapping[str, int]  # by class name
@@ -28,7 +28,7 @@ class Revision(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What tells a run from the reference."""
+    """How a run differs from the reference."""
 
     metrics: MetricIntervals
     mcnemar: Outcome
@@ -39,7 +39,7 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What outputs/comparison.json holds."""
+    """The content of outputs/comparison.json."""
 
     reference: str
     test_photographs: Mapping[str, int]  # by class name
@@ -52,17 +52,16 @@ class Comparison(NamedTuple):
 def compare(runs: Sequence[Run], seed: int, draws: int = DRAWS) -> Comparison:
     """Compare runs with the first of them.
 
-    The intervals of the differences are bootstrapped as those of metric_intervals are, from the
-    photographs of a class that both runs judged alike or not (see draw_pair); each holds for
-    itself. A verdict on a class goes by McNemar's test of its recall, its p value corrected for
-    all classes and runs; the one overall by the interval of the balanced accuracy, with a
-    confidence of 1 - 0.05 / (runs compared with the reference), and by McNemar's test on all
-    photographs, corrected for the runs.
+    The intervals of the differences come from a paired bootstrap (see draw_pair); they are not
+    corrected for multiple comparisons. The verdict on a class uses McNemar's test of its recall,
+    Holm-corrected for all classes and runs. The overall verdict uses the interval of the balanced
+    accuracy at the confidence level 1 - 0.05 / (number of runs without the reference), and
+    McNemar's test on all photographs, Holm-corrected for the runs.
 
     Args:
-        runs: two or more, of the same test photographs, the reference first.
-        seed: of the draws.
-        draws: of the bootstrap.
+        runs: two or more, on the same test photographs, the reference first.
+        seed: seed of the draws.
+        draws: number of bootstrap draws.
     """
     reference, *others = runs
     classes = reference.predictions.classes
@@ -110,7 +109,7 @@ def _difference(
     generator: np.random.Generator,
     draws: int,
 ) -> Difference:
-    """What compare says of one run."""
+    """Compare one run with the reference."""
     drawn = draw_pair(reference.predictions, this.predictions, generator, draws)
     photographs = {name: reference.predictions.true.count(name) for name in by_class}
     would_tell = {

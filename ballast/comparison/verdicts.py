@@ -1,4 +1,4 @@
-"""Sentences that say which of two runs is better, or that nobody can tell."""
+"""Verdicts in one sentence: which of two runs is significantly better, if any."""
 
 from ballast.scores.intervals import Interval
 from ballast.scores.run import Run
@@ -9,14 +9,14 @@ from ballast.scores.significance import SIGNIFICANCE, Outcome
 def overall_verdict(
     reference: Run, this: Run, balanced: Interval, confidence: float, outcome: Outcome
 ) -> str:
-    """Say in one sentence which run is better, or that nobody can tell.
+    """State which run is significantly better overall, if any.
 
     Args:
-        reference: the run compared with.
-        this: the other.
-        balanced: the difference of their balanced accuracies.
-        confidence: of that interval.
-        outcome: McNemar's test on all photographs.
+        reference: the reference.
+        this: the run compared with it.
+        balanced: difference of their balanced accuracies, with its interval.
+        confidence: confidence level of that interval.
+        outcome: result of McNemar's test on all photographs.
     """
     assert balanced.value is not None
     assert balanced.low is not None
@@ -27,27 +27,30 @@ def overall_verdict(
         f"difference {100 * balanced.value:+.0f} points, {100 * confidence:.3g} % interval"
         f" {100 * balanced.low:+.0f} to {100 * balanced.high:+.0f}"
     )
-    balanced_told = balanced.low > 0 or balanced.high < 0
-    accuracy_told = outcome.p_value_holm < SIGNIFICANCE
+    level = f"{SIGNIFICANCE:.0%} level, corrected for the runs compared"
+    balanced_significant = balanced.low > 0 or balanced.high < 0
+    accuracy_significant = outcome.p_value_holm < SIGNIFICANCE
     up = outcome.only_this_right > outcome.only_reference_right
-    if balanced_told:
+    if balanced_significant:
         sentence = (
-            f"{this.name} is {'better' if balanced.value > 0 else 'worse'} than {reference.name}:"
-            f" balanced accuracy {balanced_both} ({range_})"
+            f"{this.name} is significantly {'better' if balanced.value > 0 else 'worse'} than"
+            f" {reference.name} ({level}): balanced accuracy {balanced_both} ({range_})"
         )
-        if accuracy_told and up != (balanced.value > 0):
-            sentence += f", but its accuracy is {'higher' if up else 'lower'}, {accuracy}"
-    elif accuracy_told:
+        if accuracy_significant and up != (balanced.value > 0):
+            higher = "higher" if up else "lower"
+            sentence += f", but its accuracy is significantly {higher}, {accuracy}"
+    elif accuracy_significant:
         sentence = (
-            f"{this.name} recognises {'more' if up else 'fewer'} of the test photographs than"
-            f" {reference.name}, {accuracy} (McNemar's p = {outcome.p_value_holm:.2g}), but no"
-            f" difference in balanced accuracy can be told apart from chance ({range_})"
+            f"{this.name} has a significantly {'higher' if up else 'lower'} accuracy than"
+            f" {reference.name}, {accuracy} (McNemar's test, Holm-corrected"
+            f" p = {outcome.p_value_holm:.2g}), but the difference in balanced accuracy is not"
+            f" significant ({level}; {range_})"
         )
     else:
         sentence = (
-            f"No difference between {this.name} and {reference.name} can be told apart from chance"
-            f" with this many images, {len(this.predictions.true)}: balanced accuracy"
-            f" {balanced_both} ({range_})"
+            f"No significant difference between {this.name} and {reference.name} ({level}) on"
+            f" {len(this.predictions.true)} test photographs: balanced accuracy {balanced_both}"
+            f" ({range_})"
         )
     return typeset(f"{sentence}.")
 
@@ -55,31 +58,35 @@ def overall_verdict(
 def class_verdict(
     reference: Run, this: Run, class_: str, photographs: int, outcome: Outcome, enough: int | None
 ) -> str:
-    """Say in one sentence which run recognises a class better, or that nobody can tell.
+    """State which run has the significantly higher recall of a class, if any.
 
     Args:
-        reference: the run compared with.
-        this: the other.
-        class_: its name.
-        photographs: to test on, of this class.
-        outcome: McNemar's test on them.
-        enough: photographs that would tell, where that is known.
+        reference: the reference.
+        this: the run compared with it.
+        class_: name of the class.
+        photographs: number of test photographs of the class.
+        outcome: result of McNemar's test on them.
+        enough: number of photographs needed to detect the difference; None if the recalls are
+            equal.
     """
     if not photographs:
-        return "No photograph to test on."
+        return "No test photographs."
     if outcome.p_value_holm < SIGNIFICANCE:
         better = outcome.only_this_right > outcome.only_reference_right
         recalls = _both(this.metrics.recall[class_], reference.metrics.recall[class_])
         return typeset(
-            f"{this.name} recognises it {'more' if better else 'less'} often than"
-            f" {reference.name}, {recalls} (McNemar's p = {outcome.p_value_holm:.2g})."
+            f"{this.name} has a significantly {'higher' if better else 'lower'} recall than"
+            f" {reference.name}, {recalls} (McNemar's test, Holm-corrected"
+            f" p = {outcome.p_value_holm:.2g})."
         )
-    seen = (
-        f"; about {enough} test photographs of it would tell" if enough else ", and none was seen"
+    rest = (
+        f"; detecting the observed difference takes about {enough}"
+        if enough
+        else "; both recalls are equal"
     )
-    return (
-        f"No difference between {this.name} and {reference.name} can be told apart from chance with"
-        f" this many images, {photographs}{seen}."
+    return typeset(
+        f"No significant difference between {this.name} and {reference.name} ("
+        f"{SIGNIFICANCE:.0%} level, Holm-corrected) on {photographs} test photographs{rest}."
     )
 
 

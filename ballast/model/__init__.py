@@ -1,1 +1,1 @@
-"""Networks: building, training, saving and loading them, and what they predict."""
+"""Networks: building, training, saving, loading, and prediction."""

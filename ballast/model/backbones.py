@@ -1,4 +1,4 @@
-"""Networks made for larger sets, as the part of a network that turns pixels into features."""
+"""Backbones: pretrained or standard networks that turn pixels into features."""
 
 import hashlib
 import re
@@ -14,8 +14,8 @@ from ballast.core.params import Train
 from ballast.keras_setup import keras
 from ballast.model.layers import BATCH_NORM_MOMENTUM, classify
 
-# What the weights of Keras's applications were trained on, by scale and offset of each channel.
-# Caffe's are of blue, green and red.
+# The input scaling that Keras's applications expect, as scale and offset per channel. "caffe" has
+# the channel order blue, green, red; "inside" means that the model scales its input itself.
 SCALINGS: dict[str, tuple[list[float], list[float]]] = {
     "inside": ([1.0] * 3, [0.0] * 3),
     "signed": ([1 / 127.5] * 3, [-1.0] * 3),
@@ -25,7 +25,7 @@ SCALINGS: dict[str, tuple[list[float], list[float]]] = {
         [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225],
     ),
 }
-# By name in params.yaml: Keras's name, and its scaling.
+# Name in params.yaml: name in Keras and scaling.
 APPLICATIONS: dict[str, tuple[str, str]] = {
     "convnext_base": ("ConvNeXtBase", "inside"),
     "convnext_small": ("ConvNeXtSmall", "inside"),
@@ -58,22 +58,22 @@ APPLICATIONS: dict[str, tuple[str, str]] = {
 
 
 def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
-    """Load the backbone that params name, with its weights and its own scaling of pixels.
+    """Load the backbone set in params, with its weights and its scaling of pixels.
 
     Args:
-        train: backbone, weights and backbone_alpha of it. A backbone that is no name is the path of
-            a saved Keras model, which gets pixels from 0 to 255; its last Dense layer, which knows
-            other classes, is left out.
-        image_size: side of the input in pixels.
-        cache: folder for what is downloaded.
+        train: its backbone, weights and backbone_alpha are used. A backbone that is not a known
+            name is the path of a saved Keras model, which receives pixels from 0 to 255; its final
+            Dense layer, trained for other classes, is removed.
+        image_size: input side in pixels.
+        cache: folder for downloads.
 
     Returns:
         Model from RGB images of shape (batch, image_size, image_size, 3), values 0 to 255, to
         features of shape (batch, d).
 
     Raises:
-        UserError: where there is no such backbone or file, the weights belong to another network,
-            or cannot be downloaded.
+        UserError: if there is no such backbone or file, or the weights do not fit the network or
+            cannot be downloaded.
     """
     if train.backbone in APPLICATIONS:
         base, scaling = _application(train, image_size, cache), APPLICATIONS[train.backbone][1]
@@ -86,13 +86,13 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
     if scaling != "inside":
         x = layers.Rescaling(scale, offset, name="rescale")(x)
     try:
-        # Averages of the normalisation stay what they are: a frozen backbone must not change, and a
-        # few batches of few images would spoil them in one that is tuned.
+        # Keep the moving averages of batch normalisation: a frozen backbone must not change, and
+        # fine-tuning on few small batches would degrade them.
         x = base(x, training=False if is_pretrained(train) else None)
     except ValueError as error:
         raise UserError(
-            f"train.backbone: {train.backbone} takes no images of data.image_size {image_size}:"
-            f" {_line(error)}"
+            f"train.backbone: {train.backbone} does not accept images of data.image_size"
+            f" {image_size}: {_line(error)}"
         ) from None
     if len(x.shape) == 4:
         x = layers.GlobalAveragePooling2D(name="average")(x)
@@ -100,12 +100,12 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
 
 
 def is_pretrained(train: Train) -> bool:
-    """Whether a backbone comes with weights, so that it is frozen before it is fine-tuned."""
+    """Whether the backbone has pretrained weights, and is therefore frozen before fine-tuning."""
     return train.weights is not None or train.backbone not in APPLICATIONS
 
 
 def weights_hashes(train: Train, image_size: int, cache: Path) -> dict[str, str]:
-    """SHA-256, by name, of the files that load_backbone read or downloaded."""
+    """SHA-256 of the files that load_backbone read or downloaded, by file name."""
     files = [Path(name) for name in (train.backbone, train.weights) if name and "/" in name]
     if train.weights == "imagenet":
         files = sorted((_keras_folder(train, image_size, cache) / "models").iterdir())
@@ -113,16 +113,16 @@ def weights_hashes(train: Train, image_size: int, cache: Path) -> dict[str, str]
 
 
 def _keras_folder(train: Train, image_size: int, cache: Path) -> Path:
-    """A folder for one file of weights: by name alone, several could be meant."""
+    """Folder for the weights of one configuration; the backbone's name alone would be ambiguous."""
     return cache / f"{train.backbone}-{train.backbone_alpha:g}-{image_size}"
 
 
 def add_head(backbone: keras.Model, classes: int) -> tuple[keras.Model, keras.Model]:
-    """Put an untrained layer for the classes on a backbone.
+    """Add an untrained classification head to a backbone.
 
     Returns:
-        The network, from pixels to probabilities, and its head, from features to probabilities;
-        they share the head's weights.
+        The network, from pixels to probabilities, and its head, from features to probabilities.
+        Both share the head's weights.
     """
     features = keras.Input(backbone.output_shape[1:], name="inputs")
     head = keras.Model(features, classify(features, classes), name="head")
@@ -131,11 +131,11 @@ def add_head(backbone: keras.Model, classes: int) -> tuple[keras.Model, keras.Mo
 
 
 def unfreeze_top(backbone: keras.Model, layers: int) -> None:
-    """Let the last `layers` layers that have weights be trained, but no normalisation."""
+    """Unfreeze the last `layers` layers with weights, except batch normalisation."""
     base = next(layer for layer in backbone.layers if isinstance(layer, keras.Model))
     weighted = [
         layer
-        for layer in base._flatten_layers(include_self=False)  # also of models within
+        for layer in base._flatten_layers(include_self=False)  # including nested models
         if layer.weights and not isinstance(layer, keras.Model)
     ]
     backbone.trainable = True
@@ -150,25 +150,24 @@ def _application(train: Train, image_size: int, cache: Path) -> keras.Model:
     if train.backbone.startswith("mobilenet"):
         options["alpha"] = train.backbone_alpha
     elif train.backbone_alpha != 1:
-        raise UserError(f"params.yaml: train.backbone_alpha: {train.backbone} has one width, 1")
+        raise UserError(f"params.yaml: train.backbone_alpha: must be 1 for {train.backbone}")
     cache = _keras_folder(train, image_size, cache)
     imagenet = "imagenet" if train.weights == "imagenet" else None
     try:
         with _keras_home(cache), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of sizes that imagenet weights were not trained on
+            warnings.simplefilter("ignore")  # about sizes other than ImageNet's
             base = getattr(keras.applications, name)(
                 input_shape=(image_size, image_size, 3), weights=imagenet, **options
             )
     except ValueError as error:
         raise UserError(f"params.yaml: train.backbone: {train.backbone}: {_line(error)}") from None
-    except Exception as error:  # Keras raises no other kind where a download fails
+    except Exception as error:  # Keras raises a plain Exception if a download fails
         url = re.search(r"https?://\S+[^\s:]", str(error))
         if not url:
             raise
         file = cache / "models" / url[0].rsplit("/", 1)[-1]
         raise UserError(
-            f"train.weights: imagenet: no network, or it failed; download {url[0]} and put it at"
-            f" {file}"
+            f"train.weights: imagenet: cannot be downloaded; fetch {url[0]} and save it as {file}"
         ) from None
     if train.weights and not imagenet:
         _load_weights(base, Path(train.weights), train.backbone)
@@ -183,10 +182,10 @@ def _load_weights(base: keras.Model, path: Path, name: str) -> None:
         raise UserError(f"params.yaml: train.weights: {path}: no such file")
     try:
         base.load_weights(path)
-    except Exception as error:  # of many kinds: a layer too many, another shape, no HDF5 file
+    except Exception as error:  # many types: an extra layer, another shape, not an HDF5 file
         raise UserError(
-            f"train.weights: {path}: not the weights of {name} without its top, of this"
-            f" backbone_alpha: {_line(error)}"
+            f"train.weights: {path}: does not fit {name} without its top at this backbone_alpha:"
+            f" {_line(error)}"
         ) from None
 
 
@@ -196,14 +195,16 @@ def _saved(train: Train) -> keras.Model:
         known = get_close_matches(train.backbone, APPLICATIONS, n=1)
         hint = f"did you mean {known[0]}" if known else "docs/backbones.md lists the names"
         raise UserError(
-            f"params.yaml: train.backbone: {train.backbone}: no backbone of that name, and no such"
-            f" file; {hint}"
+            f"params.yaml: train.backbone: {train.backbone}: neither a known backbone nor a file;"
+            f" {hint}"
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # of many kinds: a Lambda, a custom layer, no Keras file
-        raise UserError(f"train.backbone: {path}: no saved Keras model: {_line(error)}") from None
-    if [layer.name for layer in model.layers[1:2]] == ["resize"]:  # Ballast's own
+    except Exception as error:  # many types: a Lambda, a custom layer, not a Keras file
+        raise UserError(
+            f"train.backbone: {path}: cannot be loaded as a Keras model: {_line(error)}"
+        ) from None
+    if [layer.name for layer in model.layers[1:2]] == ["resize"]:  # a model saved by Ballast
         model = model.layers[-1]
     if isinstance(model.layers[-1], keras.layers.Dense):
         model = keras.Model(model.inputs, model.layers[-1].input, name="saved")
@@ -212,7 +213,7 @@ def _saved(train: Train) -> keras.Model:
 
 @contextmanager
 def _keras_home(cache: Path) -> Iterator[None]:
-    """Where Keras keeps downloads; it has no argument for that, and reads the environment once."""
+    """Set Keras's download folder: there is no argument for it, only a variable read at import."""
     config = keras.src.backend.config
     before = config._KERAS_DIR
     config._KERAS_DIR = str(cache)

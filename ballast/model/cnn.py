@@ -1,4 +1,4 @@
-"""A small separable-convolution network that settles in few steps."""
+"""A small separable-convolution network that converges in few steps."""
 
 from ballast.keras_setup import keras
 from ballast.model.layers import BATCH_NORM_MOMENTUM, classify
@@ -8,11 +8,11 @@ BLOCK_WIDTHS = (32, 64, 128)
 
 
 def build_cnn(image_size: int, classes: int) -> keras.Model:
-    """Build an untrained network; separable convolutions after Chollet 2017 (arXiv:1610.02357).
+    """Build the untrained network, with separable convolutions (Chollet 2017, arXiv:1610.02357).
 
     Args:
-        image_size: side of the input in pixels.
-        classes: 2 or more.
+        image_size: input side in pixels.
+        classes: number of classes, 2 or more.
 
     Returns:
         Model from RGB images of shape (batch, image_size, image_size, 3), values 0 to 255, to
@@ -31,7 +31,7 @@ def build_cnn(image_size: int, classes: int) -> keras.Model:
         x = layers.SeparableConv2D(
             width, 3, padding="same", use_bias=False, name=f"{name}_convolution"
         )(x)
-        # Normalising after the pooling, on a quarter of the values, saves a tenth of a step.
+        # Normalising after pooling, on a quarter of the values, makes a step a tenth faster.
         x = layers.MaxPooling2D(2, name=f"{name}_pool")(x)
         x = layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, name=f"{name}_norm")(x)
         x = layers.ReLU(name=f"{name}_relu")(x)
@@ -40,13 +40,13 @@ def build_cnn(image_size: int, classes: int) -> keras.Model:
 
 
 def accept_any_size(network: keras.Model) -> keras.Model:
-    """Put the resizing inside the model, so that it can be called on any uint8 images.
+    """Add a resizing layer, so that the model accepts uint8 images of any size.
 
-    Images that have the network's size already pass unchanged. Training goes without: the layer
-    costs a fifth of a step there.
+    Images of the network's size pass unchanged. Training omits this layer, which would take a fifth
+    of a step.
 
     Args:
-        network: as build_cnn returns it; its weights are shared, not copied.
+        network: a network like that of build_cnn; its weights are shared, not copied.
 
     Returns:
         Model from uint8 RGB images of shape (batch, height, width, 3) to probabilities.
@@ -54,7 +54,7 @@ def accept_any_size(network: keras.Model) -> keras.Model:
     height, width = network.input_shape[1:3]
     images = keras.Input((None, None, 3), dtype="uint8", name="images")
     resize = keras.layers.Resizing(height, width, antialias=True, name="resize")
-    # Said here, since Resizing takes itself to be in training, and Keras passes that on to what
-    # comes after: a plain call would drop units by chance and move the normalisation's averages.
+    # Explicit, because Resizing defaults to training mode and Keras propagates that: a plain call
+    # would apply dropout and update the moving averages.
     probabilities = network(resize(images), training=False)
     return keras.Model(images, probabilities, name="classifier")

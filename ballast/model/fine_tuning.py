@@ -1,4 +1,4 @@
-"""Training on a backbone: the head on its features first, then its top layers at a lower rate."""
+"""Training with a backbone: first the head, then the top layers at a lower learning rate."""
 
 import numpy as np
 from msgspec.structs import replace
@@ -15,28 +15,28 @@ from ballast.scores.history import best_loss
 def fit_backbone(
     backbone: keras.Model, inputs: TrainingInputs, params: Train
 ) -> tuple[keras.Model, dict[str, list[float]]]:
-    """Train a network on a backbone.
+    """Train a network that consists of a backbone and a new head.
 
-    With `weights: null` all of it is trained at once. Otherwise the backbone is frozen, and every
-    image goes through it once, for its features; the head is trained on those. Then, for
-    `fine_tune_epochs`, the last `fine_tune_layers` layers of the backbone are trained with the
-    head, at `fine_tune_rate` of the learning rate. Where that makes the best val_loss no better,
-    it is undone.
+    With `weights: null`, the whole network is trained at once. Otherwise the backbone is frozen:
+    each image passes through it once, and the head is trained on the resulting features. Then the
+    last `fine_tune_layers` layers of the backbone are fine-tuned together with the head, for
+    `fine_tune_epochs` epochs at `fine_tune_rate` times the learning rate. If fine-tuning does not
+    lower the best val_loss, it is undone.
 
     Args:
-        backbone: as load_backbone returns it.
+        backbone: result of load_backbone.
         inputs: images, class weights and strategy.
-        params: of the training.
+        params: training params.
 
     Returns:
-        The network from pixels to probabilities, and what fit returns, of one phase after the
-        other.
+        The network from pixels to probabilities, and the history as fit returns it, with the epochs
+        of both phases one after the other.
 
     Raises:
         UserError: as fit does.
     """
     network, head = add_head(backbone, len(inputs.class_weights))
-    # Of the same layers, but without the optimizer's state, which Keras would save with them.
+    # A copy that shares the layers but has no optimizer state, which Keras would save, too.
     trained = keras.Model(network.input, network.output, name=network.name)
     if not is_pretrained(params):
         history = fit(network, inputs, params)
@@ -63,7 +63,7 @@ def fit_backbone(
 
 
 def _features(backbone: keras.Model, images: ImageSet | ImageFiles) -> ImageSet:
-    """The features of n images in place of their pixels: float32, shape (n, d)."""
+    """Compute the features of n images: float32, shape (n, d), in place of their pixels."""
     features = np.empty((len(images.labels), *backbone.output_shape[1:]), dtype=np.float32)
     order = list(ordered_batches(len(features), BATCH_SIZE))
     for indices, pixels in zip(order, pixel_batches(images, order), strict=True):

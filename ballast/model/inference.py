@@ -1,4 +1,4 @@
-"""Predicting with a trained model."""
+"""Prediction with a trained model."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,20 +6,20 @@ from numpy.typing import NDArray
 from ballast.keras_setup import keras
 from ballast.model.inputs import ImageFiles, ordered_batches, pixel_batches
 
-# Fixed, because the batch size can change the last bits of a probability.
+# Fixed, because the batch size can change the last bits of the probabilities.
 BATCH_SIZE = 64
 
 
 def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArray[np.float64]:
-    """Predict probabilities.
+    """Predict the class probabilities of images.
 
     Args:
-        model: from pixels to probabilities.
-        images: one or more; uint8 RGB of shape (n, size, size, 3), or files, of which some batches
-            at a time are in memory.
+        model: model from pixels to probabilities.
+        images: at least one; uint8 RGB of shape (n, size, size, 3), or files, which are read a few
+            batches at a time.
 
     Returns:
-        Shape (n, k) for n images and k classes; each row sums to 1.
+        Probabilities, shape (n, k) for n images and k classes; each row sums to 1.
 
     Raises:
         UserError: as pixel_batches does.

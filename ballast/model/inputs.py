@@ -1,4 +1,4 @@
-"""Images for the network, with the class of each: in memory, or read whenever they are needed."""
+"""Labelled images for the network, held in memory or decoded on demand."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -16,19 +16,19 @@ LOADED_AT_A_TIME = 16
 
 
 class ImageSet(NamedTuple):
-    """n square RGB images, or what a backbone made of them."""
+    """n square RGB images in memory, or the features that a backbone computed from them."""
 
     pixels: NDArray[Any]  # uint8, (n, size, size, 3); or float32 features, (n, d)
-    labels: NDArray[np.int64]  # (n,), index into the class names
+    labels: NDArray[np.int64]  # (n,), indices into the class names
 
 
 class ImageFiles(NamedTuple):
-    """n images that are left in their files, and decoded whenever they are asked for."""
+    """n images that stay in their files and are decoded on demand."""
 
-    read: Callable[[int], bytes]  # the file of an image by its index, checked against its hash
-    labels: NDArray[np.int64]  # (n,), index into the class names
+    read: Callable[[int], bytes]  # reads an image's file by index and verifies its hash
+    labels: NDArray[np.int64]  # (n,), indices into the class names
     size: int  # side in pixels
-    workers: int  # files at a time
+    workers: int  # number of files read at a time
 
 
 def image_files(
@@ -38,14 +38,14 @@ def image_files(
     size: int,
     workers: int,
 ) -> ImageFiles:
-    """Listed images, and no others, in the order of `rows`.
+    """Make an ImageFiles of the listed images, in the order of `rows`.
 
     Args:
-        read: gives the file of a row, checked.
-        rows: none or more.
+        read: reads the file of a row and verifies it.
+        rows: rows of an image list; may be empty.
         classes: class names in the order of the network's outputs.
-        size: side in pixels that the images are resized to.
-        workers: files at a time.
+        size: side in pixels that images are resized to.
+        workers: number of files read at a time.
     """
     index = {name: number for number, name in enumerate(classes)}
     labels = np.array([index[row.class_] for row in rows], dtype=np.int64)
@@ -59,14 +59,14 @@ def load_images(
     size: int,
     workers: int,
 ) -> ImageSet:
-    """Load listed images, and no others, in the order of `rows`.
+    """Load the listed images into memory, in the order of `rows`.
 
     Args:
-        folder: what the rows' paths are relative to.
-        rows: none or more.
+        folder: folder that the paths of the rows are relative to.
+        rows: rows of an image list; may be empty.
         classes: class names in the order of the network's outputs.
-        size: side in pixels.
-        workers: files at a time.
+        size: side in pixels that images are resized to.
+        workers: number of files read at a time.
 
     Raises:
         UserError: as read_image does.
@@ -75,14 +75,14 @@ def load_images(
 
 
 def load_within(memory: int, *sets: ImageFiles) -> list[ImageSet | ImageFiles]:
-    """Load each set that still fits, in their order, and leave the others in their files.
+    """Load each set that fits into the remaining memory, in order; leave the others in their files.
 
-    A set is loaded whole or not at all: of one that is shown in another order every epoch, a part
-    in memory would save that part of the work and no more, and take up all of the budget.
+    A set is loaded completely or not at all. Training reads images in another order each epoch, so
+    a partly loaded set would use the whole budget and save only its share of the decoding.
 
     Args:
-        memory: bytes that the pixels may take up.
-        sets: of images.
+        memory: maximum number of bytes for pixels.
+        sets: sets of images.
 
     Raises:
         UserError: as the files' `read` does.
@@ -96,7 +96,7 @@ def load_within(memory: int, *sets: ImageFiles) -> list[ImageSet | ImageFiles]:
 
 
 def _loaded(files: ImageFiles) -> ImageSet:
-    # Filled in place: a list of arrays stacked at the end would need the memory twice.
+    # Filled in place: stacking a list of arrays at the end would need twice the memory.
     pixels = np.empty((len(files.labels), files.size, files.size, 3), dtype=np.uint8)
     filled = 0
     for images in pixel_batches(files, ordered_batches(len(pixels), LOADED_AT_A_TIME)):
@@ -106,14 +106,14 @@ def _loaded(files: ImageFiles) -> ImageSet:
 
 
 def batch_shape(images: ImageSet | ImageFiles) -> tuple[int | None, ...]:
-    """The shape of a batch of any number of images."""
+    """Shape of a batch, with None for the number of images."""
     if isinstance(images, ImageFiles):
         return (None, images.size, images.size, 3)
     return (None, *images.pixels.shape[1:])
 
 
 def ordered_batches(count: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
-    """Indices of `count` images in their order, batch after batch; the last may be smaller."""
+    """Yield the indices of `count` images in order, batch by batch; the last may be smaller."""
     for start in range(0, count, batch_size):
         yield np.arange(start, min(start + batch_size, count))
 
@@ -121,14 +121,14 @@ def ordered_batches(count: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
 def pixel_batches(
     images: ImageSet | ImageFiles, batches: Iterable[NDArray[np.int64]]
 ) -> Iterator[NDArray[np.uint8]]:
-    """Look up the images of batch after batch.
+    """Yield the pixels of each batch.
 
-    From files, `workers` + 1 batches are decoded ahead, in threads: Pillow decodes without
-    Python's lock. Memory does not depend on the number of images.
+    Images in files are decoded in threads, `workers` + 1 batches ahead; Pillow releases the GIL
+    while it decodes. Memory use does not depend on the number of images.
 
     Args:
-        images: n of them.
-        batches: indices of each batch, shape (b,), 0 to n - 1; may be endless.
+        images: n images.
+        batches: indices of each batch, shape (b,), from 0 to n - 1; may be endless.
 
     Yields:
         uint8 RGB, shape (b, size, size, 3), in the order of `batches`.

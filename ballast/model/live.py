@@ -1,4 +1,4 @@
-"""The values of each epoch while a training runs, for dvc exp show and DVC's editor extension."""
+"""Live metrics during training, for dvc exp show and DVC's editor extension."""
 
 import os
 import shutil
@@ -12,27 +12,28 @@ from ballast.keras_setup import keras
 
 @contextmanager
 def live_values(folder: Path) -> Iterator[list[keras.callbacks.Callback]]:
-    """Let DVCLive write the latest epoch's values to metrics.json of a folder.
+    """Let DVCLive write the values of the latest epoch to metrics.json in a folder.
 
-    Nothing of it stays when the training ends, so it is no output and changes no bytes. DVCLive
-    makes no report, experiment, commit or dvc.yaml, and uses no network.
+    The files are removed when training ends, so they are no outputs and change no bytes. DVCLive
+    creates no report, experiment, commit or dvc.yaml, and uses no network.
 
     Args:
-        folder: its own.
+        folder: folder used only for this.
 
     Yields:
-        The callback; none where DVCLive is not installed, or DVC does not run this.
+        A list with the callback; empty if DVCLive is not installed or DVC did not start the
+        process.
 
     Raises:
-        UserError: where the folder cannot be written to.
+        UserError: if the folder cannot be written to.
     """
     if "DVC_ROOT" not in os.environ:
         yield []
         return
-    # Someone's token for DVC Studio would make it send every value there.
+    # With a DVC Studio token, DVCLive would otherwise send every value there.
     os.environ["DVC_STUDIO_OFFLINE"] = "true"
     try:
-        # Here, not above: 1 s, for importing most of DVC.
+        # Imported here because it takes 1 s: it imports most of DVC.
         from dvclive.keras import DVCLiveCallback
         from dvclive.live import Live
     except ImportError:

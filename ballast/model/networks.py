@@ -1,4 +1,4 @@
-"""The network that params ask for, built and trained."""
+"""Building and training the network that is set in params."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ def train_network(
 
     Args:
         inputs: images, class weights and strategy.
-        params: backbone, weights and training.
+        params: backbone, weights and training params.
         image_size: side in pixels.
-        downloads: folder for what Keras downloads.
+        downloads: folder for Keras's downloads.
 
     Returns:
-        Model from pixels to probabilities, and what fit returns.
+        Model from pixels to probabilities, and the history as fit returns it.
 
     Raises:
         UserError: as load_backbone and fit do.

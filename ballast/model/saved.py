@@ -1,4 +1,4 @@
-"""Model files: saved with bytes that depend on the model alone, and loaded again."""
+"""Saving models reproducibly, and loading them."""
 
 import io
 import json
@@ -11,35 +11,36 @@ from ballast.core.errors import UserError
 from ballast.core.files import writing
 from ballast.keras_setup import keras
 
-# Ballast's own entry of a .keras file; Keras passes over it.
+# Ballast's entry in a .keras file; Keras ignores it.
 INFO = "ballast.json"
 
 
 class ModelInfo(NamedTuple):
-    """What a model file says besides the network, so that it can be used by itself."""
+    """Metadata in a model file that prediction needs."""
 
     classes: list[str]  # in the order of the network's outputs
-    max_megapixels: float  # larger images are refused
-    threads: int  # that it was trained with; others can change the last bits of a probability
+    max_megapixels: float  # larger images are rejected
+    threads: int  # used in training; another number can change the last bits of a probability
 
 
 def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
-    """Save a model so that equal models are equal files.
+    """Serialise a model so that equal models yield equal bytes.
 
-    Keras writes the time of saving into the metadata and into every entry of the zip, and memory
-    addresses into the config; here they are left out, fixed and numbered. A model that was trained
-    in mixed precision becomes one of float32, which every machine computes alike and fast.
-    keras.saving.load_model reads the result.
+    Keras writes the current time into the metadata and into every zip entry, and memory addresses
+    into the config. Here the time is removed from the metadata and fixed in the zip, and addresses
+    are replaced by sequential numbers. A model trained in mixed precision is saved as float32,
+    which is fast and reproducible on every machine. keras.saving.load_model reads the result.
 
     Args:
-        model: built; every layer named by hand, since automatic names count up in a process.
-        info: goes into an entry of its own, see read_info.
+        model: a built model with explicit layer names, since Keras numbers automatic names per
+            process.
+        info: metadata, saved as a separate entry; see read_info.
 
     Returns:
         The bytes of a .keras file.
 
     Raises:
-        UserError: where the folder for temporary files has no room.
+        UserError: if the temporary folder is full.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
@@ -57,16 +58,16 @@ def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, data in entries.items():
             entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3  # Unix, also where this is not
+            entry.create_system = 3  # Unix, on every platform
             archive.writestr(entry, data)
     return file.getvalue()
 
 
 def _portable(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # any JSON
-    """Replace shared_object_id, which is Python's id(), by the order of first appearance.
+    """Replace each shared_object_id, a memory address, by its rank of first appearance.
 
-    A dtype policy loses it: policies are equal by value, and loaded ones are not shared. What mixed
-    precision computes in float16 becomes float32, as its weights are.
+    It is removed from dtype policies, which compare by value and are not shared after loading.
+    float16 computation of mixed precision becomes float32, like the weights.
     """
     if isinstance(value, list):
         return [_portable(item, numbers) for item in value]
@@ -83,24 +84,24 @@ def _portable(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # an
 
 
 def read_info(path: Path) -> ModelInfo:
-    """Read what model_bytes wrote beside the network.
+    """Read the metadata that model_bytes saved with the network.
 
     Raises:
-        UserError: as load_model does, or where another program wrote the file.
+        UserError: as load_model does, or if another program saved the model.
     """
     _refuse_damage(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return ModelInfo(**json.loads(archive.read(INFO)))
     except (KeyError, ValueError, TypeError):
-        raise UserError(f"{path}: no model of Ballast's, without class names inside") from None
+        raise UserError(f"{path}: not saved by Ballast: it contains no class names") from None
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a model in Keras's safe mode: nothing in the file is executed.
+    """Load a model in Keras's safe mode, which executes no code from the file.
 
     Raises:
-        UserError: where there is none, or its bytes are damaged.
+        UserError: if the file is missing or damaged.
     """
     _refuse_damage(path)
     return keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -115,9 +116,9 @@ def _refuse_damage(path: Path) -> None:
     except (OSError, zipfile.BadZipFile):
         damaged = path.name
     if damaged:
-        raise UserError(f"{path}: half written or damaged; run ballast check, then dvc repro")
+        raise UserError(f"{path}: incomplete or damaged; run ballast check, then dvc repro")
 
 
 def input_size(model: keras.Model) -> int:
-    """Side in pixels of the images that a saved model works on."""
+    """Side in pixels to which a saved model resizes its input."""
     return int(model.get_layer("resize").height)

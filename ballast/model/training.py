@@ -1,4 +1,4 @@
-"""Fitting a network to balanced or plain batches."""
+"""Training a network on balanced or plain batches."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -19,23 +19,23 @@ from ballast.model.inputs import ImageFiles, ImageSet, batch_shape, ordered_batc
 
 
 class Batches(NamedTuple):
-    """A data set of (uint8 pixels, int64 labels, …), and what it met while it was read."""
+    """A dataset of (uint8 pixels, int64 labels, …), and the errors raised while reading it."""
 
     dataset: tf.data.Dataset
-    steps: int  # batches in an epoch
-    errors: list[UserError]  # TensorFlow passes on the words of an error, but not the error
+    steps: int  # batches per epoch
+    errors: list[UserError]  # kept here, since TensorFlow passes on only an error's message
 
 
 def training_batches(
     images: ImageSet | ImageFiles, batch_size: int, balanced: bool, seed: int
 ) -> Batches:
-    """Endless batches, epoch after epoch.
+    """Make endless training batches, epoch after epoch.
 
     Args:
-        images: all training images; those in files are decoded while the network trains.
+        images: all training images; those in files are decoded during training.
         batch_size: 1 or more; the last batch of an epoch may be smaller.
-        balanced: classes in turn (see balanced_epoch), else shuffled.
-        seed: params' seed; it alone decides the order.
+        balanced: whether classes alternate (see balanced_epoch); otherwise images are shuffled.
+        seed: the seed in params, which alone determines the order.
     """
     order = balanced_epoch if balanced else shuffled_epoch
     steps = math.ceil(len(order(images.labels, seed, 0)) / batch_size)
@@ -50,11 +50,12 @@ def training_batches(
 
 
 def val_batches(images: ImageSet | ImageFiles, balanced: bool) -> Batches:
-    """One epoch in order, with the weight of each image as a third tensor.
+    """Make the validation batches: one epoch in order, with sample weights as a third tensor.
 
     Args:
-        images: one or more.
-        balanced: every class has the same weight in all, else every image.
+        images: at least one image.
+        balanced: whether all classes have the same total weight; otherwise all images have the
+            same weight.
     """
     counts = np.bincount(images.labels)
     alike = len(images.labels) / (np.count_nonzero(counts) * counts[images.labels])
@@ -67,37 +68,38 @@ def val_batches(images: ImageSet | ImageFiles, balanced: bool) -> Batches:
 
 
 class TrainingInputs(NamedTuple):
-    """What a network is trained on, and how its classes are balanced."""
+    """Training and validation images, and how classes are balanced."""
 
     train: ImageSet | ImageFiles
     val: ImageSet | ImageFiles  # may be empty
     class_weights: NDArray[np.float64]  # in the loss, shape (k,)
-    strategy: Strategy  # of it, balanced_batches, balanced_val and logit_adjustment
-    seed: int  # params' seed
+    strategy: Strategy  # balanced_batches, balanced_val and logit_adjustment are used
+    seed: int  # the seed in params
     callbacks: Sequence[keras.callbacks.Callback] = ()  # additional ones, such as a progress bar
 
 
 def fit(model: keras.Model, inputs: TrainingInputs, params: Train) -> dict[str, list[float]]:
-    """Train a network in place and leave it with the weights of its best epoch.
+    """Train a network in place and restore the weights of its best epoch.
 
-    The best epoch is that of the lowest val_loss. With `balanced_val` every class counts alike in
-    it, whatever its share of val: else the rare class has no say in when to stop. The first
-    `min_epochs` - 1 are never the best, since a val_loss of a few images dips by luck long before
-    the network has settled. Training stops `patience` epochs after the best.
-    The learning rate is halved after patience / 3 epochs without a better training loss, which is
-    the steadier one. Without val images the training loss stands in for val_loss.
+    The best epoch has the lowest val_loss. With `balanced_val`, every class has the same weight in
+    val_loss; otherwise the rare class hardly influences when training stops. The first
+    `min_epochs` - 1 epochs are never the best, since the val_loss of a few images can dip by chance
+    long before the network converges. Training stops `patience` epochs after the best.
+
+    The learning rate is halved after patience / 3 epochs without a lower training loss, which is
+    less noisy than val_loss. Without val images, the training loss is used instead of val_loss.
 
     Args:
-        model: from pixels to probabilities of shape (batch, k).
+        model: model from pixels to probabilities of shape (batch, k).
         inputs: images, class weights and strategy.
         params: epochs, batch size, learning rate and patience.
 
     Returns:
-        loss, accuracy, val_loss and val_accuracy (with val images) and learning_rate, each with
-        one value an epoch.
+        loss, accuracy, learning_rate and, with val images, val_loss and val_accuracy, each with one
+        value per epoch.
 
     Raises:
-        UserError: where a loss becomes NaN, or an image's file cannot be read.
+        UserError: if a loss becomes NaN, or an image file cannot be read.
     """
     train, val, weights, strategy, seed, callbacks = inputs
     batches = training_batches(train, params.batch_size, strategy.balanced_batches, seed)
@@ -122,7 +124,7 @@ def fit(model: keras.Model, inputs: TrainingInputs, params: Train) -> dict[str, 
         optimizer=keras.optimizers.Adam(params.learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        # An epoch in one call: a step of this network is short, and each call costs a fifth of it.
+        # One call per epoch: steps of this network are short, and a call takes a fifth of a step.
         steps_per_execution=batches.steps,
     )
     try:
@@ -155,11 +157,11 @@ def _batches(
     steps: int,
     *columns: NDArray[np.float32],
 ) -> Batches:
-    """Make a data set of the batches whose indices `order` gives.
+    """Make a dataset of the batches whose indices `order` yields.
 
-    A Python generator, not Dataset.map over the indices: with Pillow's decoder in parallel calls
-    that had 0.6 of the speed (docs/training-input.md); and the images in memory would be there
-    twice, as an array and as a tensor.
+    It uses a Python generator instead of Dataset.map over the indices. Parallel calls of Pillow's
+    decoder in Dataset.map had 0.6 of the speed (docs/training-input.md), and images in memory would
+    exist twice, as an array and as a tensor.
     """
     errors: list[UserError] = []
     all_columns: list[NDArray[Any]] = [images.labels, *columns]
@@ -183,7 +185,7 @@ def _batches(
 
 
 def _without_autotuning(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    # Its thread sleeps in doubling steps, and the end of an iterator waits for it to wake.
+    # The autotuning thread sleeps for doubling intervals, and closing an iterator waits for it.
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)

@@ -1,1 +1,1 @@
-"""Pages, plots and the model card of a run."""
+"""HTML pages, plots and model cards."""

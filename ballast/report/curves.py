@@ -1,4 +1,4 @@
-"""Curves of training and of reliability, as SVG that takes its colours from the page."""
+"""Training curves and reliability diagrams, as SVG in the colours of the page."""
 
 import io
 import xml.etree.ElementTree as ElementTree
@@ -15,7 +15,7 @@ from ballast.scores.history import History
 from ballast.scores.intervals import proportion
 from ballast.scores.metrics import ReliabilityBin
 
-# What matplotlib draws with, and the page's own colour that stands for it. Colours of no other use.
+# Placeholder colours that matplotlib draws with, and the page's CSS colours that replace them.
 PAGE_COLOURS = {
     "#010101": "var(--ink)",
     "#020202": "var(--muted)",
@@ -27,7 +27,7 @@ INK, MUTED, LINE, ACCENT, PAPER = PAGE_COLOURS
 SVG_STYLE = {
     **STYLE,
     "font.size": 10.5,
-    "svg.fonttype": "none",  # text stays text, in the page's font
+    "svg.fonttype": "none",  # keep text as text, in the page's font
     "text.color": INK,
     "axes.edgecolor": MUTED,
     "axes.linewidth": 0.6,
@@ -48,22 +48,22 @@ SVG_STYLE = {
     "legend.frameon": False,
 }
 QUARTERS = [0, 0.25, 0.5, 0.75, 1]
-STEPS = [1, 2, 2.5, 5, 10]  # between ticks, times a power of ten
+STEPS = [1, 2, 2.5, 5, 10]  # tick distances, times a power of ten
 SVG = "http://www.w3.org/2000/svg"
 
 
 def history_curves(
     name: str, history: History, quantity: str, best: int, top: float, epochs: int
 ) -> str:
-    """Draw loss or accuracy in training and validation, with the chosen epoch marked.
+    """Draw the loss or accuracy in training and validation, and mark the chosen epoch.
 
     Args:
-        name: of the picture; no other on its page has it.
-        history: values an epoch by name.
+        name: name of the picture, unique on its page.
+        history: values per epoch, by name.
         quantity: "loss" or "accuracy".
-        best: the chosen epoch, from 1.
-        top: where the axis of values ends, to be equal on pictures side by side.
-        epochs: where the axis of epochs ends.
+        best: the chosen epoch, counted from 1.
+        top: upper end of the y axis, shared by pictures side by side.
+        epochs: upper end of the x axis.
 
     Returns:
         An SVG element.
@@ -88,7 +88,7 @@ def history_curves(
             if len(values) >= best:
                 axes.plot(best, values[best - 1], "o", color=colour, markersize=4.5)
         axes.set_xlim(0.5, max(epochs, 2) + 0.5)
-        axes.set_ylim(0, 1.03 * top)  # so that a line along the top is drawn whole
+        axes.set_ylim(0, 1.03 * top)  # do not clip a line along the top
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=STEPS, integer=True))
         axes.grid(visible=False, axis="x")
         axes.set_xlabel("epoch")
@@ -100,11 +100,11 @@ def history_curves(
 
 
 def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> str:
-    """Draw how often the model is right against how sure it is.
+    """Draw a reliability diagram: accuracy against confidence.
 
     Args:
-        name: of the picture; no other on its page has it.
-        bins: as reliability returns them.
+        name: name of the picture, unique on its page.
+        bins: result of `reliability`.
 
     Returns:
         An SVG element.
@@ -120,13 +120,13 @@ def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> str:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_ticks(QUARTERS)
             axis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-        axes.set_xlabel("how sure")
-        axes.set_ylabel("how often right")
+        axes.set_xlabel("confidence")
+        axes.set_ylabel("accuracy")
         return _svg(figure, name)
 
 
 def _dots(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
-    """One a bin with its interval, its area by its photographs."""
+    """Draw one dot per bin, its area proportional to the photographs, and its interval."""
     most = max(bin_.photographs for bin_ in bins)
     for bin_ in bins:
         x, y, photos = bin_.confidence, bin_.accuracy, bin_.photographs
@@ -137,29 +137,29 @@ def _dots(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
 
 
 def _svg(figure: Figure, name: str) -> str:
-    """Write a figure as an element of an HTML page."""
+    """Convert a figure to an SVG element for an HTML page."""
     file = io.BytesIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    # Matplotlib makes ids of the salt and what they stand for: equal ones in every run, and no
-    # two alike on a page.
+    # Matplotlib derives ids from the salt and the content, so they are reproducible, and unique on
+    # the page.
     with rc_context({"svg.hashsalt": name}):
         figure.savefig(file, format="svg", metadata=nothing)
     root = ElementTree.fromstring(file.getvalue())
     text = file.getvalue().decode()
     for element in root.iter():
         for child in list(element):
-            if child.tag == f"{{{SVG}}}style":  # it would hold for the whole page
+            if child.tag == f"{{{SVG}}}style":  # it would apply to the whole page
                 element.remove(child)
         attributes = dict(element.attrib)
         element.attrib.clear()
         for key, value in attributes.items():
             if key != "id" or f"#{value}" in text:
-                # HTML knows the names of SVG without their namespace.
+                # HTML uses SVG names without their namespace.
                 element.set(key.rpartition("}")[2], value)
         element.tag = element.tag.rpartition("}")[2]
         element.tail = None
         element.text = (element.text or "").strip()
-    for key in ("width", "height"):  # as wide as the page has it
+    for key in ("width", "height"):  # the page sets the size
         del root.attrib[key]
     svg = ElementTree.tostring(root, encoding="unicode")
     for colour, page_colour in PAGE_COLOURS.items():

@@ -1,6 +1,6 @@
-"""The model card: what a trained model is, how well it does, and what it should not be used for.
+"""The model card: a trained model's classes, metrics, intended use and limits.
 
-After Mitchell et al. 2019, Model Cards for Model Reporting (arXiv:1810.03993).
+It follows Mitchell et al. 2019, Model Cards for Model Reporting (arXiv:1810.03993).
 """
 
 import re
@@ -13,22 +13,22 @@ from ballast.report.rendering import Filters, render
 from ballast.scores.intervals import interval_text
 from ballast.scores.run import Run
 
-FEW = 30  # test photographs of a class, below which its figures are hardly known
+FEW = 30  # with fewer test photographs, the metrics of a class are very uncertain
 
-# ASCII punctuation that Markdown may read as more than itself; CommonMark lets all be escaped.
+# ASCII punctuation that can have a meaning in Markdown; CommonMark allows escaping all of it.
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+.!|~$&:-])")
 
 
 def model_card(
     run: Run, verdict: str, settings: Mapping[str, object], fingerprints: Mapping[str, str]
 ) -> str:
-    """Write the card.
+    """Render the model card.
 
     Args:
-        run: that trained the model.
-        verdict: one sentence.
-        settings: of the training, by name.
-        fingerprints: SHA-256 by what they are of.
+        run: the run that trained the model.
+        verdict: the verdict on it, one sentence.
+        settings: training settings by name.
+        fingerprints: SHA-256 by name of what was hashed.
 
     Returns:
         Markdown.
@@ -43,13 +43,13 @@ def model_card(
         "fingerprints": fingerprints,
         "few": [name for name in classes if counts[name]["test"] < FEW],
     }
-    # The filter plain keeps names from being read as Markdown.
+    # The filter `plain` escapes Markdown in names.
     filters: Filters = {"plain": plain, "interval": partial(interval_text, digits=2)}
     return render("model_card.md", values, filters, html=False)
 
 
 def training_settings(params: Params) -> dict[str, object]:
-    """What a model was trained with, by dotted key."""
+    """Settings that a model was trained with, by dotted key."""
     return {
         "seed": params.seed,
         "strategy": params.strategy,
@@ -60,5 +60,5 @@ def training_settings(params: Params) -> dict[str, object]:
 
 
 def plain(text: object) -> str:
-    """Text that Markdown shows as it is, on one line."""
+    """Escape text so that Markdown shows it literally, on one line."""
     return MARKDOWN.sub(r"\\\1", one_line(str(text).replace("\N{NO-BREAK SPACE}", " ")))

@@ -1,7 +1,7 @@
-"""The pages that people look at: of one run, and of several side by side.
+"""HTML pages for one run or for several runs side by side.
 
-Each is one HTML file that needs no other: no network, no script, pictures within. Equal values
-give equal bytes.
+Each page is a single HTML file with embedded pictures, without scripts, and needs no network. Equal
+values give equal bytes.
 """
 
 import base64
@@ -22,13 +22,13 @@ from ballast.scores.metrics import calibration_error, reliability
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
 
-# More classes than these make a matrix that nobody reads, or a page of many megabytes.
+# With more classes, the matrix is unreadable and the page many megabytes large.
 MATRIX_CLASSES = 40
-CONFUSIONS = 20  # listed in place of a matrix
+CONFUSIONS = 20  # number of pairs listed instead of a matrix
 
 
 class Confusion(NamedTuple):
-    """How many test photographs of a class were taken for another."""
+    """Number of test photographs of one class that were misclassified as another."""
 
     true: str
     predicted: str
@@ -38,13 +38,13 @@ class Confusion(NamedTuple):
 def report_page(
     run: Run, pictures: RunPictures, verdict: str, recommendations: Sequence[str]
 ) -> str:
-    """Make the page of one run.
+    """Render the page of one run.
 
     Args:
-        run: what it shows.
-        pictures: of that run.
+        run: the run.
+        pictures: pictures of that run.
         verdict: one sentence.
-        recommendations: sentences; may be none.
+        recommendations: sentences; may be empty.
 
     Returns:
         HTML.
@@ -59,13 +59,13 @@ def page(
     pictures: Sequence[RunPictures],
     values: Mapping[str, object],
 ) -> str:
-    """Make a page of one run or of several side by side.
+    """Render a page of one run, or of several side by side.
 
     Args:
-        template: that the page's own parts are in.
-        runs: one or more, of the same test photographs.
-        pictures: of each run.
-        values: that this template uses besides.
+        template: name of the template.
+        runs: one or more runs on the same test photographs.
+        pictures: pictures of each run.
+        values: additional values for this template.
 
     Returns:
         HTML.
@@ -95,10 +95,10 @@ def page(
 
 
 def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
-    """The value of each param in each run; None where a run has no such param.
+    """Collect the value of each param in each run; None if a run lacks that param.
 
-    Of the strategies, only the row in use counts. Where the photographs lie says nothing of them;
-    the fingerprints do.
+    Strategies that are not in use are left out. So is data.raw: the fingerprints identify the
+    photographs, their folder does not.
     """
     shown: list[dict[str, Any]] = []
     for run in runs:
@@ -109,17 +109,17 @@ def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
             if key.startswith(row) or not key.startswith(("strategies.", "data.raw"))
         }
         values = {name: run.params[key] for key, name in names.items()}
-        # A template compares values by their hashes, and a list has none.
+        # Jinja's filter `unique` hashes values, and lists are unhashable.
         shown.append({k: ", ".join(v) if isinstance(v, list) else v for k, v in values.items()})
     return {key: [params.get(key) for params in shown] for params in shown for key in params}
 
 
 def count_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Photographs of each class before balancing, and training images after, for each run.
+    """Count the photographs of each class before balancing and the training images after, per run.
 
     Returns:
-        By class: name, the counts of the first run by subset, and the bars, each with its label,
-        number and share of the longest bar of all.
+        One row per class: its name, the counts of the first run by subset, and the bars, each with
+        its label, its number, and its length relative to the longest bar on the page.
     """
     classes = runs[0].predictions.classes
     alike = all(run.counts == runs[0].counts for run in runs)
@@ -143,21 +143,25 @@ def count_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def matrix(predictions: Predictions) -> list[list[dict[str, Any]]]:
-    """Photographs by true class (rows) and predicted class, with their share of the row."""
+    """Confusion matrix by true class (rows) and predicted class, with each cell's share of its row.
+
+    Returns:
+        Rows of cells, each {"count", "share"}.
+    """
     classes = predictions.classes
     counts = confusion_matrix(predictions.true, predictions.predicted, labels=classes).tolist()
     return [[{"count": n, "share": n / max(sum(row), 1)} for n in row] for row in counts]
 
 
 def frequent_confusions(predictions: Predictions) -> list[Confusion]:
-    """The most frequent pairs of a true class and another that it was taken for."""
+    """The most frequent misclassifications, by true and predicted class."""
     pairs = Counter(zip(predictions.true, predictions.predicted, strict=True))
     found = [Confusion(*pair, photos) for pair, photos in pairs.items() if pair[0] != pair[1]]
     return sorted(found, key=lambda pair: (-pair.photographs, pair))[:CONFUSIONS]
 
 
 def training_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Loss and accuracy of each run on axes of one scale, with the chosen epoch of each."""
+    """Draw the loss and accuracy of each run, on shared scales, with its chosen epoch."""
     losses = [v for run in runs for key in ("loss", "val_loss") for v in run.history.get(key, ())]
     epochs = max(len(run.history["loss"]) for run in runs)
     top = {"loss": max(losses), "accuracy": 1.0}
@@ -175,7 +179,7 @@ def training_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def reliability_diagram(name: str, run: Run) -> dict[str, Any]:
-    """A run's reliability diagram, the values that it draws, and their error."""
+    """Draw a run's reliability diagram; return it with its values and the calibration error."""
     bins = reliability(run.predictions)
     rows = [
         {
@@ -189,10 +193,10 @@ def reliability_diagram(name: str, run: Run) -> dict[str, Any]:
 
 
 def contact_sheets(runs: Sequence[Run], pictures: Sequence[RunPictures]) -> list[dict[str, Any]]:
-    """The contact sheets of the classes with the fewest photographs to train on, by class name.
+    """Contact sheets of the classes with the fewest training photographs, sorted by class name.
 
-    Strategies differ in how many images they make of a photograph, not in which: a sheet that is
-    only the beginning of another is not shown again.
+    Strategies differ in how many variants they make of a photograph, not in the variants
+    themselves. A sheet that another run's sheet begins with is not shown again.
     """
     sheets = []
     for name in sheet_classes(runs[0].counts):
@@ -216,7 +220,7 @@ def contact_sheets(runs: Sequence[Run], pictures: Sequence[RunPictures]) -> list
 
 
 def percent(share: float | None) -> str:
-    """A share as a whole percentage, or with a decimal where that would say none or all."""
+    """Format a proportion as whole percent, with a decimal if it would round to 0 or 100."""
     if share is None:
         return "\N{EN DASH}"
     whole = f"{100 * share:.0f}"
@@ -226,7 +230,7 @@ def percent(share: float | None) -> str:
 
 
 def points(difference: float | None) -> str:
-    """A difference of two shares in percentage points, with its sign."""
+    """Format a difference of two proportions in percentage points, with its sign."""
     if difference is None:
         return "\N{EN DASH}"
     whole = round(100 * difference)
@@ -235,7 +239,7 @@ def points(difference: float | None) -> str:
 
 
 def yaml_scalar(value: object) -> str:
-    """A param's value as params.yaml has it."""
+    """Format a param's value as in params.yaml."""
     if isinstance(value, float):
         return f"{value:g}"
     if value is None or isinstance(value, bool):
@@ -244,5 +248,5 @@ def yaml_scalar(value: object) -> str:
 
 
 def jpeg_uri(data: bytes) -> str:
-    """A JPEG file as the address of itself."""
+    """Encode a JPEG file as a data URI."""
     return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}"

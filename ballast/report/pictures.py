@@ -1,4 +1,4 @@
-"""Which images a page shows of a run, and how small."""
+"""Thumbnails for a page: contact sheets and the most confident mistakes of a run."""
 
 import io
 from collections import defaultdict
@@ -18,13 +18,13 @@ from ballast.core.manifest import AugmentedRow, read_augmented, read_image, read
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
 
-SIDE = 160  # pixels at most: twice what a page gives an image, for screens of two dots a pixel
+SIDE = 160  # maximum in pixels: twice the size on the page, for high-density screens
 QUALITY = 80
-SHEET_CLASSES = 12  # contact sheets at most
-SHEET_IMAGES = 8  # of a photograph and its variants, at most
-MISTAKES = 12  # shown at most
+SHEET_CLASSES = 12  # maximum number of contact sheets
+SHEET_IMAGES = 8  # maximum per sheet: one photograph and its variants
+MISTAKES = 12  # maximum number of mistakes
 
-Listed = TypeVar("Listed")  # a row of a list of images
+Listed = TypeVar("Listed")  # row of an image list
 
 
 class Mistake(NamedTuple):
@@ -37,22 +37,22 @@ class Mistake(NamedTuple):
 
 
 class RunPictures(NamedTuple):
-    """The images that a page shows of a run."""
+    """The images of a run that a page shows."""
 
     sheets: Mapping[str, Sequence[bytes]]  # by class name: a photograph and its variants
-    mistakes: Sequence[tuple[Mistake, bytes | None]]  # None where the photograph is not here
+    mistakes: Sequence[tuple[Mistake, bytes | None]]  # None if the photograph is unavailable
 
 
 def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
-    """Make the thumbnails of a run. Images that are gone or changed since are left out.
+    """Make the thumbnails of a run. Images that were removed or changed since are left out.
 
     Args:
-        run: as read_run read it.
-        folder: that has the stages' data/.
+        run: result of read_run.
+        folder: folder that contains the run's data/.
         raw: folder of photographs.
 
     Raises:
-        UserError: where a list of images is missing or not as a stage wrote it.
+        UserError: if an image list is missing or not as a stage wrote it.
     """
     photographs = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
     shown = contact_rows(read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
@@ -71,14 +71,14 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
 
 
 def confident_mistakes(predictions: Predictions, most: int) -> list[Mistake]:
-    """The model's most confident mistakes.
+    """Find the model's most confident mistakes.
 
     Args:
-        predictions: of test photographs.
-        most: to return so many at most.
+        predictions: predictions for test photographs.
+        most: maximum number of mistakes to return.
 
     Returns:
-        By falling probability of the predicted class, then by path.
+        Mistakes by decreasing probability of the predicted class, then by path.
     """
     rows = zip(
         predictions.paths,
@@ -92,14 +92,15 @@ def confident_mistakes(predictions: Predictions, most: int) -> list[Mistake]:
 
 
 def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[AugmentedRow]]:
-    """The first photograph of each class by its path, with its augmentations.
+    """Select the first photograph of each class by path, with its augmented variants.
 
     Args:
         rows: all training images.
-        images: to return so many at most a class, the photograph itself included.
+        images: maximum number of images per class, including the photograph itself.
 
     Returns:
-        By class name, sorted; in the order of the rounds, of which 0 is the photograph itself.
+        Rows by class name (sorted), in the order of their variant numbers; number 0 is the
+        photograph itself.
     """
     made: dict[str, dict[str, list[AugmentedRow]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -111,19 +112,20 @@ def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[Au
 
 
 def sheet_classes(counts: Counts) -> list[str]:
-    """The classes whose contact sheets are shown: those with the fewest photographs to train on."""
+    """Classes whose contact sheets are shown: those with the fewest training photographs."""
     rarest = sorted(counts, key=lambda name: (counts[name]["train"], name))
     return sorted(rarest[:SHEET_CLASSES])
 
 
 def thumbnail(data: bytes) -> bytes:
-    """Make an image small enough for a page.
+    """Shrink an image for a page.
 
     Args:
-        data: a file that decode_image reads.
+        data: an image file that decode_image can read.
 
     Returns:
-        A JPEG file of SIDE pixels a side at most, its aspect kept; a small JPEG file as it is.
+        A JPEG file of at most SIDE pixels per side, in the same aspect ratio. A JPEG file that is
+        already small enough is returned unchanged.
 
     Raises:
         ImageError: as decode_image does.
@@ -142,5 +144,5 @@ def _thumbnail(read: Callable[[Listed], bytes], row: Listed | None) -> bytes | N
         return None
     try:
         return thumbnail(read(row))
-    except UserError:  # gone, or another picture by now: the page says so
+    except UserError:  # removed or changed: the page shows it as unavailable
         return None

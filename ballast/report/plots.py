@@ -1,4 +1,4 @@
-"""Pictures as PNG files: the same bytes for the same values."""
+"""Plots as PNG files: equal values give equal bytes."""
 
 import io
 import warnings
@@ -13,15 +13,15 @@ from ballast.core.counts import Counts
 from ballast.report.style import STYLE, SUBSET_COLOURS
 
 DPI = 120
-# With more classes than this, figures in bars and cells are too many to read; names are smaller,
-# and with more than can be written in LARGEST inches they are left out.
+# With more classes, bars and cells have no numbers and names are smaller. Names are left out if
+# they do not fit into LARGEST inches.
 FEW_CLASSES = 40
 LARGEST = 20.0
 SMALLEST_FONT = 4.0
 
 
 def counts_plot(counts: Counts) -> bytes:
-    """Draw photographs a class and subset as bars.
+    """Draw the photographs per class and subset as stacked bars.
 
     Returns:
         A PNG file.
@@ -53,7 +53,7 @@ def counts_plot(counts: Counts) -> bytes:
 
 
 def confusion_plot(classes: Sequence[str], true: Sequence[str], predicted: Sequence[str]) -> bytes:
-    """Draw which class was taken for which: photographs in numbers, share of the row in colour.
+    """Draw the confusion matrix: cells show photographs, colours their share of the row.
 
     Returns:
         A PNG file.
@@ -89,8 +89,8 @@ def confusion_plot(classes: Sequence[str], true: Sequence[str], predicted: Seque
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     with warnings.catch_warnings():
-        # Of letters that the font lacks (Chinese, say): they are drawn as boxes.
+        # The font lacks some characters, such as Chinese ones, and draws boxes instead.
         warnings.filterwarnings("ignore", message="Glyph")
-        # Matplotlib would write its version into the file.
+        # Without this, Matplotlib writes its version into the file.
         figure.savefig(file, format="png", dpi=DPI, metadata={"Software": None})
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""Filling the templates of pages and of the model card."""
+"""Rendering of the templates of the pages and of the model card."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,13 +16,13 @@ def render(
     *,
     html: bool,
 ) -> str:
-    """Fill a template; equal values give equal text.
+    """Render a template; equal values give equal text.
 
     Args:
         template: name of a file in templates/.
-        values: by name; a template that uses another name is an error.
-        filters: by name.
-        html: whether special characters of HTML are escaped in values.
+        values: values by name; an undefined name in the template is an error.
+        filters: filters by name.
+        html: whether to escape HTML in values.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),

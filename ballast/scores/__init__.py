@@ -1,1 +1,1 @@
-"""How good the predictions of one run are, and how sure that is."""
+"""Evaluation of one run: metrics, their intervals, and what follows from them."""

@@ -1,4 +1,4 @@
-"""What to do next, in plain words, drawn from the figures by stated rules."""
+"""Recommendations: what to do next, derived from a run's metrics by fixed rules."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,47 +11,48 @@ from ballast.scores.sentences import photographs, typeset
 from ballast.scores.significance import SIGNIFICANCE, Outcome
 
 TRAIN_PHOTOGRAPHS = 10
-# With 40 the interval of a recall is at most 0.3 wide; with 10, 0.53.
+# With 40 photographs the interval of a recall is at most 0.3 wide; with 10, 0.53.
 TEST_PHOTOGRAPHS = 40
 ACCURACY_GAP = 0.2
-# Prongs that together make a class count by half more than the largest one correct twice.
+# Methods overcorrect if together they weight a class by more than this, relative to the largest.
 EMPHASIS = 1.5
-# Of a class's test photographs, and how many at least, that are taken for one other class.
+# Minimum share and number of a class's test photographs that are misclassified as one other class.
 CONFUSED, CONFUSED_PHOTOGRAPHS = 0.1, 2
 
 
-# Of McNemar's tests, by run and class.
+# Results of McNemar's test, by run and class.
 Outcomes = Mapping[str, Mapping[str, Outcome]]
 
 
 class Recommendation(NamedTuple):
-    """What to do, and the rule that says so."""
+    """What to do, and the name of the rule behind it."""
 
     rule: str
     text: str
 
 
 def recommendations(runs: Sequence[Run], outcomes: Outcomes) -> list[Recommendation]:
-    """Draw recommendations from one run, or from several that are compared.
+    """Derive recommendations from one run, or from several runs that are compared.
 
-    - few_training_images: a class has under 10 training photographs.
-    - small_test_set: a class has under 40 test photographs, so that the interval of its recall
-      can be 0.3 wide and more.
-    - overfitting: at the chosen epoch the training accuracy is more than 0.2 above validation's.
-    - corrects_twice: two prongs or more make a class count more than 1.5 times as much in the loss
-      as the class with most photographs; see emphasis.
-    - worse_class: a class is recognised less often than by the reference, and chance alone would
-      not have it so (McNemar's exact test, corrected for the number of classes and runs).
-    - costliest_confusion: of all pairs of classes, the one that takes most from the balanced
-      accuracy, if it takes a tenth of the class's test photographs, and two or more.
+    - few_training_images: a class has fewer than 10 training photographs.
+    - small_test_set: a class has fewer than 40 test photographs, so the interval of its recall can
+      be 0.3 wide or more.
+    - overfitting: at the chosen epoch, training accuracy exceeds validation accuracy by more than
+      0.2.
+    - corrects_twice: two or more methods together make a class count more than 1.5 times as much
+      in the loss as the class with the most photographs; see emphasis.
+    - worse_class: the recall of a class is significantly lower than the reference's, at the 5 %
+      level (McNemar's exact test, Holm-corrected for the classes and runs).
+    - costliest_confusion: the pair of classes that lowers balanced accuracy most, if it concerns at
+      least a tenth of the true class's test photographs, and at least two.
 
     Args:
-        runs: one; or several of the same photographs, the reference first, of which the rules on
-            training and confusion judge the others alone.
-        outcomes: of McNemar's tests of each class, by run; none for one run.
+        runs: one run; or several on the same test photographs, the reference first. The rules on
+            training and confusion then skip the reference.
+        outcomes: results of McNemar's test for each class, by run; empty for one run.
 
     Returns:
-        In the order of the rules, then of runs and classes.
+        Recommendations in the order of the rules, then of runs and classes.
     """
     judged = runs[1:] or runs
     advice = [*_few_training_images(runs), *_small_test_set(runs[0])]
@@ -63,15 +64,15 @@ def recommendations(runs: Sequence[Run], outcomes: Outcomes) -> list[Recommendat
 
 
 def emphasis(run: Run) -> dict[str, float]:
-    """How much more a photograph counts in training than without balancing.
+    """How much more each photograph counts in training than it would without balancing.
 
-    The ratio by which a class's photographs are shown more often, through oversampling or
-    balanced batches, times its weight; both are relative to those of the class with most
-    photographs. The class counts like that one where its emphasis is the ratio of their
-    photographs. (Logit adjustment makes up for what the others leave, and is left out.)
+    A class's emphasis is its sampling ratio (from oversampling or balanced batches) times its class
+    weight, both relative to the class with the most photographs. The two classes count alike in the
+    loss if the emphasis equals the ratio of their numbers of photographs. Logit adjustment is left
+    out: it corrects only the imbalance that the other methods leave.
 
     Returns:
-        By class name; 1 for the class with most photographs.
+        Emphasis by class name; 1 for the class with the most photographs.
     """
     n_by_class = train_counts(run.counts)
     balanced_batches = _strategy(run)["balanced_batches"]
@@ -94,8 +95,8 @@ def _few_training_images(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
         if n < TRAIN_PHOTOGRAPHS:
             yield (
                 "few_training_images",
-                f"{name} has {photographs(n)} to train on: too few to show what the class looks"
-                f" like, however it is balanced. Add photographs, to {TRAIN_PHOTOGRAPHS} at least.",
+                f"{name} has only {photographs(n)} for training, too few to represent the class"
+                f" with any balancing. Collect at least {TRAIN_PHOTOGRAPHS}.",
             )
 
 
@@ -109,9 +110,9 @@ def _small_test_set(run: Run) -> Iterator[tuple[str, str]]:
         listed = ", ".join(f"{name} {n}" for name, n in small.items())
         yield (
             "small_test_set",
-            f"Too few photographs to test on ({listed}): with fewer than {TEST_PHOTOGRAPHS} a"
-            " class, the interval of its recall can be 30 points wide and more. Add test"
-            " photographs, or cross-validate, so that every photograph is tested.",
+            f"Too few test photographs ({listed}): with fewer than {TEST_PHOTOGRAPHS} per class,"
+            " the interval of a recall can be 30 points wide or more. Add test photographs, or"
+            " cross-validate to test every photograph.",
         )
 
 
@@ -123,15 +124,15 @@ def _overfitting(run: Run, where: str) -> Iterator[tuple[str, str]]:
     if train - val > ACCURACY_GAP:
         yield (
             "overfitting",
-            f"{where}the accuracy is {train:.0%} on the training images and {val:.0%} on the"
-            " validation photographs: the network knows the training photographs by heart. Add"
-            " photographs, or widen the augmentation (augment in params.yaml).",
+            f"Overfitting{where}: accuracy is {train:.0%} on the training images and {val:.0%} on"
+            " the validation photographs. Add photographs, or strengthen the augmentation (augment"
+            " in params.yaml).",
         )
 
 
 def _corrects_twice(run: Run, where: str) -> Iterator[tuple[str, str]]:
     row, n_by_class = _strategy(run), train_counts(run.counts)
-    prongs = [
+    methods = [
         name
         for name, used in (
             ("oversampling", row["oversample"]),
@@ -143,11 +144,12 @@ def _corrects_twice(run: Run, where: str) -> Iterator[tuple[str, str]]:
     most = max(n_by_class.values())
     excess = {name: factor * n_by_class[name] / most for name, factor in emphasis(run).items()}
     name = max(excess, key=lambda name: excess[name])
-    if len(prongs) > 1 and excess[name] > EMPHASIS:
+    if len(methods) > 1 and excess[name] > EMPHASIS:
         yield (
             "corrects_twice",
-            f"{where}{' and '.join(prongs)} correct twice: {name} counts {excess[name]:.1f} times"
-            " as much as the largest class. Leave one of them out, or lower weight_power.",
+            f"Double correction{where}: with {' and '.join(methods)}, {name} counts"
+            f" {excess[name]:.1f} times as much as the largest class. Use only one of these"
+            " methods, or lower weight_power.",
         )
 
 
@@ -159,9 +161,10 @@ def _worse_class(runs: Sequence[Run], outcomes: Outcomes) -> Iterator[tuple[str,
                 before, after = (run_.metrics.recall[name].value for run_ in (runs[0], run))
                 yield (
                     "worse_class",
-                    f"{run.name} recognises {name} less often than {runs[0].name}: {after:.0%} of"
-                    f" its test photographs, not {before:.0%}. Balance less (weight_power, or one"
-                    f" prong only), or add photographs of {name}.",
+                    f"{run.name} has a significantly lower recall for {name} than {runs[0].name}:"
+                    f" {after:.0%} against {before:.0%} ({SIGNIFICANCE:.0%} level, Holm-corrected)."
+                    " Balance less (lower weight_power, or use a single method), or add photographs"
+                    f" of {name}.",
                 )
 
 
@@ -175,20 +178,20 @@ def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
     )
     if not wrong:
         return
-    # In balanced accuracy every class is as much, so a pair costs its share of the true class.
+    # Classes count equally in balanced accuracy, so a pair costs its share of the true class.
     pair = min(wrong, key=lambda pair: (-wrong[pair] / tested[pair[0]], pair))
     n, of = wrong[pair], tested[pair[0]]
     if n >= CONFUSED_PHOTOGRAPHS and n / of >= CONFUSED:
         yield (
             "costliest_confusion",
-            f"{where}{pair[0]} taken for {pair[1]} costs most: {n} of {photographs(of)}. Look at"
-            " those photographs for a wrong label, or add training photographs that show the"
-            " difference.",
+            f"Costliest confusion{where}: {pair[0]} misclassified as {pair[1]}, {n} of"
+            f" {photographs(of)}. Check the labels of those photographs, or add training"
+            " photographs that show the difference.",
         )
 
 
 def _strategy(run: Run) -> dict[str, Any]:
-    """The row of strategies in use."""
+    """Params of the strategy in use."""
     row = f"strategies.{run.params['strategy']}."
     return {
         key.removeprefix(row): value for key, value in run.params.items() if key.startswith(row)
@@ -196,4 +199,4 @@ def _strategy(run: Run) -> dict[str, Any]:
 
 
 def _of(run: Run, runs: Sequence[Run]) -> str:
-    return f"In {run.name}, " if len(runs) > 1 else ""
+    return f" in {run.name}" if len(runs) > 1 else ""

@@ -1,4 +1,4 @@
-"""The values of each epoch of a training, and which epoch was chosen."""
+"""The training history: values per epoch, and the epoch whose weights are kept."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ History = Mapping[str, Sequence[float]]
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """Read the values of each epoch, by column.
+    """Read a training history: the values per epoch, by column name.
 
     Raises:
         UserError: as intact does.
@@ -24,14 +24,14 @@ def read_history(path: Path) -> dict[str, list[float]]:
 
 
 def chosen_epoch(history: History, min_epochs: int) -> int:
-    """The epoch whose weights were kept: that of the lowest val_loss, from min_epochs on.
+    """The epoch whose weights are kept: the one with the lowest val_loss, from min_epochs on.
 
     Args:
-        history: as train writes it; without val_loss, the training loss stands in.
-        min_epochs: as in params.
+        history: as train writes it; without val_loss, the training loss is used.
+        min_epochs: train.min_epochs of the params.
 
     Returns:
-        From 1.
+        Number of the epoch, counted from 1.
     """
     values = _judged(history)
     first = min(min_epochs, len(values)) - 1
@@ -39,7 +39,7 @@ def chosen_epoch(history: History, min_epochs: int) -> int:
 
 
 def best_loss(history: History, min_epochs: int) -> float:
-    """The loss, of val where there is any, at the chosen epoch."""
+    """The val_loss at the chosen epoch, or the training loss if there is no val_loss."""
     return _judged(history)[chosen_epoch(history, min_epochs) - 1]
 
 

@@ -1,7 +1,8 @@
-"""How sure one can be of a figure: 95 % intervals, from the test photographs alone.
+"""95 % intervals of the metrics, for the sampling of test photographs.
 
-What a bootstrap draws anew is the photographs of each class, whose number stays: a test set is
-split, or put together, class by class. Nothing is said of what another training would have given.
+The bootstrap is stratified: it resamples the photographs of each class and keeps their number,
+because test sets are split or collected class by class. The intervals do not cover the variation
+between trainings.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,38 +17,38 @@ from ballast.scores.predictions import Predictions
 CONFIDENCE = 0.95
 CLASS_METRICS = ("recall", "precision", "f1")
 DRAWS = 10_000
-LARGEST = 2e7  # cells in all draws together: more than 45 classes get fewer draws
-# Photographs added to the right and to the wrong ones of a class before each draw: the neutral
-# prior of Kerman (2011, Electronic Journal of Statistics 5, 1450-1470). Without it a class of 10
-# of which all are right has no width at all: with 10 photographs a class and recalls of 0.96, the
-# balanced accuracy was held in 0.69 of cases; with 1/3 in 0.94, with Jeffreys' 1/2 in 0.89.
+LARGEST = 2e7  # cells in all draws together; more than 45 classes get fewer draws
+# Pseudo-count added to the correct and to the misclassified photographs of a class: the neutral
+# prior of Kerman (2011, Electronic Journal of Statistics 5, 1450-1470). Without it, the interval of
+# a class of 10 photographs, all correct, has no width: with 10 photographs per class and recalls of
+# 0.96, coverage of the balanced accuracy was 0.69; with 1/3 it was 0.94, with Jeffreys' 1/2 0.89.
 PRIOR = 1 / 3
 
 
 class Interval(NamedTuple):
-    """A figure, and the bounds between which the truth is with a confidence of 95 %."""
+    """A metric and the bounds of its 95 % interval."""
 
-    value: float | None  # None, as its bounds, where it is not defined
+    value: float | None  # None, like the bounds, if the metric is undefined
     low: float | None
     high: float | None
 
 
 class MetricIntervals(NamedTuple):
-    """The metrics of one run, or their differences between two, each with its interval."""
+    """The metrics of one run, or their differences between two runs, each with its interval."""
 
     accuracy: Interval
     balanced_accuracy: Interval
     macro_f1: Interval
     worst_class_recall: Interval
-    recall: dict[str, Interval]  # by class name, as the next two
+    recall: dict[str, Interval]  # by class name, like the next two
     precision: dict[str, Interval]
     f1: dict[str, Interval]
 
 
 class Drawn(NamedTuple):
-    """Counts of d draws of the test photographs over k tested classes; no whole numbers."""
+    """Counts from d draws of the test photographs, over k tested classes; not whole numbers."""
 
-    photos: NDArray[np.float64]  # (k,), the same in every draw
+    photos: NDArray[np.float64]  # (k,), equal in every draw
     right: NDArray[np.float64]  # (d, k)
     predicted: NDArray[np.float64]  # (d, k)
 
@@ -56,23 +57,24 @@ UNDEFINED = Interval(None, None, None)
 
 
 def metric_intervals(predictions: Predictions, seed: int, draws: int = DRAWS) -> MetricIntervals:
-    """Give the metrics of metrics.json their intervals.
+    """Compute the metrics of metrics.json with their intervals.
 
-    Accuracy, recall and precision have Wilson's interval of a proportion. It is right where the
-    photographs are a random sample; where the number of each class is fixed, it is wider than need
-    be for the accuracy where recalls differ much, and for a low precision (docs/comparing.md).
-    The others are bootstrapped. Photographs of a class differ in what they were taken for alone,
-    so drawing them with replacement is drawing from a multinomial of their counts; here each
-    draw gives the shares of a Dirichlet instead (the Bayesian bootstrap, Rubin 1981), to which
-    PRIOR is added. worst_class_recall has no interval of its own kind; see worst_recall.
+    Accuracy, recall and precision have Wilson's interval for a proportion. It is correct for a
+    random sample of photographs. For a fixed number of photographs per class it is conservative for
+    the accuracy if recalls differ much, and for a low precision (docs/comparing.md).
+
+    The other metrics are bootstrapped. Photographs of a class differ only in their predicted class,
+    so resampling them means drawing from a multinomial of the counts. Each draw here uses the
+    shares of a Dirichlet instead (the Bayesian bootstrap, Rubin 1981), with PRIOR added.
+    worst_class_recall is derived from the intervals of the classes; see worst_recall.
 
     Args:
-        predictions: one photograph or more.
-        seed: of the draws, 0 or more.
-        draws: of the bootstrap.
+        predictions: at least one photograph.
+        seed: seed of the draws, 0 or more.
+        draws: number of bootstrap draws.
 
     Returns:
-        The interval of each metric; a class without test photographs has None in each.
+        The interval of each metric; all None for a class without test photographs.
     """
     matrix = confusion_counts(predictions)
     tested = np.flatnonzero(matrix.sum(axis=1))
@@ -102,7 +104,7 @@ def metric_intervals(predictions: Predictions, seed: int, draws: int = DRAWS) ->
 
 
 def confusion_counts(predictions: Predictions) -> NDArray[np.int64]:
-    """Test photographs by true and predicted class, shape (k, k), in the order of the classes."""
+    """Confusion matrix, shape (k, k): rows are true classes, columns predicted ones, in order."""
     index = {name: i for i, name in enumerate(predictions.classes)}
     matrix = np.zeros((len(index), len(index)), np.int64)
     true = [index[name] for name in predictions.true]
@@ -111,9 +113,9 @@ def confusion_counts(predictions: Predictions) -> NDArray[np.int64]:
 
 
 def proportion(successes: int, trials: int, confidence: float = CONFIDENCE) -> Interval:
-    """Wilson's interval of a proportion (1927).
+    """Wilson's interval for a proportion (1927).
 
-    Of no trial nothing is known: the value is 0, as in metrics.json, the bounds 0 and 1.
+    Without trials, the value is 0, as in metrics.json, and the bounds are 0 and 1.
     """
     if not trials:
         return Interval(0.0, 0.0, 1.0)
@@ -122,17 +124,17 @@ def proportion(successes: int, trials: int, confidence: float = CONFIDENCE) -> I
 
 
 def worst_recall(right: Sequence[int], photos: Sequence[int]) -> Interval:
-    """Interval of the lowest recall, from Wilson's of each class.
+    """Interval of the lowest recall, from Wilson's interval of each class.
 
-    A bootstrap would be wrong where classes are alike: the lowest of many draws is lower than the
-    lowest truth (measured: it held the truth in 0.34 to 0.84 of cases). The lowest recall is at
-    least the lowest of the lower bounds, and at most every class's upper bound. Each of the m
-    classes that may be the lowest can put that upper bound too low, so it errs in 0.05 / m of
-    cases, 0.025 at most (Bonferroni).
+    The bootstrap is biased for classes with similar recalls: the minimum over noisy recalls lies
+    below the minimum of the true ones (measured coverage: 0.34 to 0.84). The lowest recall is at
+    least the smallest lower bound, and at most each class's upper bound. Any of the m classes that
+    may have the lowest recall can make this upper bound too low, so each upper bound has an error
+    rate of 0.05 / m, and at most 0.025 (Bonferroni).
 
     Args:
-        right: photographs that were recognised, by class.
-        photos: by class, each 1 or more.
+        right: correctly classified photographs by class.
+        photos: test photographs by class, each 1 or more.
     """
     bounds = [proportion(*counts) for counts in zip(right, photos, strict=True)]
     low, high = (min(getattr(bound, side) for bound in bounds) for side in ("low", "high"))
@@ -147,12 +149,12 @@ def worst_recall(right: Sequence[int], photos: Sequence[int]) -> Interval:
 
 
 def draw_arm(matrix: NDArray[np.int64], generator: np.random.Generator, draws: int) -> Drawn:
-    """Draw the test photographs of one set of predictions.
+    """Resample the test photographs of one set of predictions.
 
     Args:
-        matrix: photographs by true and predicted class, shape (k, k).
-        generator: of the draws.
-        draws: how many, at most.
+        matrix: confusion matrix, shape (k, k): rows are true classes.
+        generator: random generator.
+        draws: maximum number of draws.
     """
     k = len(matrix)
     draws = int(min(draws, LARGEST // k**2))
@@ -173,16 +175,16 @@ def draw_counts(
     generator: np.random.Generator,
     draws: int,
 ) -> NDArray[np.float64]:
-    """Draw how many of a class's photographs go into each cell.
+    """Draw the number of a class's photographs in each cell.
 
     Args:
-        counts: photographs by cell, shape (m,).
-        prior: added to them, shape (m,); a cell where both are 0 stays empty.
-        generator: of the draws.
-        draws: how many.
+        counts: photographs per cell, shape (m,).
+        prior: pseudo-counts, shape (m,); a cell in which both are 0 stays empty.
+        generator: random generator.
+        draws: number of draws.
 
     Returns:
-        Shape (draws, m); each row sums to the photographs.
+        Counts, shape (draws, m); each row sums to the number of photographs.
     """
     filled = np.flatnonzero(counts + prior)
     drawn = np.zeros((draws, len(counts)))
@@ -191,11 +193,11 @@ def draw_counts(
 
 
 def figures(drawn: Drawn) -> dict[str, NDArray[np.float64]]:
-    """The metrics of each draw.
+    """Compute the metrics of each draw.
 
     Returns:
         accuracy, balanced_accuracy, macro_f1 and worst_class_recall, each of shape (d,); recall,
-        precision (0 where nothing was predicted) and f1, each of shape (d, k).
+        precision (0 for a class that is never predicted) and f1, each of shape (d, k).
     """
     photos, right, predicted = drawn
     recall = right / photos
@@ -213,26 +215,26 @@ def figures(drawn: Drawn) -> dict[str, NDArray[np.float64]]:
 
 
 def central(value: float, draws: NDArray[np.float64], confidence: float = CONFIDENCE) -> Interval:
-    """The central 95 % of draws of a figure, widened to its value where that lies outside."""
+    """The central interval of the draws, widened to include the value if that lies outside."""
     tail = (1 - confidence) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Interval(value, float(min(low, value)), float(max(high, value)))
 
 
 def unpacked(intervals: MetricIntervals) -> Iterator[tuple[str, str, Interval]]:
-    """Name of each metric, class name (or nothing) and interval, metric by metric."""
+    """Yield metric name, class name ("" for overall metrics) and interval, metric by metric."""
     for name, found in intervals._asdict().items():
         for class_, interval in found.items() if isinstance(found, dict) else [("", found)]:
             yield name, class_, interval
 
 
 def interval_text(interval: Interval, digits: int = 3, sign: str = "") -> str:
-    """An interval as 0.750 (0.600 to 0.860); a dash where it is not defined.
+    """Format an interval as "0.750 (0.600 to 0.860)", or as a dash if it is undefined.
 
     Args:
-        interval: of a figure.
-        digits: after the point.
-        sign: "+" to write the sign of positive numbers.
+        interval: the metric with its bounds.
+        digits: digits after the decimal point.
+        sign: "+" to show the sign of positive numbers.
     """
     if interval.value is None:
         return "-"

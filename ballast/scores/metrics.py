@@ -1,4 +1,4 @@
-"""Figures that say how good predictions are, class by class."""
+"""Metrics of predictions, overall and per class."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,15 +15,15 @@ from sklearn.metrics import (
 
 from ballast.scores.predictions import Predictions
 
-# By class, and of interest to those who ask for them; the others are headlines.
+# Details per class, written to a separate file.
 DETAILS = ("precision", "f1", "roc_auc", "average_precision")
-# Guo et al. 2017 (arXiv:1706.04599) take 15 of equal width, and so do those who compare with them.
-# Of equal mass, they would lie elsewhere for every model, and two diagrams would share no axis.
+# Guo et al. 2017 (arXiv:1706.04599) use 15 bins of equal width, and so do later papers. Edges of
+# equal-mass bins differ between models, so the diagrams of two runs could not be compared.
 CALIBRATION_BINS = 15
 
 
 class ReliabilityBin(NamedTuple):
-    """The photographs whose predicted class has a probability within one bin."""
+    """The photographs whose predicted probability falls into one bin."""
 
     bin: int  # 1 to CALIBRATION_BINS; bin b is (b - 1, b] / CALIBRATION_BINS
     confidence: float  # mean probability of the predicted class
@@ -32,18 +32,19 @@ class ReliabilityBin(NamedTuple):
 
 
 def compute_metrics(predictions: Predictions) -> dict[str, Any]:
-    """Judge predictions.
+    """Compute all metrics of predictions.
 
-    balanced_accuracy, macro_f1 and worst_class_recall are over the classes that have test
-    photographs; a class without any has None for each of its figures. roc_auc and
-    average_precision are of one class against the rest; None, too, where there is no rest.
+    balanced_accuracy, macro_f1 and worst_class_recall cover the classes that have test photographs;
+    the metrics of any other class are None. roc_auc and average_precision are one-vs-rest, and None
+    as well if every test photograph belongs to the class.
 
-    calibration_error is the expected one of Guo et al. 2017, eq. 3: the mean distance of
-    confidence and accuracy over the bins of `reliability`, each by its share of the photographs.
-    With few photographs it is never near 0, since each bin's accuracy is a matter of luck.
+    calibration_error is the expected calibration error of Guo et al. 2017, eq. 3: the mean absolute
+    difference between confidence and accuracy over the bins of `reliability`, weighted by the share
+    of photographs in each. With few photographs it never approaches 0, since the accuracy of each
+    bin is noisy.
 
     Args:
-        predictions: one photograph or more.
+        predictions: at least one photograph.
 
     Returns:
         accuracy, balanced_accuracy, macro_f1, worst_class_recall, log_loss (in nats) and
@@ -91,11 +92,11 @@ def compute_metrics(predictions: Predictions) -> dict[str, Any]:
 
 
 def reliability(predictions: Predictions) -> list[ReliabilityBin]:
-    """Compare how sure predictions are with how often they are right.
+    """Compare the confidence of predictions with their accuracy, bin by bin.
 
     Returns:
-        The bins that hold photographs, in their order; a well calibrated model has an accuracy
-        near the confidence in each.
+        The bins that contain photographs, in order; in each, the accuracy of a well-calibrated
+        model is close to its confidence.
     """
     confidence = predictions.probabilities.max(axis=1)
     right = np.array(predictions.true) == np.array(predictions.predicted)
@@ -113,6 +114,6 @@ def reliability(predictions: Predictions) -> list[ReliabilityBin]:
 
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    """Mean distance of confidence and accuracy, each bin by its share of the photographs."""
+    """Mean absolute difference between confidence and accuracy, weighted by photographs per bin."""
     photographs = sum(b.photographs for b in bins)
     return sum(abs(b.accuracy - b.confidence) * b.photographs for b in bins) / photographs

@@ -1,4 +1,4 @@
-"""Predictions: what a model says of each test photograph, as a table."""
+"""Predictions of a model for the test photographs, written and read as a table."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from ballast.core.files import intact, read_csv, write_csv
 
-# Before every probability column, so that a class called "path" or "true" is no trouble.
+# Prefix of probability columns, so that a class may be called "path" or "true".
 PREFIX = "p_"
 COLUMNS = ("path", "true", "predicted")
 
 
 class Predictions(NamedTuple):
-    """Any model's predictions of n photographs over k classes."""
+    """Predictions for n photographs and k classes, from any model."""
 
     classes: list[str]
     paths: list[str]
@@ -23,14 +23,14 @@ class Predictions(NamedTuple):
 
     @property
     def predicted(self) -> list[str]:
-        """The likeliest class of each photograph; the first by name of equal ones."""
+        """The most probable class of each photograph; of equal ones, the first by name."""
         return [self.classes[index] for index in self.probabilities.argmax(axis=1)]
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write path, true, predicted and a probability column p_<class> a class.
+    """Write the columns path, true, predicted, and p_<class> with the probability of each class.
 
-    Nine significant digits, as many as the float32 of a network has.
+    Probabilities have nine significant digits, enough to identify every float32.
     """
     columns = [*COLUMNS, *(PREFIX + name for name in predictions.classes)]
     rows = zip(
@@ -48,10 +48,10 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read what write_predictions wrote, or the like from any other model.
+    """Read a file in the format of write_predictions, from any model.
 
     Raises:
-        UserError: where it is missing or something else.
+        UserError: if the file is missing or has another format.
     """
     with intact(path):
         rows = read_csv(path, COLUMNS)

@@ -1,4 +1,4 @@
-"""One run of the pipeline: what its stages wrote, read again."""
+"""One run of the pipeline, read from the outputs of its stages."""
 
 import hashlib
 from collections import Counter
@@ -14,19 +14,19 @@ from ballast.scores.history import History, read_history
 from ballast.scores.intervals import MetricIntervals, metric_intervals
 from ballast.scores.predictions import Predictions, read_predictions
 
-# Lists of the images by their hashes, and what the network learnt and predicted.
+# Image lists with hashes, the training history and the predictions.
 FINGERPRINTED = (paths.MANIFEST, paths.AUGMENTED_LIST, paths.HISTORY, paths.PREDICTIONS)
 
 
 class Run(NamedTuple):
-    """What is known of one run."""
+    """Params, data, training and predictions of one run."""
 
     name: str
     metrics: MetricIntervals
     predictions: Predictions
     counts: Counts
     made: Mapping[str, int]  # training images by class name
-    weights: Mapping[str, float]  # of the classes in the loss, by class name
+    weights: Mapping[str, float]  # class weights in the loss, by class name
     history: History
     min_epochs: int
     params: Mapping[str, Any]  # dotted keys
@@ -34,16 +34,16 @@ class Run(NamedTuple):
 
 
 def read_run(name: str, folder: Path, params: Mapping[str, Any], seed: int) -> Run:
-    """Read what the stages wrote.
+    """Read the outputs of a run's stages.
 
     Args:
-        name: for people.
-        folder: that has the stages' data/ and outputs/.
-        params: that the stages ran with; dotted keys.
-        seed: of the draws behind the intervals.
+        name: name of the run that users see.
+        folder: folder that contains the run's data/ and outputs/.
+        params: params of the run, with dotted keys.
+        seed: seed of the draws behind the intervals.
 
     Raises:
-        UserError: where one of the files is missing or not as a stage wrote it.
+        UserError: if a file is missing or not as a stage wrote it.
     """
     predictions = read_predictions(folder / paths.PREDICTIONS)
     return Run(
@@ -61,13 +61,13 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any], seed: int) -> R
 
 
 def model_fingerprints(run: Run) -> dict[str, str]:
-    """SHA-256 of the code that trained the model of the workspace, of its data, and of the model.
+    """SHA-256 of the workspace's model, of its training data and of the code that trained it.
 
     Args:
-        run: of the workspace.
+        run: the run of the workspace.
 
     Raises:
-        UserError: where a file is missing or not as a stage wrote it.
+        UserError: if a file is missing or not as a stage wrote it.
     """
     trained = read_json(paths.TRAINING)
     with intact(paths.TRAINING):

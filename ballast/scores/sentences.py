@@ -1,20 +1,20 @@
-"""How figures are written in sentences for people."""
+"""Formatting of numbers in sentences."""
 
 from ballast.scores.intervals import Interval
 
 
 def typeset(sentence: str) -> str:
-    """Put a no-break space before every percent sign."""
+    """Put a no-break space before each percent sign."""
     return sentence.replace(" %", "%").replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def percent_range(interval: Interval) -> str:
-    """The bounds of an interval of a share, as 60 to 86%."""
+    """Format the bounds of a proportion's interval, as in "60 to 86%"."""
     assert interval.low is not None
     assert interval.high is not None
     return f"{100 * interval.low:.0f} to {interval.high:.0%}"
 
 
 def photographs(n: int) -> str:
-    """A number of photographs, in words."""
+    """Format a number of photographs, as in "1 photograph" or "2 photographs"."""
     return f"{n} photograph" if n == 1 else f"{n} photographs"

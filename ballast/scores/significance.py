@@ -1,4 +1,4 @@
-"""Whether two sets of predictions differ by more than chance."""
+"""Significance tests for the difference between two sets of predictions."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -7,30 +7,30 @@ from scipy.stats import binomtest
 
 from ballast.scores.predictions import Predictions
 
-SIGNIFICANCE = 0.05  # a difference that chance alone makes more often than so is not significant
+SIGNIFICANCE = 0.05  # level of all tests
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 class Outcome(NamedTuple):
-    """Photographs that only one of two runs recognised, and how likely chance alone is as uneven.
+    """McNemar's exact test (1947) on the photographs that only one of two runs gets right.
 
-    McNemar's exact test (1947): the binomial test that both kinds are as likely.
+    It is the binomial test of the hypothesis that both runs are equally likely to be the one.
     """
 
     only_reference_right: int
     only_this_right: int
     p_value: float
-    p_value_holm: float  # for all p values of its kind in one comparison (Holm 1979)
+    p_value_holm: float  # corrected for all tests of its kind in one comparison (Holm 1979)
 
 
 def discordant(reference: Predictions, this: Predictions, class_: str | None) -> tuple[int, int]:
-    """Photographs that only the reference recognised, and that only the other did.
+    """Count the photographs that only the reference, and that only the other run, got right.
 
     Args:
-        reference: of the same photographs, in any order.
-        this: to compare with it.
-        class_: of these photographs alone; None for all.
+        reference: predictions of the reference.
+        this: predictions of the other run, for the same photographs in any order.
+        class_: count only photographs of this class; None for all.
     """
     guesses = dict(zip(this.paths, this.predicted, strict=True))
     counts = [0, 0]
@@ -41,15 +41,16 @@ def discordant(reference: Predictions, this: Predictions, class_: str | None) ->
 
 
 def mcnemar(only_reference: int, only_this: int) -> float:
-    """P value of McNemar's exact test, two-sided; 1 where no photograph is judged differently."""
+    """Two-sided p value of McNemar's exact test; 1 if no photograph is discordant."""
     both = only_reference + only_this
     return float(binomtest(only_this, both).pvalue) if both else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p values for their number (Holm 1979).
+    """Correct p values for multiple testing (Holm 1979).
 
-    Those below 0.05 then hold one false claim or more in at most 5 % of cases.
+    Rejecting all hypotheses with a corrected p value below 0.05 keeps the family-wise error rate at
+    or below 5 %.
     """
     corrected, highest = [1.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
@@ -59,10 +60,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def mcnemar_tests(counts: Mapping[Key, tuple[int, int]]) -> dict[Key, Outcome]:
-    """Test several pairs, with p values corrected for their number.
+    """Run McNemar's test on several pairs of counts, with Holm-corrected p values.
 
     Args:
-        counts: as discordant returns them, by key.
+        counts: results of `discordant`, by key.
     """
     p_values = [mcnemar(*found) for found in counts.values()]
     return {

@@ -1,4 +1,4 @@
-"""What one run's figures say, in one sentence."""
+"""The verdict on one run, in one sentence."""
 
 from collections.abc import Mapping
 
@@ -12,18 +12,18 @@ from ballast.scores.significance import SIGNIFICANCE
 
 
 def verdict(predictions: Predictions, counts: Counts, metrics: MetricIntervals) -> str:
-    """Say how good a run is, and at which class it is worst.
+    """Summarise the accuracy of a run and its weakest class.
 
-    Its accuracy is held against always answering the class with most training photographs, by
-    McNemar's exact test on the same test photographs (McNemar 1947; the binomial form).
+    The run is compared with a classifier that always predicts the class with the most training
+    photographs, by McNemar's exact test on the same test photographs (McNemar 1947, binomial form).
 
     Args:
-        predictions: of the test photographs, one or more.
-        counts: of the photographs.
-        metrics: of the same predictions.
+        predictions: predictions for at least one test photograph.
+        counts: photographs per class and subset.
+        metrics: metrics of these predictions.
 
     Returns:
-        One sentence; what stands in brackets are 95 % intervals.
+        One sentence, with 95 % intervals in brackets.
     """
     largest = max(counts, key=lambda name: (counts[name]["train"], name))
     pairs = list(zip(predictions.true, predictions.predicted, strict=True))
@@ -32,9 +32,10 @@ def verdict(predictions: Predictions, counts: Counts, metrics: MetricIntervals) 
     constant = sum(true == largest for true in predictions.true) / len(pairs)
     range_ = percent_range(metrics.accuracy)
     sentence = (
-        f"{metrics.accuracy.value:.0%} of the {len(pairs)} test photographs are recognised"
-        f" ({range_}), {_against(only_run, only_constant)} the {constant:.0%}"
-        f" of always answering {largest}; {_weakest(metrics.recall)}."
+        f"{metrics.accuracy.value:.0%} of the {len(pairs)} test photographs are classified"
+        f" correctly (95% interval {range_}), {_against(only_run, only_constant)} the"
+        f" {constant:.0%} of always predicting {largest} (McNemar's test,"
+        f" {SIGNIFICANCE:.0%} level); {_weakest(metrics.recall)}."
     )
     return typeset(sentence)
 
@@ -42,8 +43,8 @@ def verdict(predictions: Predictions, counts: Counts, metrics: MetricIntervals) 
 def _against(only_run: int, only_constant: int) -> str:
     differing = only_run + only_constant
     if not differing or binomtest(only_run, differing).pvalue > SIGNIFICANCE:
-        return "which so few cannot tell from"
-    return "more than" if only_run > only_constant else "less than"
+        return "not significantly different from"
+    return "significantly more than" if only_run > only_constant else "significantly less than"
 
 
 def _weakest(recalls: Mapping[str, Interval]) -> str:
@@ -52,7 +53,7 @@ def _weakest(recalls: Mapping[str, Interval]) -> str:
     names = [name for name, value in tested.items() if value == worst]
     if len(names) == 1:
         range_ = percent_range(recalls[names[0]])
-        return f"the weakest class is {names[0]} with {worst:.0%} ({range_})"
+        return f"the weakest class is {names[0]}, with a recall of {worst:.0%} ({range_})"
     if len(names) == len(tested):
-        return f"every class alike with {worst:.0%}"
-    return f"the weakest classes are {', '.join(names)} with {worst:.0%} each"
+        return f"every class has a recall of {worst:.0%}"
+    return f"the weakest classes, each with a recall of {worst:.0%}, are {', '.join(names)}"

@@ -125,7 +125,7 @@ def test_probabilities_that_are_no_numbers_are_told(classifier: Classifier, phot
     weights = model.get_weights()
     model.set_weights([*weights[:-1], np.full_like(weights[-1], np.nan)])
     try:
-        with pytest.raises(UserError, match="are no numbers"):
+        with pytest.raises(UserError, match="are not finite"):
             classifier.predict([photo])
     finally:
         model.set_weights(weights)
@@ -133,5 +133,5 @@ def test_probabilities_that_are_no_numbers_are_told(classifier: Classifier, phot
 
 def test_a_model_of_another_program_is_refused(tmp_path: Path, classifier: Classifier) -> None:
     classifier.model.save(tmp_path / "other.keras")
-    with pytest.raises(UserError, match="no model of Ballast's"):
+    with pytest.raises(UserError, match="not saved by Ballast"):
         Classifier.load(tmp_path / "other.keras")

@@ -84,7 +84,7 @@ def test_evaluate_says_its_verdict_and_puts_it_on_the_page(reproduced: Project) 
     before = page.read_bytes()
     done = reproduced.stage("evaluate")
     sentence = done.stdout.splitlines()[-1]
-    assert "test photographs are recognised" in sentence
+    assert "test photographs are classified correctly" in sentence
     assert f'<p class="verdict">{sentence}</p>' in before.decode()
     assert page.read_bytes() == before, "the same page in another process"
 
@@ -143,7 +143,7 @@ def test_predict_refuses_a_half_written_model(reproduced: Project) -> None:
     done = reproduced.stage("predict")
     path.write_bytes(whole)
     assert done.returncode == 1
-    assert "ERROR: models/model.keras: half written or damaged; run python" in done.stderr
+    assert "ERROR: models/model.keras: incomplete or damaged; run python" in done.stderr
     assert "Traceback" not in done.stderr
 
 

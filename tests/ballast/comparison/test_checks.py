@@ -18,14 +18,15 @@ def test_other_test_photographs_are_refused() -> None:
     params: dict[str, dict[str, Any]] = {"baseline": {}, "other": {}}
     check_comparable({"baseline": first, "other": first}, params)
     changed = rows(("dog", "1.jpg", "a"), ("dog", "2.jpg", "x"), ("human", "1.jpg", "c"))
-    with pytest.raises(UserError, match=r"other: 1 of its .* dog/2.jpg .*not the same photograph"):
+    with pytest.raises(UserError, match=r"other: 1 test .* dog/2.jpg .*class or content differs"):
         check_comparable({"baseline": first, "other": changed}, params)
-    with pytest.raises(UserError, match=r"other: 2 of its .* dog/1.jpg for one \(only baseline"):
+    with pytest.raises(UserError, match=r"other: 2 test .* example dog/1.jpg \(only baseline"):
         check_comparable({"baseline": first, "other": first[2:]}, params)
     with pytest.raises(UserError, match="only other has it"):
         check_comparable({"baseline": first[1:], "other": first}, params)
     trained = [*first, first[0]._replace(path="cat/1.jpg", class_="cat", split="train")]
-    with pytest.raises(UserError, match="other: its classes are not those of baseline, cat"):
+    message = "other: its classes differ from those of baseline, as in cat"
+    with pytest.raises(UserError, match=message):
         check_comparable({"baseline": first, "other": trained}, params)
     moved = [*first, first[0]._replace(path="dog/9.jpg", split="train")]
     check_comparable({"baseline": first, "other": moved}, params)

@@ -119,15 +119,15 @@ def test_what_is_wrong_is_one_line(weights: str, tmp_path: Path) -> None:
     for params, message in (
         (
             {"backbone": "mobilenet_v2", "weights": weights, "backbone_alpha": 0.5},
-            "not the weights",
+            "does not fit mobilenet_v2",
         ),
-        ({"backbone": "mobilenet_v2", "weights": text}, "not the weights of mobilenet_v2"),
+        ({"backbone": "mobilenet_v2", "weights": text}, "does not fit mobilenet_v2"),
         ({"backbone": "mobilenet_v2", "weights": "nowhere.h5"}, "nowhere.h5: no such file"),
         ({"backbone": "mobilenet_v22"}, "did you mean mobilenet_v2"),
-        ({"backbone": "resnet50"}, "resnet50 has one width, 1"),
+        ({"backbone": "resnet50"}, "must be 1 for resnet50"),
         ({"backbone": "xception", "backbone_alpha": 1.0}, "at least 71x71"),
-        ({"backbone": text, "weights": None}, "no saved Keras model"),
-        ({"backbone": "pretrained/nowhere.keras"}, "nowhere.keras: no backbone of that name"),
+        ({"backbone": text, "weights": None}, "cannot be loaded as a Keras model"),
+        ({"backbone": "pretrained/nowhere.keras"}, "nowhere.keras: neither a known backbone"),
     ):
         with pytest.raises(UserError, match=message) as raised:
             load_backbone(train_params(**params), SIZE, tmp_path)
@@ -143,7 +143,7 @@ def test_without_a_network_imagenet_says_what_to_download_and_where_to_put_it(
     folder = tmp_path / "mobilenet_v2-0.35-32" / "models"
     with pytest.raises(UserError) as raised:
         load_backbone(params, SIZE, tmp_path)
-    address, file = str(raised.value).split("download ")[1].split(" and put it at ")
+    address, file = str(raised.value).split("fetch ")[1].split(" and save it as ")
     assert address.startswith("https://")
     assert Path(file).parent == folder
     assert Path(file).name == address.rsplit("/", 1)[1]
@@ -157,7 +157,7 @@ def test_imagenet_weights_that_were_put_there_are_used_and_their_hash_is_told(
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(UserError) as raised:
         load_backbone(params, SIZE, tmp_path)
-    file = Path(str(raised.value).split(" and put it at ")[1])
+    file = Path(str(raised.value).split(" and save it as ")[1])
     file.parent.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(3)
     base = keras.applications.MobileNetV2(

@@ -96,7 +96,7 @@ def test_the_figures_of_every_run_are_on_the_page(
     runs = [make_run(name, NAMES) for name in ("baseline", "balanced", "batches")]
     text = Page(comparison_page(compared(runs), runs, [*map(make_pictures, runs)])).text
     for run in runs:
-        assert f"{run.name}: off by 15 points on average" in text
+        assert f"{run.name}: expected calibration error 15 points" in text
         assert f"The 3 epochs of {run.name} as a table" in text
     for name in ("balanced", "batches"):
         assert f"Nothing tells {name} from baseline." in text
@@ -153,7 +153,7 @@ def test_a_photograph_that_is_gone_is_said_to_be(
     run = make_run("balanced", NAMES)
     pictures = make_pictures(run)
     html = report_page(run, pictures, "So.", [])
-    assert html.count(">not here<") == len(pictures.mistakes) - 1 > 0
+    assert html.count(">unavailable<") == len(pictures.mistakes) - 1 > 0
 
 
 def test_a_page_of_many_classes_stays_small(make_run: MakeRun, make_pictures: MakePictures) -> None:

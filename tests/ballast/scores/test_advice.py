@@ -80,8 +80,8 @@ def test_nothing_is_said_of_a_run_where_nothing_is_to_be_said(run_of: RunOf) -> 
 def test_under_10_training_photographs_are_few(run_of: RunOf) -> None:
     assert "few_training_images" not in said(run_of(train=(10, 100)))
     found = said(run_of(train=(9, 100)))["few_training_images"]
-    assert found.startswith("cat has 9 photographs to train on")
-    assert "cat has 1 photograph to" in said(run_of(train=(1, 100)))["few_training_images"]
+    assert found.startswith("cat has only 9 photographs for training")
+    assert "cat has only 1 photograph for" in said(run_of(train=(1, 100)))["few_training_images"]
 
 
 def test_of_several_runs_few_photographs_are_said_once(run_of: RunOf) -> None:
@@ -93,7 +93,7 @@ def test_of_several_runs_few_photographs_are_said_once(run_of: RunOf) -> None:
 def test_under_40_test_photographs_are_too_few(run_of: RunOf) -> None:
     assert "small_test_set" not in said(run_of(test=(40, 40)))
     found = said(run_of(test=(39, 40), recognised=(39, 40)))["small_test_set"]
-    assert found.startswith("Too few photographs to test on (cat 39):")
+    assert found.startswith("Too few test photographs (cat 39):")
 
 
 def history(accuracy: float, val_accuracy: float) -> dict[str, list[float]]:
@@ -134,10 +134,12 @@ def test_emphasis_is_ratio_times_weight(
     assert found == {"cat": pytest.approx(expected), "dog": pytest.approx(1)}
 
 
-def test_two_prongs_that_correct_twice(run_of: RunOf) -> None:
+def test_two_methods_that_correct_twice(run_of: RunOf) -> None:
     twice = PLAIN | {"oversample": True, "class_weights": "balanced"}
     found = said(run_of(made=(300, 300), strategy=twice))["corrects_twice"]
-    assert found.startswith("oversampling and class weights correct twice: cat counts 10.0 times")
+    assert found.startswith(
+        "Double correction: with oversampling and class weights, cat counts 10.0 times"
+    )
     tempered = twice | {"weight_power": 0.17}  # 10 ** 0.17 is 1.48
     assert "corrects_twice" not in said(run_of(made=(300, 300), strategy=tempered))
     harmless = PLAIN | {"oversample": True, "balanced_batches": True}
@@ -158,13 +160,17 @@ def test_a_class_that_got_worse(
     found = said(*runs, outcomes={"after": {"dog": outcome}})
     assert ("worse_class" in found) == fires
     if fires:
-        assert found["worse_class"].startswith("after recognises dog less often than before: 78")
+        assert found["worse_class"].startswith(
+            "after has a significantly lower recall for dog than before: 78"
+        )
 
 
 def test_the_confusion_that_costs_most(run_of: RunOf) -> None:
     assert "costliest_confusion" not in said(run_of(recognised=(37, 37))), "3 of 40 are few"
     rare = said(run_of(test=(40, 400), recognised=(30, 350)))["costliest_confusion"]
-    assert rare.startswith("cat taken for dog costs most: 10 of 40"), "a quarter, not an eighth"
+    assert rare.startswith("Costliest confusion: cat misclassified as dog, 10 of 40"), (
+        "a quarter, not an eighth"
+    )
     one_of_four = run_of(test=(4, 40), recognised=(3, 40))
     assert "costliest_confusion" not in said(one_of_four), "one photograph may be any"
 
@@ -173,4 +179,4 @@ def test_the_others_are_judged_not_the_reference(run_of: RunOf) -> None:
     bad, good = run_of("bad", recognised=(20, 40)), run_of("good")
     assert "costliest_confusion" not in said(bad, good, outcomes={"good": {}})
     found = said(good, bad, outcomes={"bad": {}})["costliest_confusion"]
-    assert found.startswith("In bad, cat taken for dog")
+    assert found.startswith("Costliest confusion in bad: cat misclassified as dog")
