@@ -1,4 +1,4 @@
-"""The stages before training: what they write, and what they say when something is wrong."""
+"""The stages before training: their outputs and their errors."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The stages from training on, in a project that dvc repro has run."""
+"""The stages from training on, in a project after dvc repro."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""Dask: real schedulers and workers give the bytes that this machine gives, or one clear line."""
+"""Dask's schedulers and workers give the same bytes as this machine, or a one-line error."""
 
 import json
 import os
