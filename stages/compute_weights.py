@@ -1,4 +1,4 @@
-"""Compute each class's weight in the loss, from the counts before oversampling."""
+"""Compute the class weights of the loss from the counts before oversampling."""
 
 from ballast.balance.class_weights import class_weights
 from ballast.core import paths

@@ -1,4 +1,4 @@
-"""Make the training images: every training photograph, and as many variants as it takes."""
+"""Make the training images: every training photograph, and variants to reach the target counts."""
 
 from collections import Counter
 from pathlib import Path
@@ -24,7 +24,7 @@ from ballast.workers.progress import with_progress
 
 
 def main() -> None:
-    """Read manifest, counts and photographs; write data/augmented/ and augmented.csv."""
+    """Read manifest, counts and photographs; write data/augmented/ and data/augmented.csv."""
     params = parse_params(read_text(paths.PARAMS))
     rows = subset_rows(read_manifest(paths.MANIFEST), "train")
     counts = train_counts(read_json(paths.CLASS_COUNTS))

@@ -25,7 +25,7 @@ def main() -> None:
     manifest = paths.MANIFEST
     rows = subset_rows(read_manifest(manifest), "test")
     if not rows:
-        raise UserError(f"{manifest}: not as a stage wrote it; run ballast check, then dvc repro")
+        raise UserError(f"{manifest}: edited or damaged; run ballast check, then dvc repro")
     make_deterministic(params.seed, info.threads)
     model = load_model(path)
     workers = params.runtime.workers or cpu_count()

@@ -1,4 +1,4 @@
-"""Find the photographs, reject everything else, and split them into train, val and test."""
+"""Find the photographs and reject everything else; split them into train, val and test."""
 
 from pathlib import Path
 
@@ -20,8 +20,8 @@ def main() -> None:
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
     if not any(row.split == "test" for row in rows):
         raise UserError(
-            f"{params.data.raw}: no photograph to test on: every class is too small or one group"
-            f" of copies ({paths.DATA_REPORT}), or split.fold is above what there is"
+            f"{params.data.raw}: no test photographs: every class is too small or is one group of"
+            f" copies ({paths.DATA_REPORT}), or split.fold is too high for the number of groups"
         )
     write_manifest(paths.MANIFEST, rows)
     write_csv(paths.REJECTED, ("path", "reason"), rejected)

@@ -267,7 +267,7 @@ def test_what_dvc_cannot_read_is_rejected_and_stops_nothing(project: Project) ->
     project.dvc("repro", "split")
     assert project.read("outputs/rejected.csv").splitlines()[1:] == [
         "one/\\xff.png,name is not UTF-8",
-        "one/gone.png,link to nowhere",
+        "one/gone.png,broken link",
         'one/pipe.png,"pipe, socket or device"',
     ]
     (folder / "gone.png").unlink()

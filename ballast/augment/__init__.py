@@ -1,1 +1,1 @@
-"""Images made of photographs: transforms, the store of what was made, shards."""
+"""Makes training images from photographs: transforms, a store of earlier results, and shards."""

@@ -1,7 +1,7 @@
-"""Training images packed into a few tar files, and read from them without unpacking.
+"""Packs training images into a few tar files, and reads them without unpacking.
 
-tar, since every computer can list and unpack it, and webdataset and its like read it as it is. It
-is not compressed, so an image is a stretch of its shard, as it was written.
+Every computer can list and unpack tar files, and tools such as webdataset read them directly. They
+are not compressed, so each image is a contiguous range of bytes in its shard.
 """
 
 import tarfile
@@ -22,7 +22,7 @@ KEY_BITS = ROUND_BITS + HASH_BITS
 
 
 class Stretch(NamedTuple):
-    """Where an image's file is."""
+    """The range of bytes in a shard that an image occupies."""
 
     shard: Path
     start: int  # bytes
@@ -32,22 +32,22 @@ class Stretch(NamedTuple):
 def shard_names(
     plan: Iterable[tuple[Row, int]], size: int, shard_pixels: int = SHARD_PIXELS
 ) -> dict[tuple[str, int], str]:
-    """Share images out over shards so that an image more or less changes one shard.
+    """Assign images to shards so that adding or removing an image changes only one shard.
 
-    Extendible hashing (Fagin et al. 1979, ACM TODS 4(3)): an image's key is its round, then its
-    photograph's hash. A shard holds the keys that begin with some bits; where they are too many,
-    two shards with a bit more take its place. So which images share a shard depends on the images
-    of that shard alone: one more, and it grows or falls in two; and a round more for all leaves
-    the full shards of the rounds before as they were.
+    It uses extendible hashing (Fagin et al. 1979, ACM TODS 4(3)). An image's key is its round,
+    followed by its photograph's hash. A shard contains the keys with a common prefix of bits; if
+    there are too many, it is split in two, by one more bit. Adding an image therefore enlarges or
+    splits one shard, and adding a round to every photograph leaves the full shards of earlier
+    rounds unchanged.
 
     Args:
         plan: photographs with their numbers of rounds.
         size: side of the images in pixels.
-        shard_pixels: the most that the images of a shard have, together.
+        shard_pixels: maximum number of pixels of all images in a shard.
 
     Returns:
-        By sha256 of the photograph and round, the shard's file name: the first round in it and,
-        where a round fills more than one shard, the first bits of the hashes.
+        The shard's file name by the photograph's sha256 and the round. It contains the first round
+        in the shard and, if a round fills more than one shard, the first bits of the hashes.
     """
     keys = {
         (row.sha256, round_): round_ << HASH_BITS | int(row.sha256[:16], 16)
@@ -64,7 +64,7 @@ def shard_names(
 def _leaves(
     keys: list[int], start: int, stop: int, prefix: int, depth: int, most: int
 ) -> Iterator[tuple[int, int, str]]:
-    """Where each shard's keys start and stop, and its name, among those of one prefix."""
+    """Yield the start, stop and name of each shard among the keys with one prefix."""
     left = KEY_BITS - depth
     if start == stop:
         return
@@ -79,12 +79,12 @@ def _leaves(
 
 
 def append_image(shard: Path, path: str, data: bytes) -> None:
-    """Append a file to a shard, with nothing in its header but name and length.
+    """Append a file to a shard; its header contains only name and length.
 
     Args:
-        shard: may be new.
-        path: the file's name in it.
-        data: the file.
+        shard: path of the tar file, which need not exist yet.
+        path: name of the file in the shard.
+        data: content of the file.
     """
     header = tarfile.TarInfo(path)
     header.size = len(data)
@@ -93,20 +93,20 @@ def append_image(shard: Path, path: str, data: bytes) -> None:
 
 
 def close_shard(shard: Path) -> None:
-    """Mark a shard's end: tar says that it is cut off otherwise."""
+    """Write the end marker of a shard, without which tar reports a truncated file."""
     with shard.open("ab") as file:
         file.write(bytes(2 * tarfile.BLOCKSIZE))
 
 
 def image_reader(folder: Path) -> Callable[[AugmentedRow], bytes]:
-    """How to read the training images of a folder, packed or not.
+    """Make a function that reads the training images in a folder, packed or not.
 
     Returns:
-        A function from a row of their list to the image's file, checked against its hash; it
-        raises UserError as read_image does.
+        A function that takes a row of the list of training images, and returns the image's file
+        after checking it against its hash. It raises UserError like read_image.
 
     Raises:
-        UserError: where a shard is no tar file.
+        UserError: if a shard is not a tar file.
     """
     stretches = {
         path: stretch for shard in sorted(folder.glob("*.tar")) for path, stretch in _images(shard)
@@ -126,7 +126,7 @@ def _images(shard: Path) -> Iterator[tuple[str, Stretch]]:
 
 def _read_packed(stretches: Mapping[str, Stretch], row: AugmentedRow) -> bytes:
     if row.path not in stretches:
-        raise UserError(f"{row.path}: in no shard of data/augmented; run dvc repro again")
+        raise UserError(f"{row.path}: not in any shard of data/augmented; run dvc repro again")
     shard, start, size = stretches[row.path]
     try:
         with shard.open("rb", buffering=0) as file:

@@ -1,8 +1,8 @@
-"""What was made of each photograph, kept for later runs: bounded, checked, safe to delete.
+"""A cache of the images made from each photograph: bounded, checked and safe to delete.
 
-A record is a file of its own, so that it can be linked to where it is wanted: no byte is written
-again, and no file made. Making one takes ext4 0.2 ms where thousands were removed within a minute,
-as DVC removes a stage's outputs; a link takes 5 µs.
+Each record is a separate file, so that oversample can hard-link it instead of writing a new one.
+On ext4, creating a file takes 0.2 ms within a minute after thousands were removed, as when DVC
+removes a stage's outputs; a link takes 5 µs.
 """
 
 import hashlib
@@ -15,45 +15,45 @@ from pathlib import Path
 from typing import NamedTuple
 
 KEY = re.compile(r"[0-9a-f]{64}")
-# The name of a record's file: its number, its length, and what it is checked by. To ask the file
-# system for the length of thousands takes as long as to list them: 11 ms for 6,800.
+# The name of a record's file: number, length and checksum. Asking the file system for the lengths
+# would take as long as listing the files: 11 ms for 6,800.
 NAME = re.compile(r"(\d{1,10})-(\d{1,9})-([0-9a-f]{64})")
-# A symbolic link is no record, since a link to it would be one, too; a pipe may wait for ever.
+# Refuse symbolic links, since a hard link to one is also symbolic, and do not block on pipes.
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-# At most this share of the free space is taken: DVC's cache needs some, too.
+# Use at most a quarter of the free space: DVC's cache needs some as well.
 SHARE_OF_FREE = 4
 
 
 class Record(NamedTuple):
-    """An image, say, and where it is kept."""
+    """The data of a record, such as an image, and the path of its file."""
 
     data: bytes
     sha256: str  # of the data, in hexadecimal
-    path: str  # of the store's own file; '' where it has none
+    path: str  # of the store's file; '' if it has none
 
 
 class _Kept(NamedTuple):
     """The records of a key."""
 
     names: dict[int, str]  # of their files, by number
-    size: int  # bytes of all, as their names have it
+    size: int  # bytes of all files, according to their names
 
 
 class ImageStore:
-    """Numbered records by key, in a folder of folders.
+    """Numbered records by key, with one subfolder per key.
 
-    It never fails: where the folder cannot be read or written, or a record is not as it was
-    written, it is as if they were not there. Several processes may use it at once; what another
-    adds after this one has opened it is not seen.
+    The store never fails: an unreadable folder or a damaged record counts as missing, and what
+    cannot be written is not kept. Several processes may use it at once; a process does not see what
+    others add after it has opened the store.
     """
 
     def __init__(self, folder: Path, mebibytes: int) -> None:
         """Open a store.
 
         Args:
-            folder: made when something is added. What has other names in it is left alone.
-            mebibytes: at most so many are kept; what was used longest ago goes first, and what
-                this object has read or added stays.
+            folder: created when something is added. Entries with other names are left alone.
+            mebibytes: maximum size. The least recently used records are removed first; those that
+                this object has read or added are kept.
         """
         self._folder = folder
         self._kept = _oldest_first(folder)
@@ -66,7 +66,7 @@ class ImageStore:
         self._make_room(0)
 
     def numbers(self, key: str) -> set[int]:
-        """The records that there seem to be; reading them shows whether they are whole."""
+        """The numbers of the records that seem to exist; reading shows whether they are intact."""
         kept = self._kept.get(key)
         if kept is None:
             return set()
@@ -83,21 +83,21 @@ class ImageStore:
             numbers: of the records.
 
         Yields:
-            Each record; None for one that is not there or is damaged, which is then removed.
+            Each record; None for one that is missing or damaged. A damaged one is removed.
         """
         for number in numbers:
             kept = self._kept.get(key)
             yield self._checked(key, number) if kept and number in kept.names else None
 
     def add(self, key: str, records: Mapping[int, bytes]) -> dict[int, Record]:
-        """Add records; where there is no room for them, none.
+        """Add records, or none of them if there is no room.
 
         Args:
             key: 64 hexadecimal digits.
-            records: by their numbers, 0 to 2**32 - 1; ones that are there already are left out.
+            records: by number, 0 to 2**32 - 1; those that exist already are not written.
 
         Returns:
-            All of `records` by number; those that were left out without a path.
+            All of `records` by number; those that were not written have no path.
         """
         self._used.add(key)
         there = self._kept.get(key, _Kept({}, 0)).names
@@ -117,16 +117,16 @@ class ImageStore:
         return Record(data, digest.hexdigest(), path if written else "")
 
     def _write(self, key: str, path: str, data: bytes) -> bool:
-        """Write a new file whole or not at all."""
+        """Write a new file completely or not at all."""
         with suppress(OSError):
             if key not in self._kept:
                 (self._folder / key).mkdir(parents=True, exist_ok=True)
-            # Where there is one, another run has it, or is writing it.
+            # If the file exists, another run has written it or is writing it.
             file = open(path, "xb", buffering=0)  # noqa: PTH123, SIM115  # 20 µs less than Path's
             with suppress(OSError), file:
                 if file.write(data) == len(data):
                     return True
-            self.room = 0  # the disk is full: no more
+            self.room = 0  # the disk is full: write no more
             Path(path).unlink()
         return False
 
@@ -150,7 +150,7 @@ class ImageStore:
         return None
 
     def _make_room(self, length: int) -> bool:
-        """Remove what was used longest ago, until there is room; False where there is none."""
+        """Remove the least recently used records until there is room; False if there is none."""
         if self._total + length > self.room:
             for key in [key for key in self._kept if key not in self._used]:
                 shutil.rmtree(self._folder / key, ignore_errors=True)
@@ -160,7 +160,7 @@ class ImageStore:
         return self._total + length <= self.room
 
     def _note(self, key: str, number: int, name: str | None, difference: int) -> None:
-        """Note that a file has come, or gone."""
+        """Note that a file was added or removed."""
         names, size = self._kept.get(key, _Kept({}, 0))
         if name:
             names[number] = name
@@ -171,7 +171,7 @@ class ImageStore:
 
 
 def _oldest_first(folder: Path) -> dict[str, _Kept]:
-    """What there is of each key; the key used longest ago first."""
+    """The records of each key; the least recently used key comes first."""
     found = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
@@ -182,7 +182,7 @@ def _oldest_first(folder: Path) -> dict[str, _Kept]:
                         if match := NAME.fullmatch(file.name):
                             names[int(match[1])] = file.name
                             size += int(match[2])
-                        else:  # of an earlier Ballast, which called them otherwise
+                        else:  # of an earlier version of Ballast, with another name
                             size += file.stat(follow_symlinks=False).st_size
                     modified = entry.stat(follow_symlinks=False).st_mtime_ns
                     found.append((modified, entry.name, _Kept(names, size)))
@@ -191,5 +191,5 @@ def _oldest_first(folder: Path) -> dict[str, _Kept]:
 
 
 def _check(key: str, number: int, digest: bytes) -> str:
-    """Of the content and its name, so that a file under another's name is found out, too."""
+    """Checksum of content and name, so that a file under another record's name is detected."""
     return hashlib.sha256(f"{key}:{number}:".encode() + digest).hexdigest()

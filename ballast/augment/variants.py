@@ -1,4 +1,4 @@
-"""Variants of photographs: made in parallel, unless a store has them from an earlier run."""
+"""Makes variants of photographs in parallel, except those in the store from earlier runs."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ from ballast.core.params import Augment, Runtime, as_dict
 from ballast.core.source import BALLAST, source_hash
 from ballast.workers.versions import CODECS
 
-# Modules that shape the bytes of an image.
+# Modules that determine the bytes of an image.
 SHAPING = ("augment/transforms.py", "augment/variants.py", "core/images.py")
 
 
@@ -36,24 +36,24 @@ def oversampled_images(
     store: ImageStore,
     runtime: Runtime,
 ) -> Iterator[tuple[Row, int, Record]]:
-    """Make all images of a plan; only those that are not in the store, which then has them.
+    """Yield all images of a plan: make those that the store lacks, and add them to it.
 
     Args:
-        plan: as plan_rounds makes it.
-        raw: what the photographs' paths are relative to.
+        plan: from plan_rounds.
+        raw: folder that the photographs' paths are relative to.
         seed: params' seed.
         size: side in pixels of the images made.
         augment: bounds of the transforms, and the JPEG quality.
-        store: of what earlier runs have made.
-        runtime: what makes the others.
+        store: images from earlier runs.
+        runtime: the engine that makes the others, and its workers.
 
     Yields:
-        Photograph, round and JPEG file, in the order of the plan: the same bytes whatever the store
-        holds.
+        Photograph, round and JPEG file, in the order of the plan. The bytes do not depend on the
+        content of the store.
 
     Raises:
-        UserError: as read_image and each do.
-        ImageError: as decode_image does.
+        UserError: like read_image and each.
+        ImageError: like decode_image.
     """
     bounds = as_dict(augment, without=("factor", "pack"))
     draw = partial(drawn_rounds, seed=seed, augment=augment)
@@ -63,7 +63,7 @@ def oversampled_images(
     decoded = [row for row, absent in lacking if absent and not kept.has_pixels(row)]
     engine = None
     if runtime.engine != "local" or not _is_little(decoded, total * size**2):
-        # joblib takes 0.13 s to load, and is not needed where next to nothing is made.
+        # joblib takes 0.13 s to import, and is not needed if there is little to make.
         from joblib import cpu_count
 
         from ballast.workers.processes import Engine, each
@@ -75,7 +75,7 @@ def oversampled_images(
         for row, absent in lacking
         for start in range(0, len(absent), most)
     )
-    # Pixels are kept where all find room beside the images (0.6 bytes a pixel at quality 95).
+    # Keep pixels if all fit into the store with the images (0.6 bytes a pixel at quality 95).
     images = sum(rounds for _, rounds in plan)
     keep = (3 * len(plan) + 0.75 * images) * size**2 < store.room
     make = partial(_make, size, augment.quality, keep)
@@ -90,24 +90,24 @@ def oversampled_images(
         for round_ in range(rounds):
             record = None if round_ in missing else next(found)
             if record is None and round_ not in made:
-                # Where none seemed to be missing, it was damaged.
+                # A record that did not seem to be missing was damaged.
                 result = next(results) if round_ in missing else make(kept.chunk(row, [round_]))
                 made |= kept.add(row, *result)
             yield row, round_, record or made.pop(round_)
 
 
 class _Chunk(NamedTuple):
-    """Rounds of one photograph that one process makes."""
+    """Rounds of one photograph, which one process makes."""
 
     row: Row
-    rounds: Mapping[int, Transform | None]  # as drawn_rounds draws them
-    data: bytes = b""  # the photograph's file or, where they were kept, its pixels
-    decoded: bool = False  # which of both
-    problem: str = ""  # why there is no data
+    rounds: Mapping[int, Transform | None]  # from drawn_rounds
+    data: bytes = b""  # the photograph's file or, if the store had them, its pixels
+    decoded: bool = False  # whether data is pixels
+    problem: str = ""  # why there is no data, if so
 
 
 class _Stored(NamedTuple):
-    """What the store has of photographs, and their files, which have the rest."""
+    """The photographs, and what the store has of them."""
 
     store: ImageStore
     raw: Path
@@ -132,7 +132,7 @@ class _Stored(NamedTuple):
             return _Chunk(row, drawn, found.data, decoded=True)
         try:
             return _Chunk(row, drawn, read_image(self.raw, row))
-        except UserError as error:  # told where the images would be, by what makes them
+        except UserError as error:  # reported later, where the images are made
             return _Chunk(row, drawn, problem=str(error))
 
     def add(self, row: Row, made: dict[int, bytes], pixels: bytes) -> dict[int, Record]:
@@ -142,7 +142,7 @@ class _Stored(NamedTuple):
 
 
 def _make(size: int, quality: int, keep: bool, chunk: _Chunk) -> tuple[dict[int, bytes], bytes]:
-    """The images by their rounds, and the pixels that are to be kept."""
+    """Make the images by round, and return the pixels to keep."""
     if chunk.problem:
         raise UserError(chunk.problem)
     pixels = chunk.data if chunk.decoded else resized_pixels(chunk.data, size)
@@ -152,28 +152,28 @@ def _make(size: int, quality: int, keep: bool, chunk: _Chunk) -> tuple[dict[int,
 
 
 def _most_rounds(images: int, workers: int) -> int:
-    """Rounds of one photograph in a chunk, at most.
+    """The maximum number of rounds of one photograph in a chunk.
 
-    Each chunk decodes its photograph, which takes as long as 15 rounds; there should be some for
-    each process, even of a single photograph, and none should hold much memory.
+    Each chunk decodes its photograph, which takes as long as 15 rounds. There should be several
+    chunks per process, even for a single photograph, and none should need much memory.
     """
     return min(128, max(8, math.ceil(images / (4 * workers))))
 
 
 def _is_little(decoded: Sequence[Row], pixels: int) -> bool:
-    """Whether the work is done sooner here than other processes are started: 0.4 s on 2 cores.
+    """Whether the work takes less time than starting other processes: 0.4 s on 2 cores.
 
-    That takes 7 ns a pixel of an image. Photographs are decoded where a crash ends no more than
-    the process that decodes, unless they are few: the split has read them all in such processes.
+    An image takes 7 ns per pixel. More than a few photographs are decoded in other processes, where
+    a crash does not end this one. A few are safe here, since split has decoded them before.
     """
     return len(decoded) <= 8 and pixels + sum(2 * row.width * row.height for row in decoded) < 32e6
 
 
 def _keys(*shaped_by: object) -> Callable[[str], str]:
-    """Names of what is made of photographs, by their SHA-256.
+    """Make a function from a photograph's SHA-256 to a key of the store.
 
     Args:
-        shaped_by: what shapes it, besides the photograph, the code and the libraries.
+        shaped_by: what the records depend on besides the photograph, the code and the libraries.
     """
     code = source_hash(BALLAST / module for module in SHAPING)
     codecs = [features.version(name) for name in CODECS.values()]
@@ -200,7 +200,7 @@ def resized_pixels(data: bytes, size: int) -> bytes:
         The pixels of a square, row by row, RGB.
 
     Raises:
-        ImageError: as decode_image does.
+        ImageError: like decode_image.
     """
     return resize_image(decode_image(data, size=size), size).tobytes()
 
@@ -208,7 +208,7 @@ def resized_pixels(data: bytes, size: int) -> bytes:
 def drawn_rounds(
     sha256: str, rounds: Sequence[int], seed: int, augment: Augment
 ) -> dict[int, Transform | None]:
-    """Draw the transform of each round; round 0 has none, it is the photograph itself, resized.
+    """Draw the transform of each round; round 0 has none: it is the resized photograph.
 
     Args:
         sha256: of the photograph's file, in hexadecimal.
@@ -222,13 +222,13 @@ def drawn_rounds(
 def augmented_images(
     pixels: bytes, size: int, rounds: Mapping[int, Transform | None], quality: int
 ) -> dict[int, bytes]:
-    """Make images of one photograph.
+    """Make the images of one photograph.
 
     Args:
-        pixels: as resized_pixels makes them.
+        pixels: from resized_pixels.
         size: side in pixels of the images made.
-        rounds: which to make, as drawn_rounds draws them.
-        quality: of the JPEG file where there is no transform; the others have their own.
+        rounds: transforms by round, from drawn_rounds.
+        quality: JPEG quality of the image without a transform; each transform has its own.
 
     Returns:
         JPEG files by round.
@@ -243,7 +243,7 @@ def augmented_images(
 
 
 def augmented_path(row: Row, round_: int) -> str:
-    """Where an image goes, by source and round: <class>/<stem>-<id>-r<round>.jpg."""
+    """The path of an image by source and round: <class>/<stem>-<id>-r<round>.jpg."""
     stem = row.path.rsplit("/", 1)[-1].rsplit(".", 1)[0]
     # 100 bytes leave room for the rest within the 255 bytes of common file systems.
     short = stem.encode()[:100].decode(errors="ignore")
@@ -252,7 +252,7 @@ def augmented_path(row: Row, round_: int) -> str:
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:
     file = io.BytesIO()
-    # Full-resolution colour in small images: at 64 pixels a side and quality 90 the usual halving
-    # loses 2.6 dB. At 224 pixels it makes files 21 % smaller, and in two thirds of the time.
+    # Small images keep full-resolution colour: at 64 pixels a side and quality 90, subsampling
+    # loses 2.6 dB. At 224 pixels, it makes files 21 % smaller, in two thirds of the time.
     image.save(file, "JPEG", quality=quality, subsampling=0 if image.width < 128 else 2)
     return file.getvalue()

@@ -1,1 +1,1 @@
-"""Which balancing methods there are, as numbers: counts, weights, orders, offsets."""
+"""The balancing methods: oversampling, class weights, balanced batches and logit adjustment."""

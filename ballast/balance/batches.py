@@ -1,11 +1,11 @@
-"""In which order an epoch shows the training images."""
+"""The order of the training images in an epoch."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def shuffled_epoch(labels: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
-    """Every image once, shuffled.
+    """Shuffle the images; each comes once.
 
     Args:
         labels: class index of each image, shape (n,).
@@ -19,10 +19,10 @@ def shuffled_epoch(labels: NDArray[np.int64], seed: int, epoch: int) -> NDArray[
 
 
 def balanced_epoch(labels: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
-    """Take the classes in turn, so that any stretch of the order is balanced within one image.
+    """Take the classes in turn: in any part of the order, their counts differ by one at most.
 
-    Every image of the largest class comes once; images of the others come again, each before
-    any of its class comes a second time more.
+    Each image of the largest class comes once. Images of the other classes are repeated, and every
+    image of a class comes once before any of them comes again.
 
     Args:
         labels: class index of each image, shape (n,).

@@ -1,4 +1,4 @@
-"""How much an image of each class counts in the loss."""
+"""The weights of the classes in the loss."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -10,23 +10,23 @@ def class_weights(
     power: float = 1.0,
     beta: float = 0.99,
 ) -> dict[str, float]:
-    """Weigh rare classes up.
+    """Give rare classes larger weights.
 
-    "balanced" is scikit-learn's n / (k · n_c) for a class of n_c of the n images of k classes.
-    "effective" goes by the effective number of images, (1 - beta^n_c) / (1 - beta), since among
-    images that show much the same each further one adds less (Cui et al. 2019, arXiv:1901.05555,
-    proposition 1). A weight is its inverse, scaled so that the weights of the n images sum to n.
-    Those of "balanced" do, too (in the paper, the k weights sum to k): one learning rate suits
-    both, beta 0 gives every class 1, and a beta near 1 the balanced weights.
+    "balanced" is scikit-learn's n / (k · n_c) for a class with n_c of the n images of k classes.
+    "effective" is the inverse of the effective number of images, (1 - beta^n_c) / (1 - beta): among
+    similar images, each further one adds less (Cui et al. 2019, arXiv:1901.05555, proposition 1).
+    It is scaled so that the weights of the n images sum to n, as they do for "balanced" (in the
+    paper, the k weights sum to k). So one learning rate suits both; beta 0 gives every class 1, and
+    a beta near 1 gives the balanced weights.
 
     Args:
         counts: training images by class, before any oversampling; each 1 or more.
         method: None gives every class 1.
-        power: 0 to 1; the exponent on the weights; 0 gives every class 1, 1 the full weight.
-        beta: of "effective" alone; 0 to below 1.
+        power: exponent on the weights, 0 to 1; 0 gives every class 1, and 1 the full weights.
+        beta: used by "effective" alone; at least 0 and below 1.
 
     Returns:
-        Weight by class name, in the order of `counts`.
+        Weights by class name, in the order of `counts`.
 
     Examples:
         >>> counts = {"human": 15, "dog": 3, "snake": 21}

@@ -1,30 +1,30 @@
-"""Logit adjustment: a loss that makes up for rare classes (Menon et al. 2021, arXiv:2007.07314)."""
+"""Logit adjustment: a loss that compensates for imbalance (Menon et al. 2021, arXiv:2007.07314)."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ballast.keras_setup import keras
 
-# Its logarithm is finite, and so is its inverse, which the gradient passes through.
+# Minimum probability: its logarithm is finite, and so is its inverse, which is in the gradient.
 LEAST = 1e-30
 
 
 def class_priors(
     labels: NDArray[np.int64], weights: NDArray[np.float64], *, balanced: bool
 ) -> NDArray[np.float64]:
-    """The share that each class has in the training loss.
+    """The share of each class in the training loss.
 
-    Not the share that it has of the photographs: what oversampling, balanced batches or class
-    weights have corrected already must not be corrected again. Where they give every class the
-    same share, nothing is left to adjust.
+    This is not its share of the photographs: imbalance that oversampling, balanced batches or class
+    weights have corrected must not be corrected again. If they give every class the same share, the
+    adjustment has no effect.
 
     Args:
-        labels: class index of each training image, oversampled ones included, shape (n,).
+        labels: class index of each training image, including oversampled ones, shape (n,).
         weights: class weights in the loss, shape (k,).
-        balanced: whether batches show all classes alike, whatever their images.
+        balanced: whether the batches are balanced.
 
     Returns:
-        Shape (k,); they sum to 1.
+        Priors that sum to 1, shape (k,).
     """
     counts = np.bincount(labels, minlength=len(weights))
     shares = (counts > 0 if balanced else counts) * weights
@@ -34,20 +34,20 @@ def class_priors(
 def adjusted_for_training(
     model: keras.Model, priors: NDArray[np.float64], tau: float
 ) -> keras.Model:
-    """Put the adjustment behind a network, in training alone.
+    """Append the adjustment to a network; it is active in training only.
 
-    The cross-entropy is then that of softmax(f + tau · log prior), for logits f (eq. 10 of the
-    paper): a rare class has to win by a margin. At inference, in validation too, the model gives
-    the softmax of f itself, as if classes were equally likely. With tau 1 that is the prediction
-    which the balanced error asks for.
+    The cross-entropy is then that of softmax(f + tau · log prior) for logits f (eq. 10 of the
+    paper): a rare class has to win by a margin. At inference, including validation, the model
+    returns the softmax of f itself, as if all classes were equally likely. With tau 1, this is the
+    optimal prediction for the balanced error.
 
     Args:
-        model: from pixels to probabilities of shape (batch, k).
+        model: maps pixels to probabilities of shape (batch, k).
         priors: shape (k,), each above 0.
-        tau: 0 or more.
+        tau: strength, 0 or more.
 
     Returns:
-        Model of the same weights, which are shared, not copied.
+        A model that shares its weights with `model`.
     """
     shift = (tau * np.log(priors)).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""How many images each class gets, and how many variants of each photograph that takes."""
+"""The number of images of each class, and of variants of each photograph."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from ballast.core.manifest import Row
 
 
 def target_counts(counts: Mapping[str, int], factor: int, oversample: bool) -> dict[str, int]:
-    """Images that each class will have.
+    """The number of training images to make for each class.
 
     Args:
         counts: training images by class.
@@ -15,26 +15,27 @@ def target_counts(counts: Mapping[str, int], factor: int, oversample: bool) -> d
         oversample: True for factor × the largest class, False for factor × the class's own.
 
     Returns:
-        Target by class name.
+        Targets by class name.
     """
     largest = max(counts.values())
     return {name: factor * (largest if oversample else n) for name, n in counts.items()}
 
 
 def plan_rounds(rows: Sequence[Row], targets: Mapping[str, int]) -> list[tuple[Row, int]]:
-    """Share exactly its target of images out over the photographs of each class.
+    """Distribute the target of each class evenly over its photographs.
 
-    A class of n needs max(1, ceil(target / n)) rounds; the last is cut to the target.
-    Which photographs the last round leaves out depends on their content, not on their names.
+    A class of n photographs needs max(1, ceil(target / n)) rounds; the last is cut to the target.
+    Which photographs the last round omits depends on their content, not on their names.
 
     Args:
-        rows: the photographs, no two of one class with the same content.
-        targets: images wanted by class, at least as many as it has photographs, which are one
-            or more.
+        rows: the photographs; no two of one class with the same content.
+        targets: number of images by class. Each class has at least one photograph, and its target
+            is at least their number.
 
     Returns:
-        Each photograph with its number of rounds, round 0 (itself) included, by class in the
-        order of `targets`, then by sha256; the rounds of a class sum to its target.
+        Each photograph with its number of rounds, including round 0 (the photograph itself). They
+        are sorted by class in the order of `targets`, then by sha256. The rounds of a class sum to
+        its target.
     """
     by_class: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row.sha256):

@@ -1,1 +1,1 @@
-"""What every room stands on: params, files, images, the manifest, errors."""
+"""What all other packages build on: params, files, images, the manifest and errors."""

@@ -1,4 +1,4 @@
-"""How many photographs each class has in each subset."""
+"""Counts of photographs by class and subset."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,10 @@ Counts = dict[str, dict[str, int]]
 
 
 def count_classes(rows: Sequence[Row]) -> Counts:
-    """Count photographs.
+    """Count the photographs of each class in each subset.
 
     Returns:
-        By class name, sorted, the counts of train, val and test: {"dog": {"train": 2, …}, …}.
+        The counts by class name, sorted, then by subset: {"dog": {"train": 2, …}, …}.
     """
     counts = {name: {"train": 0, "val": 0, "test": 0} for name in class_names(rows)}
     for row in rows:
@@ -20,24 +20,25 @@ def count_classes(rows: Sequence[Row]) -> Counts:
 
 
 def train_counts(counts: Counts) -> dict[str, int]:
-    """Training photographs by class name."""
+    """The number of training photographs by class name."""
     return {name: subsets["train"] for name, subsets in counts.items()}
 
 
 def thin_classes(counts: Counts) -> list[str]:
-    """Name every class that is too small for a subset, in words.
+    """Warn of every class that is too small for a subset.
 
     Returns:
-        One warning a class and lack; empty where every class is in every subset that has any
-        photographs, and has two or more to train on.
+        One warning per class and problem. The list is empty if every class has two or more training
+        photographs and at least one in each of val and test that is not empty.
     """
     used = [s for s in ("test", "val") if any(subsets[s] for subsets in counts.values())]
     warnings = []
     for name, subsets in counts.items():
         if subsets["train"] == 1:
-            warnings.append(f"class {name} has a single photograph to train on")
+            warnings.append(f"class {name} has only one training photograph")
         warnings += [
-            f"class {name} has no photograph in {subset}: it has too few, or this fold has none"
+            f"class {name} has no photographs in {subset}: it is too small, or this fold has none"
+            " of it"
             for subset in used
             if not subsets[subset]
         ]

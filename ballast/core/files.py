@@ -1,4 +1,4 @@
-"""Files that stages hand on: equal values give equal bytes, and none is half written."""
+"""The files that stages exchange: equal values give equal bytes, and none is half written."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from typing import Any
 
 from ballast.core.errors import UserError
 
-# What a spreadsheet takes for a formula, or what would be read as one that was made harmless.
+# A cell that a spreadsheet would run as a formula, or one that looks as if it had been escaped.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
@@ -21,7 +21,7 @@ def read_text(path: Path) -> str:
     """Read UTF-8 text that a user wrote.
 
     Raises:
-        UserError: where there is no such file, or it is no UTF-8.
+        UserError: if the file does not exist, cannot be read or is not UTF-8.
     """
     try:
         return path.read_text(encoding="utf-8")
@@ -35,10 +35,10 @@ def read_text(path: Path) -> str:
 
 @contextmanager
 def writing(path: Path | str) -> Iterator[None]:
-    """Write to a file or folder.
+    """Turn an OSError while a file or folder is written into a UserError.
 
     Raises:
-        UserError: where it cannot be written: no space, no permission, a file in a folder's place.
+        UserError: if it cannot be written, for lack of space or permission, for example.
     """
     try:
         yield
@@ -47,22 +47,22 @@ def writing(path: Path | str) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, where there is none yet."""
+    """Make a folder and its parents if they do not exist."""
     with writing(path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Write a folder whole or not at all: filled under a temporary name, then swapped in.
+    """Write a folder completely or not at all: fill it under a temporary name, then swap it in.
 
-    No file of an earlier one stays.
+    No file of a previous folder remains.
 
     Yields:
-        The folder to fill, empty.
+        An empty folder to fill.
 
     Raises:
-        UserError: as writing does.
+        UserError: like writing.
     """
     fresh = path.with_name(f"{path.name}.tmp")
     with writing(path):
@@ -80,10 +80,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: under a temporary name first, then renamed.
+    """Write a file completely or not at all: under a temporary name first, then renamed.
 
     Raises:
-        UserError: as writing does; nothing is left then.
+        UserError: like writing; no partial file remains.
     """
     make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.tmp")
@@ -97,15 +97,20 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def link_or_write(path: str, same: str, data: bytes) -> None:
-    """Make a new file: a link to one of the same content, or where there can be none, written.
+    """Hard-link a new file to one of the same content; write it if a link is impossible.
 
-    Paths are no Path here: for thousands of files, making those takes as long as linking them.
+    Paths are strings, not Paths: for thousands of files, making a Path takes as long as linking.
+
+    Args:
+        path: of the new file.
+        same: path of the file with the same content; '' if there is none.
+        data: the content.
 
     Raises:
-        OSError: where it cannot be written.
+        OSError: if the file cannot be written.
     """
     if same:
-        with suppress(OSError):  # other file systems, or one without links
+        with suppress(OSError):  # another file system, or one without links
             os.link(same, path)
             return
     Path(path).write_bytes(data)
@@ -113,26 +118,24 @@ def link_or_write(path: str, same: str, data: bytes) -> None:
 
 @contextmanager
 def intact(path: Path) -> Iterator[None]:
-    """Read a file that a stage wrote.
+    """Turn errors while a stage's output is read into a UserError.
 
     Raises:
-        UserError: where it is missing or its content is not what a stage writes.
+        UserError: if the file is missing, or its content is not what a stage writes.
     """
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"{path}: not there yet; run dvc repro") from None
+        raise UserError(f"{path}: does not exist yet; run dvc repro") from None
     except (ValueError, TypeError, KeyError, csv.Error):
-        raise UserError(
-            f"{path}: not as a stage wrote it; run ballast check, then dvc repro"
-        ) from None
+        raise UserError(f"{path}: edited or damaged; run ballast check, then dvc repro") from None
 
 
 def write_json(path: Path, value: object) -> None:
-    """Write UTF-8 JSON, keys in their order; a NamedTuple becomes an object of its fields.
+    """Write UTF-8 JSON; keys keep their order, and a NamedTuple becomes an object.
 
-    Floats have 12 significant digits. The last of their 17 depend on the processor: the C
-    library's pow and log, and NumPy's, round differently with and without its newer instructions.
+    Floats get 12 significant digits. The last of their 17 depend on the processor: pow and log of
+    the C library and of NumPy round differently with and without its newer instructions.
     """
     text = json.dumps(_json(value), indent=2, ensure_ascii=False, allow_nan=False)
     write_bytes(path, f"{text}\n".encode())
@@ -150,18 +153,18 @@ def _json(value: object) -> object:
     return value
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401  # the stages know what they wrote
+def read_json(path: Path) -> Any:  # noqa: ANN401  # callers know the type
     """Read UTF-8 JSON.
 
     Raises:
-        UserError: as intact does.
+        UserError: like intact.
     """
     with intact(path):
         return json.loads(path.read_text(encoding="utf-8"))
 
 
 def is_json(data: bytes) -> bool:
-    """Whether bytes are JSON, whole."""
+    """Whether bytes are a complete JSON document."""
     try:
         json.loads(data)
     except ValueError:
@@ -170,17 +173,17 @@ def is_json(data: bytes) -> bool:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    r"""Write UTF-8 CSV with a header and \n line ends; floats as write_json has them.
+    r"""Write UTF-8 CSV with a header and \n line ends; floats are rounded as in write_json.
 
-    A cell that a spreadsheet would run as a formula gets a ' before it, as OWASP's page on CSV
-    injection has it; read_csv takes it off again.
+    A cell that a spreadsheet would run as a formula is prefixed with a ', as OWASP's page on CSV
+    injection advises; read_csv removes it.
     """
     write_bytes(path, "".join(f"{line}\n" for line in csv_lines([columns, *rows])).encode())
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Rows as write_csv writes them, without the line ends."""
-    # Of a writer that returns its lines. One for \n alone would not quote a cell with a \r in it.
+    """Format rows as write_csv writes them, without line ends."""
+    # A writer that returns its lines. With "\n" as terminator, it would not quote a "\r" in a cell.
     writer = csv.writer(SimpleNamespace(write=str), lineterminator="\r\n")
     for cells in rows:
         line: str = writer.writerow([_cell(value) for value in cells])
@@ -194,14 +197,17 @@ def _cell(value: object) -> object:
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read UTF-8 CSV with a header; one mapping of column to cell a row.
+    """Read UTF-8 CSV with a header.
 
     Args:
         path: of the file.
-        columns: that it must begin with.
+        columns: names that the header must begin with.
+
+    Returns:
+        For each row, its cells by column name.
 
     Raises:
-        UserError: as intact does.
+        UserError: like intact.
     """
     with intact(path), path.open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file, strict=True)
@@ -209,7 +215,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             raise ValueError(header)
         return [
             {
-                # What write_csv put there, and no ' of the cell's own.
+                # Remove the ' that write_csv added, but keep the cell's own.
                 name: cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
                 for name, cell in zip(header, row, strict=True)
             }

@@ -1,4 +1,4 @@
-"""Lists of images by their content: the photographs, and the training images made of them."""
+"""The lists of images with their hashes: photographs, and the training images made from them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Row(NamedTuple):
     path: str  # POSIX, relative to data.raw
     class_: str
     split: Subset
-    group: str  # photographs of one group stand on one side of every split
+    group: str  # all photographs of a group are in the same subset
     sha256: str
     width: int
     height: int
@@ -42,10 +42,10 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> None:
 
 
 def read_manifest(path: Path) -> list[Row]:
-    """Read a manifest that write_manifest wrote.
+    """Read what write_manifest wrote.
 
     Raises:
-        UserError: where it is missing or something else.
+        UserError: if the file is missing or not a manifest.
     """
     with intact(path):
         return [
@@ -71,7 +71,7 @@ def read_augmented(path: Path) -> list[AugmentedRow]:
     """Read what write_augmented wrote.
 
     Raises:
-        UserError: where it is missing or something else.
+        UserError: if the file is missing or not such a list.
     """
     with intact(path):
         return [
@@ -87,24 +87,24 @@ def read_augmented(path: Path) -> list[AugmentedRow]:
 
 
 def subset_rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
-    """The rows of one subset, in their order."""
+    """The rows of one subset, in the given order."""
     return [row for row in rows if row.split == subset]
 
 
 def class_names(rows: Sequence[Row]) -> list[str]:
-    """All classes, sorted: the order of the network's outputs and of every picture."""
+    """All classes, sorted; the network's outputs and all plots use this order."""
     return sorted({row.class_ for row in rows})
 
 
 def read_image(folder: Path, row: Row | AugmentedRow) -> bytes:
-    """Read an image's file, as its list knows it.
+    """Read an image's file and check it against its hash.
 
     Args:
-        folder: what the row's path is relative to.
-        row: of the manifest or of the training images.
+        folder: which the row's path is relative to.
+        row: of the manifest or of the list of training images.
 
     Raises:
-        UserError: where it is gone or has other bytes than when the list was written.
+        UserError: if the file is missing, or has changed since the list was written.
     """
     try:
         data = (folder / row.path).read_bytes()
@@ -114,15 +114,15 @@ def read_image(folder: Path, row: Row | AugmentedRow) -> bytes:
 
 
 def checked_image(data: bytes, row: Row | AugmentedRow, name: str) -> bytes:
-    """Pass an image's bytes on where they are those of its list.
+    """Return an image's bytes after checking them against the hash in its list.
 
     Args:
-        data: as read.
-        row: of the manifest or of the training images.
-        name: what the error calls it.
+        data: the file's bytes.
+        row: of the manifest or of the list of training images.
+        name: what the error calls the file.
 
     Raises:
-        UserError: where they have changed.
+        UserError: if the bytes have changed.
     """
     if hashlib.sha256(data).hexdigest() != row.sha256:
         raise UserError(f"{name}: changed since it was listed; run ballast check, then dvc repro")

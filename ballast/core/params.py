@@ -1,4 +1,4 @@
-"""The schema of params.yaml: every knob, its type and its range."""
+"""The schema of params.yaml: every key with its type and range."""
 
 import re
 import reprlib
@@ -16,23 +16,23 @@ from ballast.core.errors import UserError
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["horizontal", "vertical", "both"]
 ExportFormat = Literal["tflite", "onnx"]
-# What msgspec raises of a value of another type; the latter of half a surrogate pair.
+# What msgspec raises on a value of another type; the latter on half a surrogate pair.
 OTHER_TYPE = (msgspec.ValidationError, UnicodeEncodeError)
-# `words` are the message's name for a type; `description` says what a key does (docs/params.md).
-# No file can be called by a \0 or half a surrogate pair.
+# `words` name a type in messages; `description` says what a key does (docs/params.md).
+# No file name contains a \0 or half a surrogate pair.
 Name = Annotated[
     str,
     Meta(pattern=r"^[^\0\ud800-\udfff]+\Z", extra={"words": "text of at least 1 character"}),
 ]
-# What may be part of a dotted key, and of an experiment's name.
+# Allowed in a dotted key and in an experiment's name.
 Word = Annotated[
-    str, Meta(pattern=r"^[\w-]+\Z", extra={"words": "text of letters, digits, _ and - alone"})
+    str, Meta(pattern=r"^[\w-]+\Z", extra={"words": "text of only letters, digits, _ and -"})
 ]
 Address = Annotated[
     str,
     Meta(pattern=r"^(tcp|tls)://\S+:\d+\Z", extra={"words": "tcp://host:port"}),
 ]
-# DVC sees a change of a file there, and of no other that these keys could name.
+# dvc.yaml depends on this folder, so DVC notices changes to the files in it alone.
 PRETRAINED = "pretrained/"
 Backbone = Annotated[
     str,
@@ -53,7 +53,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A group of params: unknown keys are errors, and no value is converted to another type."""
+    """A group of params: unknown keys are errors, and values are not converted between types."""
 
 
 class Data(Section, frozen=True):
@@ -66,7 +66,7 @@ class Data(Section, frozen=True):
             " optionally, val/ with one subfolder per class each"
         ),
     ]
-    # Pillow refuses images of more than 178 by itself, and warns from 89.
+    # Pillow itself warns above 89 and refuses images above 178.
     max_megapixels: Annotated[
         float,
         Meta(
@@ -87,7 +87,7 @@ class Data(Section, frozen=True):
 
 
 class Split(Section, frozen=True):
-    """How photographs are divided into training, validation and test sets without leaks."""
+    """How photographs are split into training, validation and test sets without leaks."""
 
     folds: Annotated[
         int, Meta(ge=2, le=1000, description="number of folds that the photographs are split into")
@@ -142,7 +142,7 @@ class Split(Section, frozen=True):
 
 
 class Augment(Section, frozen=True):
-    """How many training images to make of the photographs, and the bounds of each transform."""
+    """How many training images to make from the photographs, and the bounds of each transform."""
 
     factor: Annotated[
         int,
@@ -330,7 +330,7 @@ class Train(Section, frozen=True):
 
 
 class Runtime(Section, frozen=True):
-    """How fast stages run, not what they write: DVC does not track these keys."""
+    """How stages run; DVC does not track these keys, because they do not change the outputs."""
 
     workers: Annotated[
         int, Meta(ge=0, le=1024, description="files processed at a time; 0 for one per core")
@@ -398,12 +398,12 @@ class Params(Section, frozen=True):
 
     @property
     def active_strategy(self) -> Strategy:
-        """The row of `strategies` that `strategy` names."""
+        """The strategy in `strategies` that `strategy` names."""
         return self.strategies[self.strategy]
 
 
 def as_dict(section: Section, without: Sequence[str] = ()) -> dict[str, Any]:
-    """A section's values by key but for those `without`; of sections in it as mappings."""
+    """A section's values by key, except for the keys `without`; nested sections become mappings."""
     values: dict[str, Any] = msgspec.to_builtins(section)
     return {key: value for key, value in values.items() if key not in without}
 
@@ -418,22 +418,22 @@ def dotted(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def parse_params(text: str) -> Params:
-    """Check the text of a params.yaml.
+    """Parse and check the text of a params.yaml.
 
     Args:
         text: YAML.
 
     Returns:
-        The params, every one of its declared type and within its range.
+        The params, each of its declared type and within its range.
 
     Raises:
-        UserError: naming the first wrong key, what it holds and what would be right.
+        UserError: naming the first wrong key, its value and what would be right.
     """
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise no_yaml(error) from None
-    # PyYAML's own readers of dates and numbers raise what they like.
+    # PyYAML's constructors of dates and numbers raise errors of all these kinds.
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise UserError(f"params.yaml: cannot be read: {_short(str(error))}") from None
     if not isinstance(values, dict):
@@ -462,7 +462,7 @@ def parse_params(text: str) -> Params:
         )
     if weights and backbone.startswith(PRETRAINED):
         raise UserError(
-            f"params.yaml: train.weights: those of a saved model are in its file; must be null,"
+            f"params.yaml: train.weights: a saved model contains its own weights; must be null,"
             f" not {_shown(weights)}"
         )
     if params.augment.quality_drop >= params.augment.quality:
@@ -474,14 +474,14 @@ def parse_params(text: str) -> Params:
 
 
 def no_yaml(error: BaseException | None) -> UserError:
-    """What to raise where params.yaml cannot be read: the place and the problem, in one line.
+    """Make a UserError that says where params.yaml is not valid YAML, and why.
 
     Args:
-        error: of PyYAML, or of ruamel.yaml, which is DVC's reader.
+        error: of PyYAML, or of ruamel.yaml, which is DVC's parser.
     """
     mark = getattr(error, "problem_mark", None)
     where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    problem = getattr(error, "problem", None) or getattr(error, "reason", "no YAML")
+    problem = getattr(error, "problem", None) or getattr(error, "reason", "invalid YAML")
     return UserError(f"params.yaml{where}: {problem}")
 
 
@@ -490,28 +490,28 @@ def _check_pattern(group: str) -> None:
         return
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a later Python may read otherwise
+            warnings.simplefilter("ignore")  # about syntax that may change in a later Python
             re.compile(group)
     except (re.error, OverflowError, RecursionError) as error:
         raise UserError(
-            f"params.yaml: split.group: {_short(repr(group))} is no regular expression:"
+            f"params.yaml: split.group: {_short(repr(group))} is not a valid regular expression:"
             f" {_short(str(error))}"
         ) from None
 
 
 def _first_problem(value: object, type_: Any, at: str = "") -> str:  # noqa: ANN401
-    """Where a value is not of a type, and what would be right there.
+    """Say where a value does not match a type, and what would be right there.
 
-    msgspec's own messages name no key of a mapping, and not what a Literal allows.
+    msgspec's own messages name neither the keys of a mapping nor the values of a Literal.
     """
     info = inspect.type_info(type_)
     below = f"{at}." if at else ""
     if isinstance(info, inspect.StructType) and isinstance(value, dict):
         fields = {field.name: field for field in structs.fields(type_)}
-        # A misspelt key is both unknown and missing: the unknown one says what was typed.
+        # A misspelled key is both unknown and missing: report what was typed.
         for key in value:
             if key not in fields:
-                return f"{below}{_named(key)}: no such key{_known_keys(_named(key), [*fields])}"
+                return f"{below}{_named(key)}: unknown key{_known_keys(_named(key), [*fields])}"
         for name, field in fields.items():
             if name not in value and field.required:
                 return f"{below}{name}: this key is missing"
@@ -537,7 +537,7 @@ def _is(value: object, type_: Any) -> bool:  # noqa: ANN401
 
 
 def in_words(info: inspect.Type) -> str:
-    """What is right for a type: 'an integer from 1 to 1000'."""
+    """Describe the values of a type: 'an integer from 1 to 1000'."""
     match info:
         case inspect.Metadata(extra={"words": words}):
             return str(words)
@@ -557,7 +557,7 @@ def in_words(info: inspect.Type) -> str:
         case inspect.NoneType():
             return "null"
         case inspect.ListType():
-            return f"a list, each {in_words(info.item_type)}"
+            return f"a list of {in_words(info.item_type)}"
         case inspect.DictType(min_length=int(length)):
             return f"a mapping of at least {length} key"
     return "a mapping of keys to values"
@@ -572,10 +572,10 @@ def _range_in_words(info: inspect.IntType | inspect.FloatType) -> str:
 
 
 def _known_keys(unknown: str, known: Sequence[str]) -> str:
-    """The keys that exist beside an unknown one, the likeliest first."""
+    """List the valid keys; propose the one that is most similar to an unknown key."""
     likely = get_close_matches(unknown, known, n=1)
     hint = f"; did you mean {likely[0]}?" if likely else ""
-    return f"{hint} Keys here: {', '.join(known)}" if hint else f"; keys here: {', '.join(known)}"
+    return f"{hint} Valid keys: {', '.join(known)}" if hint else f"; valid keys: {', '.join(known)}"
 
 
 def _named(key: object) -> str:
@@ -584,9 +584,9 @@ def _named(key: object) -> str:
 
 def _shown(value: object) -> str:
     try:
-        return _short(reprlib.repr(value))  # bounded, however deep the value is
-    except ValueError:  # of an integer of more digits than Python writes out
-        return "one of so many digits"
+        return _short(reprlib.repr(value))  # bounded in length, however deeply the value is nested
+    except ValueError:  # an integer with more digits than Python converts to text
+        return "a number with too many digits"
 
 
 def _short(text: str) -> str:

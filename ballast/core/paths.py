@@ -1,4 +1,4 @@
-"""Where the stages' files are, from the top of the project."""
+"""Paths of the stages' files, relative to the root of the project."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ CROSS_VALIDATION = OUTPUTS / "cross_validation.json"
 
 EXPORTS = Path("exports")
 
-# Not outputs: what only saves time, beside DVC's own temporary files. All are safe to delete.
+# Caches, not outputs. All are safe to delete.
 INSPECTIONS = Path(".dvc/tmp/inspections.jsonl")
 IMAGE_STORE = Path(".dvc/tmp/image_store")
 KERAS_DOWNLOADS = Path(".keras")

@@ -1,4 +1,4 @@
-"""The code that made something, and its hash."""
+"""The source code that an output depends on, and its hash."""
 
 import hashlib
 from collections.abc import Iterable
@@ -10,39 +10,39 @@ BALLAST = Path(__file__).parent.parent
 
 
 def source_hash(places: Iterable[Path]) -> str:
-    """SHA-256 of Python source, by content: neither paths nor dates count.
+    """SHA-256 of the content of Python files; paths and dates do not matter.
 
     Args:
-        places: files, or folders of which every .py file counts; their order does not matter.
+        places: files, or folders with .py files at any depth; their order does not matter.
 
     Raises:
-        FileNotFoundError: where a place holds no .py file, since its changes would go unseen.
+        FileNotFoundError: if a place contains no .py file, since changes to it would go unnoticed.
     """
     files: set[Path] = set()
     for place in places:
         found = sorted(place.rglob("*.py")) if place.is_dir() else [place]
         if not found:
-            raise FileNotFoundError(f"{place}: no Python source in it")
+            raise FileNotFoundError(f"{place}: contains no Python source")
         files.update(found)
     digests = sorted(hashlib.sha256(file.read_bytes()).digest() for file in files)
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
 def code_deps(dvc_yaml: str, stages: Iterable[str]) -> list[Path]:
-    """The files and folders of code on which stages depend.
+    """The files and folders of code that stages depend on.
 
     Args:
-        dvc_yaml: text of the file.
-        stages: names, each of a stage in it.
+        dvc_yaml: text of dvc.yaml.
+        stages: names of stages in it.
 
     Raises:
-        ValueError: where a stage names no code, since its changes would go unseen.
+        ValueError: if a stage has no code dependencies, since changes would go unnoticed.
     """
     defined = yaml.safe_load(dvc_yaml)["stages"]
     found: set[str] = set()
     for name in stages:
         deps = {d for d in defined[name]["deps"] if d.split("/")[0] in ("ballast", "stages")}
         if not deps:
-            raise ValueError(f"dvc.yaml: stage {name} names no code")
+            raise ValueError(f"dvc.yaml: stage {name} has no code dependencies")
         found |= deps
     return [Path(dep) for dep in sorted(found)]

@@ -1,1 +1,1 @@
-"""A folder of photographs: listed, inspected, grouped and split."""
+"""Lists, inspects, groups and splits a folder of photographs."""

@@ -1,4 +1,4 @@
-"""Copies of one picture: re-encoded, resized, mirrored or slightly cropped."""
+"""Finds near duplicates: pictures re-encoded, resized, mirrored or slightly cropped."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,10 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-HASH_SIDE = 16  # 256 bits: with 64, crops of 5 % lie no nearer than pictures that are no copies
+HASH_SIDE = 16  # 256 bits: with 64, crops of 5 % are no closer than unrelated pictures
 THUMB = 128
-# Shares cut off at the left, top, right and bottom: all round, at one side, at two. Of copies with
-# up to 6 % cut off each side at random, 91 of 100 photographs of 500 x 400 are found by these.
+# Shares cropped at the left, top, right and bottom: on all sides, on one, on two. They find 91 of
+# 100 copies of photographs of 500 x 400 with up to 6 % cropped at random from each side.
 CROPS: list[tuple[float, float, float, float]] = [
     (0.0, 0.0, 0.0, 0.0),
     *((share, share, share, share) for share in (0.025, 0.05, 0.075, 0.1)),
@@ -34,14 +34,14 @@ NEIGHBOURS = 8
 
 
 def perceptual_hashes(image: Image.Image) -> bytes:
-    """Hash a picture, its crops and its mirror images, by their coarse brightness alone.
+    """Hash the low frequencies of a picture's brightness, for its crops and mirror images as well.
 
     Args:
         image: RGB.
 
     Returns:
-        HASHES hashes of 32 bytes each: imagehash's phash, the signs of the lowest 16 x 16
-        frequencies of the discrete cosine transform against their median.
+        HASHES hashes of 32 bytes each: imagehash's phash, whose bits tell which of the lowest
+        16 x 16 frequencies of the discrete cosine transform are above their median.
     """
     thumb = image.resize((THUMB, THUMB), Image.Resampling.LANCZOS, reducing_gap=3.0).convert("L")
     side = (4 * HASH_SIDE, 4 * HASH_SIDE)
@@ -64,19 +64,19 @@ def perceptual_hashes(image: Image.Image) -> bytes:
 def find_copies(
     hashes: Sequence[bytes], max_bits: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the pictures that are copies of one another, directly or through others.
+    """Find pictures that are copies of one another, directly or through others.
 
-    Not every pair is compared: all hashes are sorted ORDERS times, each time by other bits, and
-    each is compared with its NEIGHBOURS next ones (Charikar 2002, STOC, section 4), which takes
-    n log n however alike the pictures are.
+    Not all pairs are compared. The hashes are sorted ORDERS times, each time by other bits, and
+    each is compared with the next NEIGHBOURS ones (Charikar 2002, STOC, section 4). This takes
+    O(n log n), however similar the pictures are.
 
     Args:
         hashes: of n pictures, as perceptual_hashes returns them.
-        max_bits: the most of 256 in which two hashes of copies differ.
+        max_bits: maximum difference between the hashes of copies, in bits of 256.
 
     Returns:
-        The number of each picture's set of copies, shape (n,); a picture without copies is a set
-        of its own. And the fewest bits to a copy, shape (n,); 256 without one.
+        The number of each picture's set of copies, shape (n,); a picture without copies is in a set
+        of its own. And the difference from the closest copy in bits, shape (n,); 256 without one.
     """
     codes = np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, 32)
     owners = np.repeat(np.arange(len(hashes)), HASHES)
@@ -97,7 +97,7 @@ def find_copies(
 
 
 def no_copies(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return what find_copies does where no picture is a copy of another."""
+    """Return what find_copies returns when no picture is a copy of another."""
     return np.arange(count, dtype=np.int64), np.full(count, 256, dtype=np.int64)
 
 
@@ -107,12 +107,12 @@ def merge(
     """Merge sets whose members are connected.
 
     Args:
-        sets: the number of each thing's set, below n; shape (n,).
-        first: members, shape (m,).
-        second: each connected with the member of `first` at its place, shape (m,).
+        sets: the number of each element's set, below n; shape (n,).
+        first: elements, shape (m,).
+        second: for each element of `first`, one that is connected with it, shape (m,).
 
     Returns:
-        The new number of each thing's set, below n; shape (n,).
+        The new number of each element's set, below n; shape (n,).
     """
     # The graph's nodes are the sets.
     edges = (np.ones(len(first), dtype=bool), (sets[first], sets[second]))
@@ -123,9 +123,9 @@ def merge(
 
 
 def _keys(codes: NDArray[np.uint8], chosen: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Chosen 64 bits of each code, as a number."""
+    """The 64 chosen bits of each code, as an integer."""
     keys = np.empty(len(codes), dtype=">u8")
-    for start in range(0, len(codes), 65536):  # 16 MiB of single bits at a time
+    for start in range(0, len(codes), 65536):  # 16 MiB of unpacked bits at a time
         single = np.unpackbits(codes[start : start + 65536], axis=1)
         packed = np.packbits(single[:, chosen], axis=1)
         keys[start : start + 65536] = np.ascontiguousarray(packed).view(">u8")[:, 0]

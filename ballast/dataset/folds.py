@@ -1,4 +1,4 @@
-"""Which photographs train, which validate and which test."""
+"""Splits photographs into training, validation and test sets."""
 
 import hashlib
 from collections import Counter, defaultdict
@@ -10,11 +10,11 @@ from ballast.dataset.scan import Photo
 
 
 class _Group(NamedTuple):
-    """Photographs that go to one side together."""
+    """Photographs that must be in the same subset."""
 
     members: list[int]
     counts: Counter[str]  # photographs by class
-    rank: bytes  # its place in a random order
+    rank: bytes  # sort key of a random order
 
 
 def split_photos(
@@ -25,19 +25,20 @@ def split_photos(
     val: float,
     seed: int,
 ) -> list[Row]:
-    """Split by groups, each class alike: fold `fold` of `folds` is test, a share of the rest val.
+    """Split photographs by group, stratified by class: one fold is test, a share of the rest val.
 
-    Photographs that come with a subset keep it. Where any is given as test, none is drawn for
-    test; likewise for val. Membership depends on content and seed, not on order or names.
-    A class of too few groups for every subset keeps train first, then test, then val.
-    As scikit-learn's StratifiedGroupKFold, it takes the largest groups first, and puts each where
-    its classes have least; without larger groups, every class is dealt out in turn.
+    Photographs with a given subset keep it. If any is given as test, none is drawn for test;
+    the same holds for val. Membership depends on content and seed, not on order or names.
+    A class with fewer groups than subsets fills train first, then test, then val.
+    Like scikit-learn's StratifiedGroupKFold, it takes the largest groups first, and puts each into
+    the fold with the smallest share of its classes. If every group is a single photograph, each
+    class is dealt out in turn.
 
     Args:
-        photos: all of them; no two of one class with the same content.
+        photos: all photographs; no two of one class with the same content.
         groups: the number of each photograph's group.
         folds: 2 or more.
-        fold: 0 to folds - 1.
+        fold: the test fold, 0 to folds - 1.
         val: 0 to 1; above 0, each class that can spare a group gives at least one.
         seed: params' seed.
 
@@ -61,7 +62,7 @@ def split_photos(
 
 
 def _groups(photos: Sequence[Photo], groups: Sequence[int], seed: int) -> list[_Group]:
-    """The groups of what may be drawn, in random order."""
+    """The groups that may be drawn, in random order."""
     members: dict[int, list[int]] = defaultdict(list)
     for index, photo in enumerate(photos):
         if photo.given in (None, "train"):
@@ -84,7 +85,7 @@ def _rank(seed: int, photo: Photo) -> bytes:
 def _draw(
     groups: Sequence[_Group], wanted: Iterable[_Group], subset: Subset, subsets: list[Subset]
 ) -> list[_Group]:
-    """Put wanted groups into a subset, but never the last that a class has; return the others."""
+    """Move groups into a subset, except the last of a class; return those that remain."""
     left = Counter(name for group in groups for name in group.counts)
     drawn = set()
     for group in wanted:
@@ -97,7 +98,7 @@ def _draw(
 
 
 def _fold(groups: Sequence[_Group], folds: int, fold: int) -> list[_Group]:
-    """Deal the groups out to the folds; return those of one."""
+    """Deal the groups out to the folds; return those of fold `fold`."""
     totals = _totals(groups)
     dealt = [Counter[str]() for _ in range(folds)]
     wanted = []
@@ -113,7 +114,7 @@ def _fold(groups: Sequence[_Group], folds: int, fold: int) -> list[_Group]:
 
 
 def _share(groups: Sequence[_Group], share: float) -> list[_Group]:
-    """Groups that make up a share of every class: those that fit, else the smallest of a class."""
+    """Choose groups for a share of every class: those that fit, or else a class's smallest."""
     in_groups = Counter(name for group in groups for name in group.counts)
     room = Counter({name: max(1, round(n * share)) for name, n in _totals(groups).items()})
     spare = [group for group in groups if all(in_groups[name] > 1 for name in group.counts)]

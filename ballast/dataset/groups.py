@@ -1,4 +1,4 @@
-"""Which photographs belong together and must not stand on two sides of a split."""
+"""Groups photographs that a split must keep together."""
 
 import csv
 import io
@@ -16,17 +16,17 @@ from ballast.dataset.scan import Photo
 def copy_sets(
     photos: Sequence[Photo], max_bits: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find photographs that are copies: of the same bytes, or near duplicates.
+    """Find photographs that are identical or near duplicates.
 
     Args:
         photos: with hashes, unless max_bits is None.
-        max_bits: the most of 256 in which perceptual hashes of copies differ; None for files of
-            the same bytes alone.
+        max_bits: maximum difference between the perceptual hashes of copies, in bits of 256; None
+            finds only files with the same bytes.
 
     Returns:
-        As find_copies does. It depends on content, not on names or order.
+        Like find_copies. The result depends on content, not on names or order.
     """
-    # By content: where hashes are equal, their order decides which are compared.
+    # Sort by content: the order of equal hashes decides which ones are compared.
     order = sorted(range(len(photos)), key=lambda index: photos[index].sha256)
     hashes = [photos[index].hashes for index in order]
     sets, bits = find_copies(hashes, max_bits) if max_bits is not None else no_copies(len(order))
@@ -49,7 +49,10 @@ def join_keys(sets: NDArray[np.int64], keys: Sequence[str | None]) -> NDArray[np
 
     Args:
         sets: the number of each photograph's set, shape (n,).
-        keys: of each; None stands for a key that nothing else has.
+        keys: of each photograph; None is a key that no other has.
+
+    Returns:
+        The new number of each photograph's set, shape (n,).
     """
     first: dict[str, int] = {}
     pairs = [
@@ -62,7 +65,7 @@ def join_keys(sets: NDArray[np.int64], keys: Sequence[str | None]) -> NDArray[np
 def with_twins(
     sets: NDArray[np.int64], photos: Sequence[Photo], twins: Sequence[tuple[Photo, Photo]]
 ) -> NDArray[np.int64]:
-    """Append the photographs that were left out for the same bytes, each in the set of its like.
+    """Append photographs that were left out as identical, each to the set of the one kept.
 
     Args:
         sets: the number of each photograph's set, shape (n,).
@@ -79,45 +82,45 @@ def with_twins(
 
 
 def keys_by_pattern(pattern: str, paths: Iterable[str]) -> list[str | None]:
-    """What a regular expression finds in each path: its groups, or all of its match without any.
+    """Match each path with a regular expression; the key is its groups, or the match without any.
 
     Args:
         pattern: searched for anywhere in the path.
-        paths: as the manifest has them.
+        paths: as in the manifest.
 
     Returns:
-        Keys; None where nothing is found.
+        Keys; None for a path that does not match.
 
     Raises:
-        UserError: where nothing is found in any path.
+        UserError: if no path matches.
     """
     found = [re.search(pattern, path) for path in paths]
     if not any(found):
-        raise UserError(f"params.yaml: split.group: {pattern!r} is found in no photograph's path")
+        raise UserError(f"params.yaml: split.group: {pattern!r} matches no photograph's path")
     return [match and "\n".join(match.groups("") or [match[0]]) for match in found]
 
 
 def keys_by_table(
     name: str, text: str, paths: Sequence[str], files: Collection[str]
 ) -> list[str | None]:
-    """The group of each path, as a table has it.
+    """Look up the group of each path in a table.
 
     Args:
         name: of the table, for errors.
-        text: CSV with the columns path and group; an empty group is none.
-        paths: as the manifest has them.
-        files: all that the table may name.
+        text: CSV with the columns path and group; an empty group means no group.
+        paths: as in the manifest.
+        files: all paths that the table may name.
 
     Returns:
         Keys; None for a path that is not in the table.
 
     Raises:
-        UserError: where it is no such table, has a path twice or names one that is no file.
+        UserError: if it is not such a table, has two groups for a path, or names an unknown path.
     """
     try:
         rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     except csv.Error as error:
-        raise UserError(f"{name}: no CSV: {error}") from None
+        raise UserError(f"{name}: invalid CSV: {error}") from None
     if not rows or rows[0] != ["path", "group"]:
         raise UserError(f"{name}: the first line must be path,group")
     known = set(files)
@@ -130,8 +133,8 @@ def keys_by_table(
         path, group = row
         if path not in known:
             raise UserError(
-                f"{name}: line {number}: {path} is no file; paths are relative to data.raw, as in"
-                " data/manifest.csv"
+                f"{name}: line {number}: {path} does not exist; paths are relative to data.raw, as"
+                " in data/manifest.csv"
             )
         if table.setdefault(path, group) != group:
             raise UserError(f"{name}: line {number}: {path} has two groups")

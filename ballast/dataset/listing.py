@@ -1,4 +1,4 @@
-"""What lies in a folder, and what of it can be read."""
+"""Lists the files in a folder, and checks which are readable."""
 
 import errno
 import os
@@ -9,26 +9,29 @@ from typing import NamedTuple
 
 from ballast.core.errors import UserError
 
-# What the system refuses now, and may allow later.
+# Prefix of problems that may go away, such as missing permissions.
 UNREADABLE = "cannot be read"
 
 
 def list_files(raw: Path) -> list[str]:
-    """Everything below `raw` that is no folder to look into, as POSIX paths relative to it, sorted.
+    """List everything below `raw` except readable folders, sorted.
 
-    That is every file, and every pipe, device, link to a folder, and folder that cannot be read.
-    Bytes of a name that are no UTF-8 come as Python's surrogate escapes.
+    This includes files, pipes, devices, links to folders and unreadable folders. Bytes of a name
+    that are not UTF-8 become Python's surrogate escapes.
+
+    Returns:
+        POSIX paths relative to `raw`.
 
     Raises:
-        UserError: where `raw` is no folder, or cannot be read.
+        UserError: if `raw` is not a folder or cannot be read.
     """
     try:
         next(raw.iterdir(), None)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(
-            f"params.yaml: data.raw: no such folder: {raw}; name one that holds a folder a class"
+            f"params.yaml: data.raw: no such folder: {raw}; name one with one folder per class"
         ) from None
-    except (OSError, ValueError) as error:  # a ValueError where there is a NUL in the name
+    except (OSError, ValueError) as error:  # a ValueError if the name contains a NUL
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"params.yaml: data.raw: {raw}: cannot be read: {reason}") from None
     paths: list[Path] = []
@@ -43,16 +46,16 @@ def list_files(raw: Path) -> list[str]:
 
 
 class FileState(NamedTuple):
-    """What changes when a file does. Times are in ns."""
+    """The metadata that change with a file's content. Times are in ns."""
 
     size: int  # in bytes
     modified: int
-    changed: int  # which no program can set
+    changed: int  # programs cannot set it
     inode: int
 
 
 def file_states(raw: Path, paths: Sequence[str]) -> dict[str, FileState | None]:
-    """The state of each path; None where there is nothing."""
+    """The state of each path; None if it does not exist."""
     states: dict[str, FileState | None] = {}
     for path in paths:
         try:
@@ -65,22 +68,26 @@ def file_states(raw: Path, paths: Sequence[str]) -> dict[str, FileState | None]:
 
 
 def refuse_changes(raw: Path, before: Mapping[str, FileState | None]) -> None:
-    """Refuse a folder that has changed since file_states looked at it.
+    """Refuse a folder that has changed since its states were taken.
+
+    Args:
+        raw: the folder.
+        before: what file_states returned.
 
     Raises:
-        UserError: naming the first file that came, went or changed.
+        UserError: naming the first file that was added, removed or changed.
     """
     after = file_states(raw, list_files(raw))
     changed = sorted(path for path, _ in before.items() ^ after.items())
     if changed:
         raise UserError(
-            f"{raw / printable(changed[0])}: changed while the folder was read;"
-            " run dvc repro again when nothing writes there"
+            f"{raw / printable(changed[0])}: changed while the folder was being read;"
+            " run dvc repro again when nothing writes to it"
         )
 
 
 def is_link(path: Path) -> bool:
-    """Whether a path is a link; False where it is too long to tell."""
+    """Whether a path is a symbolic link; False if it is too long to tell."""
     try:
         return path.is_symlink()
     except OSError:
@@ -88,7 +95,7 @@ def is_link(path: Path) -> bool:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether a path is a folder, or a link to one; False where it is too long to tell."""
+    """Whether a path is a folder, or a link to one; False if it is too long to tell."""
     try:
         return path.is_dir()
     except OSError:
@@ -96,19 +103,19 @@ def is_folder(path: Path) -> bool:
 
 
 def unreadable(path: Path) -> str | None:
-    """Why there is no content to read at a path; None for a readable file, or a link to one.
+    """Say why a path has no content to read; None for a readable file, or a link to one.
 
-    Nothing is opened: a pipe would wait for ever for someone to write to it.
+    Nothing is opened: opening a pipe would block until another process writes to it.
     """
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return "link to nowhere" if path.is_symlink() else "gone"
+        return "broken link" if path.is_symlink() else "gone"
     except OSError as error:
         loop = error.errno == errno.ELOOP
-        return "link that leads back to itself" if loop else f"{UNREADABLE}: {error.strerror}"
+        return "circular link" if loop else f"{UNREADABLE}: {error.strerror}"
     if stat.S_ISDIR(mode):
-        # Followed, a link to a parent would never end, and DVC does not follow any.
+        # Following a link to a parent would never end, and DVC follows no links to folders.
         return "link to a folder" if path.is_symlink() else "folder that cannot be read"
     if not stat.S_ISREG(mode):
         return "pipe, socket or device"
@@ -116,5 +123,5 @@ def unreadable(path: Path) -> str | None:
 
 
 def printable(path: str) -> str:
-    r"""A path as text that can be written: bytes that are no UTF-8 as ÿ."""
+    r"""A path as printable text: bytes that are not UTF-8 become escapes such as \xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

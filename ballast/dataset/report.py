@@ -1,4 +1,4 @@
-"""What was found in a folder of photographs: the figures and lists that a report needs."""
+"""The data report: counts, copies, conflicts and leaks in a folder of photographs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,18 +19,18 @@ def data_report(
     dropped: Sequence[Rejection],
     empty_folders: Sequence[str],
 ) -> dict[str, Any]:
-    """Report on a folder.
+    """Make the data report.
 
     Args:
-        members: every photograph but the twins, before any is dropped; sorted by path.
-        twins: photographs left out for having the same bytes as another of their class, and that.
-        rejections: files that are no photographs.
-        dropped: photographs left out for their label or for leakage.
-        empty_folders: class folders without a photograph.
+        members: all photographs except the twins, before any is dropped; sorted by path.
+        twins: photographs left out as identical to another of their class, each with that one.
+        rejections: files that are not photographs.
+        dropped: photographs left out for a label conflict or leakage.
+        empty_folders: class folders without photographs.
 
     Returns:
-        files, photographs and rejected as counts; lists of what was found; and by class name how
-        many photographs are in how many groups, and in the largest.
+        The counts files, photographs and rejected; lists of what was found; and by class name the
+        number of photographs, of groups, and of photographs in the largest group.
     """
     return {
         "files": len(members) + len(twins) + len(rejections),
@@ -61,13 +61,15 @@ def data_report(
 
 
 def report_warnings(report: dict[str, Any]) -> list[str]:
-    """What of a report its reader should know at once, in words."""
+    """The warnings that a data report gives rise to."""
     kinds = {
         "label_conflicts": "pictures are in more than one class; see split.label_conflicts",
-        "leakage": "pictures or groups are on two sides of the given split; see split.leakage",
+        "leakage": "pictures or groups are in more than one set of the given split;"
+        " see split.leakage",
     }
     warnings = [
-        f"folder {name} holds no photograph, and is no class" for name in report["empty_folders"]
+        f"folder {name} contains no photographs and is not a class"
+        for name in report["empty_folders"]
     ]
     warnings += [
         f"{len(report[kind])} {words} (outputs/data_report.json: {kind})"
@@ -75,28 +77,29 @@ def report_warnings(report: dict[str, Any]) -> list[str]:
         if report[kind]
     ]
     warnings += [
-        f"class {name}: every photograph of it was dropped, and so it is no class any more"
+        f"class {name}: all of its photographs were dropped, so it is no longer a class"
         for name, sizes in report["groups"].items()
         if not sizes["photographs"]
     ]
     for name, sizes in report["groups"].items():
         if sizes["groups"] < 3 <= sizes["photographs"]:
             warnings.append(
-                f"class {name}: its {sizes['photographs']} photographs are {sizes['groups']} groups"
-                " (near duplicates, or by split.group), too few to train, validate and test"
+                f"class {name}: its {sizes['photographs']} photographs form"
+                f" {sizes['groups']} groups (near duplicates, or by split.group), too few to train,"
+                " validate and test"
             )
     return warnings
 
 
 def refuse_fatal(report: dict[str, Any], for_conflicts: Policy, for_leaks: Policy) -> None:
-    """Refuse what a policy calls fatal.
+    """Refuse photographs with a problem whose policy is fatal.
 
     Raises:
-        UserError: where there is any; it names the first.
+        UserError: naming the first case.
     """
     cases = (
-        ("label_conflicts", for_conflicts, "one picture in two classes"),
-        ("leakage", for_leaks, "one picture or group on two sides of the given split"),
+        ("label_conflicts", for_conflicts, "same picture in two classes"),
+        ("leakage", for_leaks, "same picture or group in two sets of the given split"),
     )
     for key, policy, what in cases:
         if policy == "fatal" and report[key]:

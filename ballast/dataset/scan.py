@@ -1,4 +1,4 @@
-"""The photographs of a folder and their classes, and what is none."""
+"""Finds the photographs and classes in a folder, and rejects everything else."""
 
 import hashlib
 import unicodedata
@@ -15,7 +15,7 @@ from ballast.dataset.duplicates import perceptual_hashes
 from ballast.dataset.listing import UNREADABLE, printable, unreadable
 from ballast.workers.processes import Engine, each
 
-# Names that people give the folders of a ready-made split.
+# Common names of the folders of a given split.
 SUBSET_FOLDERS: dict[str, Subset] = {
     "train": "train",
     "val": "val",
@@ -23,20 +23,20 @@ SUBSET_FOLDERS: dict[str, Subset] = {
     "validation": "val",
     "test": "test",
 }
-# Of copies, the one that is held out furthest from training is kept.
+# Of copies, the one whose subset comes first is kept.
 HELD_OUT: tuple[Subset | None, ...] = ("test", "val", "train", None)
 
 
 class Photo(NamedTuple):
-    """A readable image; its size is the upright one, in pixels."""
+    """A readable image; width and height are those of the upright image, in pixels."""
 
     path: str  # POSIX, relative to the raw folder
     class_: str
-    given: Subset | None  # where the folders say so
+    given: Subset | None  # by the folders train/, val/ and test/
     sha256: str
     width: int
     height: int
-    hashes: bytes = b""  # as perceptual_hashes returns them; empty where nobody asked
+    hashes: bytes = b""  # as perceptual_hashes returns them; empty if not computed
 
 
 class Rejection(NamedTuple):
@@ -47,7 +47,7 @@ class Rejection(NamedTuple):
 
 
 class Content(NamedTuple):
-    """What the bytes of a file are: an image, or what the reason says."""
+    """What is in a file: an image, or the reason why it is not one."""
 
     reason: str = ""
     sha256: str = ""
@@ -65,24 +65,24 @@ def inspect_files(
     hashes: bool = True,
     known: Mapping[str, Content] | None = None,
 ) -> Iterator[Photo | Rejection]:
-    """Read and decode every file, several at a time.
+    """Read and decode files in parallel.
 
-    The layout is <class>/… or, where the folders at the top are named train, test and val, with
-    folders below them, <subset>/<class>/….
+    The layout is <class>/… or, if the top folders are named train, test and val and have
+    subfolders, <subset>/<class>/….
 
     Args:
         raw: the folder that the paths are relative to.
         paths: as list_files gives them.
         max_megapixels: larger images are rejected.
-        engine: what decodes them; they are read by this process.
-        hashes: whether perceptual hashes are wanted.
-        known: by path, the content of files that need not be read again.
+        engine: what decodes the files; this process reads them.
+        hashes: whether to compute perceptual hashes.
+        known: the content, by path, of files that need not be read again.
 
     Yields:
-        One result a path, in the order of `paths`.
+        One result per path, in the order of `paths`.
 
     Raises:
-        UserError: naming a file that ends the process or is more than the memory can hold.
+        UserError: naming a file that crashes the process or needs too much memory.
     """
     depth = 1 if _has_subset_folders(raw, paths) else 0
     known = known or {}
@@ -100,19 +100,19 @@ def inspect_files(
     )
     for path, rejection in zip(paths, rejections, strict=True):
         yield rejection or _result(depth, path, known.get(path) or next(inspected))
-    # Where each stops its workers.
+    # Exhaust the generator, which stops the workers.
     assert next(inspected, None) is None
 
 
 def content_of(result: Photo | Rejection) -> Content | None:
-    """What inspect_files need not find out again; None where it was not the bytes that decided."""
+    """The content to cache for later runs; None if the result does not depend on the bytes."""
     if isinstance(result, Photo):
         return Content("", result.sha256, result.width, result.height, result.hashes)
     return None if result.reason.startswith(UNREADABLE) else Content(result.reason)
 
 
 def _unopened_problem(raw: Path, depth: int, max_megapixels: float, path: str) -> Rejection | None:
-    """Why a file is not to be opened, `depth` folders lying above its class."""
+    """Reject a file that need not be opened; its class folder is `depth` folders below the top."""
     *folders, name = path.split("/")
     if printable(path) != path:
         return Rejection(printable(path), "name is not UTF-8")
@@ -122,7 +122,7 @@ def _unopened_problem(raw: Path, depth: int, max_megapixels: float, path: str) -
     if any(part.startswith(".") for part in (*folders, name)):
         return Rejection(path, "hidden file")
     if depth and folders and subset_of(folders[0]) is None:
-        return Rejection(path, "not below train/, val/ or test/")
+        return Rejection(path, "not in train/, val/ or test/")
     if len(folders) <= depth:
         return Rejection(path, "not in a class folder")
     try:
@@ -134,8 +134,8 @@ def _unopened_problem(raw: Path, depth: int, max_megapixels: float, path: str) -
 
 
 def _read(path: Path) -> tuple[bytes, str]:
-    """A file's bytes, and why there are none."""
-    problem = unreadable(path)  # it may have become a pipe meanwhile
+    """Return a file's bytes, or no bytes and the reason."""
+    problem = unreadable(path)  # it may have become a pipe since
     if problem:
         return b"", problem
     try:
@@ -145,7 +145,7 @@ def _read(path: Path) -> tuple[bytes, str]:
 
 
 def _inspect(max_megapixels: float, hashes: bool, file: tuple[str, bytes, str]) -> Content:
-    """Decode a file's bytes, where there are any."""
+    """Decode a file, given as path, bytes and the problem in reading it."""
     path, data, problem = file
     if problem:
         return Content(problem)
@@ -174,16 +174,16 @@ def _result(depth: int, path: str, content: Content) -> Photo | Rejection:
 def sort_out(
     results: Sequence[Photo | Rejection],
 ) -> tuple[list[Photo], list[tuple[Photo, Photo]], list[Rejection]]:
-    """Part photographs from rejections; of byte-identical files of one class keep one.
+    """Separate photographs from rejections; keep one of identical files in the same class.
 
-    It is one of test where there is one, else of val, and the first of those by its path.
+    The one kept is in test if any is, else in val if any is, and the first of these by path.
 
     Args:
         results: of all files.
 
     Returns:
-        The photographs; those left out for having the same bytes, each with the one kept; and the
-        rejections. Each is sorted by path.
+        The photographs; those left out as identical, each with the one kept; and the rejections.
+        Each list is sorted by path.
     """
     photos = [result for result in results if isinstance(result, Photo)]
     first: dict[tuple[str, str], Photo] = {}
@@ -200,8 +200,8 @@ def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
     """Refuse photographs that no classifier can be trained on.
 
     Raises:
-        UserError: without photographs, with fewer than two classes, where two classes have all but
-            the same name, or where a class has none to train on.
+        UserError: if there are no photographs, fewer than two classes, two classes whose names
+            differ only in case or accents' encoding, or a class without training photographs.
     """
     layouts = "<class>/… or train/<class>/… and test/<class>/…"
     if not photos:
@@ -211,29 +211,29 @@ def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
     classes = sorted({photo.class_ for photo in photos})
     if len(classes) < 2:
         raise UserError(
-            f"{raw}: only one class, {classes[0]}; two or more are needed, as {layouts}"
+            f"{raw}: only one class, {classes[0]}; two or more are needed, in {layouts}"
         )
     look_alike: dict[str, str] = {}
     for name in classes:
         other = look_alike.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
         if other != name:
             raise UserError(
-                f"{raw}: classes {other} and {name} differ in case or in the encoding of accents"
-                " alone, which not every computer can tell apart; put them together"
+                f"{raw}: classes {other} and {name} differ only in case or in the encoding of"
+                " accents, which not every file system tells apart; merge them"
             )
     trained = {photo.class_ for photo in photos if photo.given in (None, "train")}
     for name in classes:
         if name not in trained:
             raise UserError(
-                f"{raw}: class {name} has no image below train/; add some or remove the class"
+                f"{raw}: class {name} has no images in train/; add some or remove the class"
             )
 
 
 def empty_class_folders(raw: Path, photos: Sequence[Photo]) -> list[str]:
-    """Folders that lie where the classes' do, and hold no photograph of theirs.
+    """Find folders next to the class folders that contain no photographs.
 
     Returns:
-        Names, sorted; a class that has photographs in another subset is none of them.
+        Names, sorted, without classes that have photographs in another subset.
     """
     depths = {photo.path: 1 if photo.given else 0 for photo in photos}
     beside = {raw.joinpath(*path.split("/")[:depth]) for path, depth in depths.items()}
@@ -247,12 +247,12 @@ def empty_class_folders(raw: Path, photos: Sequence[Photo]) -> list[str]:
 
 
 def subset_of(folder: str) -> Subset | None:
-    """The subset that a folder's name stands for, in any case; None for another name."""
+    """The subset that a folder's name stands for, ignoring case; None for other names."""
     return SUBSET_FOLDERS.get(folder.casefold())
 
 
 def _has_subset_folders(raw: Path, paths: Sequence[str]) -> bool:
-    """Whether train/, test/ and val/ stand for a split; if so, nothing else may lie beside them."""
+    """Whether train/, test/ and val/ are a given split; then no other folder may be beside them."""
     parts = [path.split("/") for path in paths]
     tops = {folders[0] for folders in parts if len(folders) > 1}
     tops = {top for top in tops if not top.startswith(".") and top != "__MACOSX"}
@@ -262,7 +262,7 @@ def _has_subset_folders(raw: Path, paths: Sequence[str]) -> bool:
     others = sorted(top for top in tops if subset_of(top) is None)
     if others and len(subsets) > 1:
         raise UserError(
-            f"{raw}: {others[0]}/ lies beside train/ and test/; move it away, or its classes into"
-            " them"
+            f"{raw}: {others[0]}/ is next to train/ and test/; move it elsewhere, or move its"
+            " classes into them"
         )
     return not others

@@ -1,7 +1,7 @@
-"""What was found out about files, kept so that what has not changed is not read again.
+"""Caches the results of inspecting files, so that unchanged files are not read again.
 
-A file is known by its path and its state: size, times and inode. As in git's index, a state is
-trusted only where it was older than the look at it: a later change would then show in it.
+A file is identified by its path and state: size, times and inode. As in git's index, a state is
+trusted only if it is older than the moment when it was read: a later change then alters it.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from ballast.core.files import write_bytes
 from ballast.dataset.listing import FileState
 from ballast.dataset.scan import Content, Photo, Rejection, content_of
 
-# The coarsest clock of a common file system, FAT's, in ns.
+# The coarsest resolution of timestamps in a common file system, FAT, in ns.
 CLOCK = 2 * 10**9
 
 
 class Inspection(NamedTuple):
-    """A file's content, and the state that the file had."""
+    """A file's content, and its state at that time."""
 
     state: FileState
     content: Content
@@ -30,7 +30,7 @@ class Inspection(NamedTuple):
 def unchanged(
     kept: Mapping[str, Inspection], states: Mapping[str, FileState | None]
 ) -> dict[str, Content]:
-    """The contents, by path, of files whose state is the one that is kept."""
+    """The contents, by path, of files whose state is still the cached one."""
     return {
         path: inspection.content
         for path, inspection in kept.items()
@@ -41,12 +41,15 @@ def unchanged(
 def trusted(
     states: Mapping[str, FileState | None], results: Sequence[Photo | Rejection], moment: int
 ) -> dict[str, Inspection]:
-    """Choose what may be kept.
+    """Choose the results that may be cached.
 
     Args:
         states: of files by path, the same before and after they were read.
         results: of the same files, in the same order.
-        moment: before the second look at the states, in ns since 1970.
+        moment: a time before the states were read again, in ns since 1970.
+
+    Returns:
+        Inspections by path.
     """
     contents = zip(states.items(), map(content_of, results), strict=True)
     return {
@@ -61,10 +64,10 @@ def read_inspections(path: Path, origin: Mapping[str, object]) -> dict[str, Insp
 
     Args:
         path: of the file.
-        origin: as it was written with.
+        origin: as passed to write_inspections.
 
     Returns:
-        Inspections by path; none where the file is missing, damaged, or of another origin.
+        Inspections by path; empty if the file is missing, damaged or of another origin.
     """
     try:
         header, _, body = path.read_bytes().partition(b"\n")
@@ -85,11 +88,11 @@ def read_inspections(path: Path, origin: Mapping[str, object]) -> dict[str, Insp
 def write_inspections(
     path: Path, origin: Mapping[str, object], inspections: Mapping[str, Inspection]
 ) -> None:
-    """Write inspections, whole or, where the file cannot be written, not at all.
+    """Write inspections completely, or not at all if the file cannot be written.
 
     Args:
         path: of the file.
-        origin: what else decides on a content: versions, params. JSON's types.
+        origin: what else the contents depend on: versions and params, in JSON's types.
         inspections: by path.
     """
     lines = [

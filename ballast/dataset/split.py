@@ -1,4 +1,4 @@
-"""A folder of photographs as a manifest: inspected, grouped, and divided into subsets."""
+"""Turns a folder of photographs into a manifest: inspects, groups and splits them."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -39,7 +39,7 @@ from ballast.workers.versions import code_versions
 def split_folder(
     raw: Path, params: Params, inspections: Path
 ) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
-    """Read all of a folder; return the manifest's rows, what is rejected, and the data report."""
+    """Split a folder; return the rows of the manifest, the rejections and the data report."""
     split = params.split
     photos, twins, rejections = sort_out(inspect_all(raw, params, inspections))
     check_classes(raw, photos)
@@ -60,7 +60,7 @@ def split_folder(
 
 
 def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Rejection]:
-    """Inspect every file that changed since, show how far it is; refuse changes meanwhile."""
+    """Inspect all files, reusing cached results; refuse files that change meanwhile."""
     files = list_files(raw)
     before = file_states(raw, files)
     runtime, hashes = params.runtime, params.split.near_duplicates is not None
@@ -79,9 +79,7 @@ def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Re
         write_inspections(inspections, origin, fresh)
     table = params.split.group
     return [
-        Rejection(result.path, "holds the groups of split.group")
-        if result.path == table
-        else result
+        Rejection(result.path, "table for split.group") if result.path == table else result
         for result in results
     ]
 
@@ -93,16 +91,16 @@ def find_groups(
     twins: Sequence[tuple[Photo, Photo]],
     files: Collection[str],
 ) -> list[Member]:
-    """Find what belongs together: near duplicates, and what split.group puts together."""
+    """Group photographs that belong together: near duplicates, and those with one split.group."""
     copies, bits = copy_sets(photos, params.split.near_duplicates)
-    # A photograph belongs to the groups of those that were left out for its bytes, too.
+    # A photograph also belongs to the groups of its identical copies that were left out.
     paths = [*(photo.path for photo in photos), *(photo.path for photo, _ in twins)]
     sets, group = with_twins(copies, photos, twins), params.split.group
     if group and group.endswith(".csv"):
         problem = unreadable(raw / group)
         if problem:
             raise UserError(
-                f"params.yaml: split.group: {group}: no file in {raw} to read: {problem}"
+                f"params.yaml: split.group: {group}: not a readable file in {raw}: {problem}"
             )
         sets = join_keys(
             sets, keys_by_table(str(raw / group), read_text(raw / group), paths, files)

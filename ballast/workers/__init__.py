@@ -1,1 +1,1 @@
-"""Doing a lot at once: processes, threads, Dask, and progress."""
+"""Parallel work in processes, threads and on Dask clusters, with progress bars."""

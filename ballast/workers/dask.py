@@ -1,4 +1,4 @@
-"""Dask as a backend of joblib's."""
+"""A joblib backend for Dask."""
 
 import pickle
 import warnings
@@ -18,7 +18,7 @@ try:
     from distributed import Client, Future, KilledWorker, LocalCluster
 except ModuleNotFoundError:
     raise UserError(
-        "params.yaml: runtime.engine: dask is not installed; uv sync --group dask installs it"
+        "params.yaml: runtime.engine: dask is not installed; run uv sync --group dask"
     ) from None
 
 CONNECT_SECONDS = 5
@@ -28,28 +28,28 @@ WORKERS_SECONDS = 10
 class DaskBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]  # untyped
     """Sends joblib's batches to a cluster, and their bytes with them.
 
-    The scheduler keeps the bytes until there is a result, and so gives a batch to another worker
-    where one is lost. joblib's own backend for Dask leaves bytes with a single worker, and waits
-    for ever where Dask gives a batch up (joblib 1.6.0, joblib/_dask.py: no callback comes).
+    The scheduler keeps the bytes until there is a result, so it can give a batch to another worker
+    if one is lost. joblib's own Dask backend leaves the bytes with a single worker, and waits
+    forever if Dask gives up on a batch (joblib 1.6.0, joblib/_dask.py: no callback is called).
     """
 
     supports_retrieve_callback = True
     default_n_jobs = -1
 
     def __init__(self, client: Client) -> None:
-        """Send batches by a client that is connected."""
+        """Send batches through a connected client."""
         super().__init__(nesting_level=0)
         self.client = client
 
     def effective_n_jobs(self, n_jobs: int) -> int:
-        """Threads of the workers, whatever was asked for; joblib would do 1 in this process."""
+        """Count the workers' threads; at least 2, because joblib runs 1 in this process."""
         del n_jobs
         threads: int = sum(self.client.ncores().values())
         return max(2, threads)
 
     def submit(self, func: Callable[[], Any], callback: Callable[[Future], None]) -> Future:
-        """Send a batch; the callback gets its future when it is done, given up or cancelled."""
-        # Opaque, and what opens it by value: the scheduler need not import what is sent.
+        """Send a batch; the callback gets its future once it is finished, failed or cancelled."""
+        # Opaque bytes, and a function sent by value that opens them: the scheduler imports nothing.
         future = self.client.submit(
             _opener(), cloudpickle.dumps(func), key=f"ballast-{uuid4().hex}"
         )
@@ -57,7 +57,7 @@ class DaskBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
         return future
 
     def retrieve_result_callback(self, out: Future) -> Any:  # noqa: ANN401  # joblib's batch
-        """The results of a batch, or what it raised."""
+        """Return the results of a batch, or raise its error."""
         result, error = out.result()
         if error:
             raise error
@@ -65,10 +65,10 @@ class DaskBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
 
 
 def _opener() -> Callable[[bytes], tuple[Any, Exception | None]]:
-    """A function, sent by value since it is no module's, that does a pickled batch."""
+    """Make a function that runs a pickled batch; as a closure, it is sent by value."""
 
     def outcome(batch: bytes) -> tuple[Any, Exception | None]:
-        # An error comes back as a value: Dask would write page after page of it to its logs.
+        # Return errors as values: Dask would fill its logs with those that are raised.
         try:
             return pickle.loads(batch)(), None
         except Exception as error:
@@ -79,15 +79,18 @@ def _opener() -> Callable[[bytes], tuple[Any, Exception | None]]:
 
 @contextmanager
 def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
-    """Connect to a cluster, or start one on this machine that ends with the context.
+    """Connect to a cluster, or start one on this machine that stops with the context.
 
     Args:
-        scheduler: address of one that runs; None to start one.
-        workers: processes of the one that is started.
+        scheduler: address of a running scheduler; None starts a cluster.
+        workers: processes of a cluster that is started.
+
+    Yields:
+        A backend for joblib.
 
     Raises:
-        UserError: where there is no scheduler at the address, or it has no workers, or one of these
-            cannot import Ballast.
+        UserError: if there is no scheduler at the address, it has no workers, or a worker cannot
+            import Ballast.
     """
     warnings.filterwarnings("ignore", "Sending large graph", UserWarning)  # images, on purpose
     if not scheduler:
@@ -117,16 +120,16 @@ def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
                 f"params.yaml: runtime.scheduler: {scheduler} has no workers; start some with"
                 f" dask worker {scheduler}"
             ) from None
-        # A worker that cannot import what it is sent would fall silent.
+        # A worker that cannot import what it receives would never answer.
         for address, answer in client.run(code_versions, on_error="return").items():
             if isinstance(answer, Exception):
                 raise UserError(
-                    f"runtime.scheduler: worker {address}: {answer}; it needs Ballast's"
-                    " environment, and Ballast in its PYTHONPATH"
+                    f"runtime.scheduler: worker {address}: {answer}; install Ballast's"
+                    " environment there, with Ballast on its PYTHONPATH"
                 )
         yield DaskBackend(client)
 
 
 def is_death(error: Exception) -> bool:
-    """Whether Dask gave a batch up because one worker after another died of it."""
+    """Whether Dask gave up on a batch because it killed several workers."""
     return isinstance(error, KilledWorker)

@@ -1,4 +1,4 @@
-"""Work in several processes, so that a crash in a decoder ends one of them and is told."""
+"""Runs work in several processes: a crash in a decoder ends only one, and is reported."""
 
 import os
 import time
@@ -23,31 +23,31 @@ from ballast.workers.versions import code_versions, different_version
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# What makes an engine known to joblib, as module:function. Another is one more line.
+# Functions that register an engine with joblib, as module:function. Add others here.
 REGISTRATIONS = {
     "ray": "ray.util.joblib:register_ray",
     "spark": "joblibspark:register_spark",
 }
 SEARCH_SECONDS = 10.0
-# Of silence, until an engine of other machines is given up.
+# How long to wait for a result of an engine other than local.
 SILENCE_SECONDS = 300.0
-# In flight, at most, for each worker. joblib makes batches of 0.2 s or more, and hands each worker
-# a second one while it does the first: 50 MB/s of JPEG need 40 MB, 1 ms an item needs 400 items.
+# Maximum in flight per worker. joblib makes batches of 0.2 s or more, and sends each worker a
+# second one while it runs the first: 50 MB/s of JPEG need 40 MB, and items of 1 ms need 400 items.
 ITEMS = 512
 BYTES = 64 * 2**20
 
-# For processes that are started here. glibc gives each large block back to the system at once, and
-# the next one then costs a page fault every 4 KiB. That was a quarter of making images of 224
-# pixels in one process, and a twentieth of a whole run of oversample in two.
+# For the processes started here. By default, glibc returns each large block to the system at once,
+# and the next block costs a page fault every 4 KiB. That took a quarter of the time to make images
+# of 224 pixels in one process, and a twentieth of a whole run of oversample in two.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": f"{2**25}", "MALLOC_TRIM_THRESHOLD_": f"{2**27}"}
 
 
 class Engine(NamedTuple):
-    """What does the work."""
+    """What runs the work."""
 
-    workers: int  # processes; where local and 1, all is done in this one
-    name: str = "local"  # or dask, or another that joblib knows or REGISTRATIONS names
-    scheduler: str | None = None  # address of a running Dask cluster; None starts one here
+    workers: int  # processes; local with 1 runs everything in this process
+    name: str = "local"  # or dask, a joblib backend or a name in REGISTRATIONS
+    scheduler: str | None = None  # address of a running Dask scheduler; None starts one here
 
 
 def each(
@@ -58,21 +58,21 @@ def each(
 ) -> Iterator[Result]:
     """Call a function on every item.
 
-    Items are taken when there is room for them: a bounded number of them is in flight, and of
-    bytes, whether they wait, are being worked on, or are results that nobody has taken yet.
+    The number of items in flight is bounded, and so are their bytes. In flight are items that wait,
+    items that are being processed, and results that have not been taken yet.
 
     Args:
-        function: one that can be pickled.
-        items: none or more that can be pickled: bytes, or tuples with bytes in them, or others.
-        engine: what does the work.
-        name: what an error calls an item.
+        function: can be pickled.
+        items: any number; each can be pickled. Bytes, and bytes in tuples, count towards the bound.
+        engine: what runs the work.
+        name: returns the name of an item for error messages.
 
     Yields:
         The results, in the order of `items`.
 
     Raises:
-        UserError: where a process dies, naming the item; and where the engine is unknown, is not
-            there, falls silent, or has another Ballast or other libraries than this process.
+        UserError: if a process dies, naming the item; or if the engine is unknown or not installed,
+            stops answering, or has another version of Ballast or of its libraries.
     """
     work = function
     if engine.name != "local":
@@ -85,14 +85,14 @@ def each(
         workers = backend.effective_n_jobs(engine.workers)
         window = _Window(chain(first, source), ITEMS * workers, BYTES * workers)
         with parallel_config(backend=backend, n_jobs=engine.workers):
-            # Where a backend cannot hand results on one by one, it does so by whole windows.
+            # A backend that cannot return results one by one returns a whole window at a time.
             parallel = Parallel(
                 return_as="generator" if backend.supports_return_generator else "list",
                 timeout=None if engine.name == "local" else SILENCE_SECONDS,
             )
         try:
             with parallel:
-                # A call ends early where results are taken more slowly than they are made.
+                # A call ends early if results are taken more slowly than they are made.
                 while not window.exhausted:
                     for result in parallel(delayed(work)(item) for item in window):
                         window.finish()
@@ -110,7 +110,7 @@ def each(
 
 @contextmanager
 def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
-    """What joblib sends an engine's work to."""
+    """The joblib backend of an engine."""
     if engine.name == "dask":
         from ballast.workers.dask import connected  # an optional dependency
 
@@ -132,8 +132,8 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
     if backend_name not in BACKENDS:
         known = ", ".join(["local", "dask", *REGISTRATIONS])
         raise UserError(
-            f"params.yaml: runtime.engine: {engine.name} is no engine that joblib knows;"
-            f" known: {known}"
+            f"params.yaml: runtime.engine: {engine.name} is not an engine that joblib knows;"
+            f" known engines: {known}"
         )
     with parallel_config(backend=backend_name):
         backend, _ = get_active_backend()
@@ -143,15 +143,15 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
 def _with_same_code(
     expected: dict[str, str], function: Callable[[Item], Result], item: Item
 ) -> Result:
-    """On a worker: call a function, if it would make the same bytes as where it came from."""
+    """Call a function on a worker, provided that the worker has the expected versions."""
     other = different_version(expected)
     if other:
-        raise UserError(f"a worker has {other}: its images could have other bytes; update it")
+        raise UserError(f"a worker has {other}: its images could differ; update it")
     return function(item)
 
 
 def _is_death(error: Exception, engine: Engine) -> bool:
-    """Whether an item may have killed the process that worked on it."""
+    """Whether an item may have killed the process that was working on it."""
     if engine.name == "dask":
         from ballast.workers.dask import is_death
 
@@ -160,18 +160,23 @@ def _is_death(error: Exception, engine: Engine) -> bool:
 
 
 def _problem(error: Exception, engine: Engine) -> str | None:
-    """What a user can mend where workers are not this machine's own; None for other errors."""
+    """The message for an error of a cluster that users can correct; None for other errors."""
     if isinstance(error, JoblibTimeoutError):
-        return f"runtime.engine: {engine.name}: no result for {SILENCE_SECONDS:.0f} s"
+        return (
+            f"runtime.engine: {engine.name}: no result for {SILENCE_SECONDS:.0f} s;"
+            " check the cluster"
+        )
     if isinstance(error, CancelledError | OSError):
-        return f"runtime.engine: {engine.name}: the cluster is gone; is it still running?"
+        return f"runtime.engine: {engine.name}: lost the cluster; check that it is running"
     if isinstance(error, ImportError):
-        return f"runtime.engine: {engine.name}: {error}: its workers need Ballast's environment"
+        return (
+            f"runtime.engine: {engine.name}: {error}; install Ballast's environment on its workers"
+        )
     return None
 
 
 class _Window(Generic[Item]):
-    """Items as they are asked for, until there is no room for more of them in flight."""
+    """Yields items while there is room for more in flight."""
 
     def __init__(self, items: Iterable[Item], most_items: int, most_bytes: int) -> None:
         self.exhausted = False
@@ -181,7 +186,7 @@ class _Window(Generic[Item]):
         self._bytes = 0
 
     def __iter__(self) -> Iterator[Item]:
-        # joblib asks from several threads, one at a time.
+        # joblib iterates from several threads, but one at a time.
         most_items, most_bytes = self._room
         while not self.items or (len(self.items) < most_items and self._bytes < most_bytes):
             try:
@@ -194,12 +199,12 @@ class _Window(Generic[Item]):
             yield item
 
     def finish(self) -> None:
-        """The result of the first item in flight was taken."""
+        """Note that the result of the first item in flight was taken."""
         self._bytes -= _size(self.items.popleft())
 
 
 def _size(item: object) -> int:
-    """Bytes in an item, its small parts aside."""
+    """The number of bytes in an item, ignoring its small parts."""
     if isinstance(item, tuple):
         return sum(map(_size, item))
     return len(item) if isinstance(item, bytes) else 0
@@ -208,7 +213,7 @@ def _size(item: object) -> int:
 def _told(
     function: Callable[[Item], Result], items: Iterable[Item], name: Callable[[Item], str]
 ) -> str:
-    """What to say of a process that died on one of the items: the first that kills again."""
+    """The message for a process that died: name the first item that kills one again, if any."""
     deadline = time.monotonic() + SEARCH_SECONDS
     first, *_ = items = [*items]
     with ProcessPoolExecutor(max_workers=1) as executor:
@@ -216,13 +221,13 @@ def _told(
             try:
                 executor.submit(function, item).result(deadline - time.monotonic())
             except BrokenProcessPool:
-                return f"{name(item)}: ended the process that read it; remove this file"
+                return f"{name(item)}: crashed the process that read it; remove this file"
             except TimeoutError:
                 executor.shutdown(kill_workers=True)
                 break
-            except Exception:  # an error is no crash
+            except Exception:  # an error is not a crash
                 continue
     return (
-        f"{name(first)}, or one soon after it: the process that read it was killed, for want of"
-        " memory perhaps; lower runtime.workers in params.yaml"
+        f"{name(first)}, or a file soon after it: the process that read it was killed, perhaps for"
+        " lack of memory; lower runtime.workers in params.yaml"
     )

@@ -1,4 +1,4 @@
-"""Work in threads: for reading files and Pillow's decoders, which let go of Python's lock."""
+"""Runs work in threads, for file access and Pillow's decoders, which release the GIL."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -12,15 +12,18 @@ Result = TypeVar("Result")
 def ahead(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, most: int
 ) -> Generator[Result, None, None]:
-    """Call a function on items, a bounded number of them ahead; results in order.
+    """Call a function on items in threads, a bounded number of them ahead.
 
-    joblib's and concurrent.futures' own ways go on however slowly the results are taken.
+    Unlike joblib and concurrent.futures, it waits if results are taken slowly.
 
     Args:
-        function: one that threads may call at once.
-        items: none or more, or endless; taken when there is room for them.
-        workers: threads.
-        most: items ahead of the result that is taken.
+        function: thread-safe.
+        items: any number, even infinite; taken when there is room.
+        workers: number of threads.
+        most: maximum number of items ahead of the result that is taken.
+
+    Yields:
+        The results, in the order of `items`.
     """
     pool, waiting = ThreadPoolExecutor(workers), deque[Future[Result]]()
     try:

@@ -1,4 +1,4 @@
-"""Versions of all that shapes the bytes made of a photograph: this code, and its libraries."""
+"""Versions of what determines the bytes of the training images: this code and its libraries."""
 
 from functools import cache
 from importlib.metadata import version
@@ -7,10 +7,10 @@ from PIL import features
 
 from ballast.core.source import BALLAST, source_hash
 
-# What reads photographs and makes images of them, here or on another machine.
+# The packages that read photographs and make images from them, here or on another machine.
 ROOMS = ("core", "workers", "dataset", "augment")
 LIBRARIES = ("numpy", "pillow", "imagehash", "scipy")
-# Pillow's own wheels bring these along; another build of the same Pillow may have others.
+# Pillow's wheels bundle these; another build of the same Pillow may have other versions.
 CODECS = {
     "libjpeg": "jpg",
     "libjpeg-turbo": "libjpeg_turbo",
@@ -22,7 +22,7 @@ CODECS = {
 
 @cache
 def code_versions() -> dict[str, str]:
-    """Versions by name; Ballast's is a hash of ROOMS."""
+    """Versions by name; Ballast's is a hash of the code in ROOMS."""
     return {
         "ballast": source_hash(BALLAST / room for room in ROOMS)[:12],
         **{name: version(name) for name in LIBRARIES},
@@ -31,7 +31,7 @@ def code_versions() -> dict[str, str]:
 
 
 def different_version(expected: dict[str, str]) -> str | None:
-    """The first that is another one here, in words: "pillow 12.2.0, not 12.3.0"; None for none."""
+    """Describe the first version that differs: "pillow 12.2.0, not 12.3.0"; None if none does."""
     here = code_versions()
     for name in expected:
         if here.get(name) != expected[name]:

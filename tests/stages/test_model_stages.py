@@ -1,4 +1,4 @@
-"""The stages from training on, in a project that dvc repro has run."""
+"""The stages from training on, in a project after dvc repro."""
 
 import csv
 import hashlib
@@ -101,16 +101,16 @@ def test_evaluate_does_without_tensorflow(reproduced: Project) -> None:
 @pytest.mark.parametrize(
     ("path", "content", "problem"),
     [
-        ("models/model.keras", None, "not there yet; run dvc repro"),
+        ("models/model.keras", None, "does not exist yet; run dvc repro"),
         (
             "outputs/training.json",
             "{}",
-            "not as a stage wrote it; run ballast check, ",
+            "edited or damaged; run ballast check, ",
         ),
         (
             "outputs/training.json",
             "[]",
-            "not as a stage wrote it; run ballast check, ",
+            "edited or damaged; run ballast check, ",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Revisions of a real project are compared through DVC, and what cannot be is one line."""
+"""Revisions of a real project are compared through DVC; errors are one line."""
 
 import json
 import shutil
@@ -191,7 +191,7 @@ def test_what_cannot_be_compared_is_one_line(
             "two",
             "mine: outputs/predictions.csv: does not match the test photographs and classes",
         ),
-        ("path,", "file,", "mine: outputs/predictions.csv: not as a stage wrote it"),
+        ("path,", "file,", "mine: outputs/predictions.csv: edited or damaged"),
         ("zero/", "other/", "mine: outputs/predictions.csv: does not match the test photographs"),
     ],
 )

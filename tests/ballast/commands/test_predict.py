@@ -1,4 +1,4 @@
-"""The command: results on stdout, the rest on stderr, and an exit code that can be relied on."""
+"""ballast predict: results on stdout, the rest on stderr, and a reliable exit code."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""ballast unpack: what augment.pack packed, as single files again."""
+"""ballast unpack restores single files from what augment.pack packed."""
 
 import subprocess
 import sys
@@ -63,4 +63,4 @@ def test_it_overwrites_nothing(packed: Project) -> None:
 def test_without_images_it_says_what_to_run(project: Project) -> None:
     done = unpack(project, "new")
     assert done.returncode == 1
-    assert "ERROR: data/augmented.csv: not there yet; run dvc repro" in done.stderr
+    assert "ERROR: data/augmented.csv: does not exist yet; run dvc repro" in done.stderr

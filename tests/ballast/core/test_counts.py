@@ -1,4 +1,4 @@
-"""Counts a class and subset, and a word of warning where they are thin."""
+"""Counts per class and subset, and warnings for small ones."""
 
 from ballast.core.counts import count_classes, thin_classes, train_counts
 from ballast.core.manifest import Row, Subset
@@ -27,11 +27,11 @@ def test_thin_classes_are_named() -> None:
             "snake": {"train": 9, "val": 1, "test": 1},
         }
     ) == [
-        "class dog has a single photograph to train on",
-        "class dog has no photograph in test: it has too few, or this fold has none",
-        "class dog has no photograph in val: it has too few, or this fold has none",
-        "class cat has a single photograph to train on",
-        "class cat has no photograph in val: it has too few, or this fold has none",
+        "class dog has only one training photograph",
+        "class dog has no photographs in test: it is too small, or this fold has none of it",
+        "class dog has no photographs in val: it is too small, or this fold has none of it",
+        "class cat has only one training photograph",
+        "class cat has no photographs in val: it is too small, or this fold has none of it",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Files: fixed bytes, written whole or not at all."""
+"""Files have fixed bytes, and are written whole or not at all."""
 
 import csv
 import math
@@ -84,10 +84,10 @@ def test_floats_of_a_csv_file_are_those_of_a_json_file(tmp_path: Path) -> None:
 
 def test_a_file_of_a_stage_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     path = tmp_path / "class_counts.json"
-    with pytest.raises(UserError, match=r"class_counts\.json: not there yet; run dvc repro"):
+    with pytest.raises(UserError, match=r"class_counts\.json: does not exist yet; run dvc repro"):
         read_json(path)
     path.write_bytes(b'{"dog": {"train"')
-    with pytest.raises(UserError, match=r"class_counts\.json: not as a stage wrote it"):
+    with pytest.raises(UserError, match=r"class_counts\.json: edited or damaged"):
         read_json(path)
 
 

@@ -1,4 +1,4 @@
-"""Files that are made to stall a decoder are refused before they do; those of encoders are not."""
+"""Files made to stall a decoder are refused in time; files of usual encoders are not."""
 
 import io
 import struct
@@ -56,14 +56,14 @@ def jpeg_with(segments: int) -> bytes:
 
 COMMENTS = b"\x21\xfe" + (b"\x64" + b"c" * 100) * 20_000 + b"\0"
 STALLING = {
-    "GIF with too much before its first picture": gif_with(COMMENTS),
-    "PNG of too many chunks": png_with(1_000_000),
-    "BMP of too many runs": bmp_of_runs(1500, 1000),
-    "JPEG of too many segments": jpeg_with(20_000),
-    "TIFF of too many strips or tiles": tiff_with(273, 4, 500_000, 100),
+    "GIF with too much data before its first frame": gif_with(COMMENTS),
+    "PNG with too many chunks": png_with(1_000_000),
+    "BMP with too many runs": bmp_of_runs(1500, 1000),
+    "JPEG with too many segments": jpeg_with(20_000),
+    "TIFF with too many strips or tiles": tiff_with(273, 4, 500_000, 100),
     "strips or tiles": big_tiff_with(325, 4, 500_000, 100),
-    "TIFF of tiles larger than data.max_megapixels": tiff_with(322, 4, 1, 40_000_000),
-    "70000 pixels long, more than 65535": saved(Image.new("L", (1, 70_000)), "TIFF"),
+    "TIFF with tiles larger than data.max_megapixels": tiff_with(322, 4, 1, 40_000_000),
+    "70000 pixels on the longer side, more than 65535": saved(Image.new("L", (1, 70_000)), "TIFF"),
 }
 
 

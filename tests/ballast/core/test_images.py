@@ -1,4 +1,4 @@
-"""Any image that people have comes out as the upright RGB image that they see."""
+"""Common image files decode to the upright RGB image that people see."""
 
 import io
 import resource
@@ -300,7 +300,7 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
     assert decode_image(data, max_megapixels=1).size == (40, 20)
     scan = data[data.rindex(b"\xff\xda") : -2]
     bomb = data[:-2] + scan * 20_000 + data[-2:]
-    with pytest.raises(ImageError, match=r"JPEG of \d+ scans, which would take too long"):
+    with pytest.raises(ImageError, match=r"JPEG with \d+ scans, which would take too long"):
         decode_image(bomb, max_megapixels=1)
 
 

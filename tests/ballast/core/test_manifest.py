@@ -1,4 +1,4 @@
-"""The manifest comes back as it was written, and vouches for the photographs."""
+"""The manifest is read back as written, and verifies the photographs."""
 
 from hashlib import sha256
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_the_list_of_training_images_comes_back_sorted_by_path(tmp_path: Path) -
 def test_a_damaged_list_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "manifest.csv"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"manifest\.csv: not as a stage wrote it; run python"):
+    with pytest.raises(UserError, match=r"manifest\.csv: edited or damaged; run ballast check"):
         read_manifest(path)
 
 

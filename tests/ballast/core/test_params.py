@@ -1,4 +1,4 @@
-"""params.yaml: right ones are taken as they are, wrong ones are named with what would be right."""
+"""params.yaml: valid values are accepted; errors name the key and the valid range."""
 
 from pathlib import Path
 
@@ -58,17 +58,17 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
     [
         (
             changed("augment.factr", 3),
-            "augment.factr: no such key; did you mean factor? Keys here: ",
+            "augment.factr: unknown key; did you mean factor? Valid keys: ",
         ),
-        (changed("sede", 1), "sede: no such key; did you mean seed? Keys here: seed, strategy, "),
+        (changed("sede", 1), "sede: unknown key; did you mean seed? Valid keys: seed, strategy, "),
         (
             changed("strategies.weights.exponent", 1),
-            "strategies.weights.exponent: no such key; keys",
+            "strategies.weights.exponent: unknown key; valid keys",
         ),
-        (changed("data", {"raw": "photos", "size": 64}), "data.size: no such key"),
-        (f"{TEXT}\n1: 2", "1: no such key"),
-        (f'{TEXT}\n"\\ud800": 2', "\ud800: no such key"),
-        (f"{TEXT}\n? 0x{'f' * 6000}\n: 2", "one of so many digits: no such key"),
+        (changed("data", {"raw": "photos", "size": 64}), "data.size: unknown key"),
+        (f"{TEXT}\n1: 2", "1: unknown key"),
+        (f'{TEXT}\n"\\ud800": 2', "\ud800: unknown key"),
+        (f"{TEXT}\n? 0x{'f' * 6000}\n: 2", "a number with too many digits: unknown key"),
         (TEXT.replace("flip: horizontal", 'flip: "\\ud800"'), "augment.flip: must be 'both', "),
         (
             TEXT.replace("data/sample", '"a\\ud800"'),
@@ -84,7 +84,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         ),
         (
             changed("strategies", {2024: {}}),
-            "strategies.2024: must be text of letters, digits, _ and - ",
+            "strategies.2024: must be text of only letters, digits, _ and -, ",
         ),
         (changed("strategy", "x" * 10_000), "strategy: 'xxx"),
         (without("train.epochs"), "train.epochs: this key is missing"),
@@ -153,15 +153,15 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
         ),
         (
             TEXT.replace("  effective:", "  my own:"),
-            "strategies.my own: must be text of letters, digits, _ and - alone, not 'my own'",
+            "strategies.my own: must be text of only letters, digits, _ and -, not 'my own'",
         ),
         (
             changed("strategies.mine\n", {}),
-            "strategies.mine\n: must be text of letters, digits, _ and - alone, not 'mine\\n'",
+            "strategies.mine\n: must be text of only letters, digits, _ and -, not 'mine\\n'",
         ),
         (
             changed("export", ["tflit"]),
-            "export: must be a list, each 'onnx' or 'tflite', not ['tflit']",
+            "export: must be a list of 'onnx' or 'tflite', not ['tflit']",
         ),
         (
             changed("runtime.scheduler", "here"),
@@ -176,10 +176,13 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
             changed("augment.quality_drop", 90),
             "augment.quality_drop: 90 must be below augment.quality, which is 90",
         ),
-        (changed("split.group", "(a"), "split.group: '(a' is no regular expression: missing )"),
+        (
+            changed("split.group", "(a"),
+            "split.group: '(a' is not a valid regular expression: missing )",
+        ),
         (
             changed("split.group", "a{99999999999999}"),
-            "split.group: 'a{99999999999999}' is no regular expression",
+            "split.group: 'a{99999999999999}' is not a valid regular expression",
         ),
         (
             changed("train.weights", "imagenet"),
@@ -197,7 +200,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
             changed("train.backbone", "pretrained/a.keras").replace(
                 "  weights: null", "  weights: imagenet"
             ),
-            "train.weights: those of a saved model are in its file; must be null, not 'imagenet'",
+            "train.weights: a saved model contains its own weights; must be null, not 'imagenet'",
         ),
     ],
 )

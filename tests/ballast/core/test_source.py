@@ -44,7 +44,7 @@ def test_the_hash_does_not_depend_on_order_place_or_other_files(room: Path) -> N
 
 
 def test_a_place_without_code_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no Python source in it"):
+    with pytest.raises(FileNotFoundError, match="contains no Python source"):
         source_hash([tmp_path])
     with pytest.raises(FileNotFoundError):
         source_hash([tmp_path / "gone.py"])
@@ -60,5 +60,5 @@ def test_the_code_of_stages_is_what_they_depend_on_of_it() -> None:
 
 
 def test_a_stage_without_code_is_an_error() -> None:
-    with pytest.raises(ValueError, match="stage odd names no code"):
+    with pytest.raises(ValueError, match="stage odd has no code dependencies"):
         code_deps(PIPELINE, ["odd"])

@@ -1,4 +1,4 @@
-"""What stays together: copies, and what a pattern or a table puts into one group."""
+"""Groups: copies, and photographs grouped by a pattern or a table, stay together."""
 
 import numpy as np
 import pytest
@@ -45,9 +45,7 @@ def test_a_pattern_gives_its_groups_or_all_that_it_finds(
 
 
 def test_a_pattern_that_finds_nothing_is_a_mistake() -> None:
-    with pytest.raises(
-        UserError, match=r"split\.group: 'patient' is found in no photograph's path"
-    ):
+    with pytest.raises(UserError, match=r"split\.group: 'patient' matches no photograph's path"):
         keys_by_pattern("patient", PATHS)
 
 
@@ -75,9 +73,9 @@ def test_a_table_gives_a_group_a_path(line_end: str) -> None:
         ("path,group\ncat/tom-1.jpg,1\ncat/tom-1.jpg,2\n", "line 3: cat/tom-1.jpg has two groups"),
         (
             "path,group\nphotos/cat/tom-1.jpg,tom\n",
-            "line 2: photos/cat/tom-1.jpg is no file; paths",
+            "line 2: photos/cat/tom-1.jpg does not exist; paths",
         ),
-        (f'path,group\n"{"a" * 200_000}', "no CSV: field larger than"),
+        (f'path,group\n"{"a" * 200_000}', "invalid CSV: field larger than"),
     ],
 )
 def test_what_is_no_such_table_is_refused(text: str, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Label conflicts and leakage: what is found, left out."""
+"""Label conflicts and leakage: what is found, and what is dropped."""
 
 from ballast.core.manifest import Subset
 from ballast.dataset.leakage import Member, label_conflicts, leaks, to_drop
@@ -42,16 +42,16 @@ def test_what_is_kept_is_kept() -> None:
 
 def test_of_a_label_conflict_every_copy_is_dropped() -> None:
     assert to_drop(CONFLICT, "drop", "keep") == [
-        ("cat/1", "copy of dog/1, of another class"),
-        ("dog/1", "copy of cat/1, of another class"),
+        ("cat/1", "copy of dog/1 in another class"),
+        ("dog/1", "copy of cat/1 in another class"),
     ]
 
 
 def test_of_a_leak_what_is_held_out_furthest_stays() -> None:
     assert to_drop(LEAK, "keep", "drop") == [
-        ("cat/1", "in one group with cat/5, of test"),
-        ("cat/2", "in one group with cat/5, of test"),
-        ("cat/3", "in one group with cat/4, of val"),
+        ("cat/1", "in the same group as cat/5 in test"),
+        ("cat/2", "in the same group as cat/5 in test"),
+        ("cat/3", "in the same group as cat/4 in val"),
     ]
 
 

@@ -1,4 +1,4 @@
-"""A folder's listing: everything that is no folder to look into, and whether it stays so."""
+"""Listing a folder: everything but folders to descend into, and whether it has changed."""
 
 import multiprocessing
 import os
@@ -48,7 +48,9 @@ def test_a_folder_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> No
     refuse_changes(tmp_path, before)
 
     (tmp_path / "b").write_text("12")
-    with pytest.raises(UserError, match=r"/b: changed while the folder was read; run dvc repro"):
+    with pytest.raises(
+        UserError, match=r"/b: changed while the folder was being read; run dvc repro"
+    ):
         refuse_changes(tmp_path, before)
     (tmp_path / "b").unlink()
     with pytest.raises(UserError, match="/b: changed"):

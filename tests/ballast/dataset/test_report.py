@@ -1,4 +1,4 @@
-"""The data report: everything that was found, and what of it is told at once."""
+"""The data report holds all findings; conflicts, leaks and small classes are also warnings."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_a_report_accounts_for_every_file() -> None:
     ]
     twins = [(photo("train/cat/5", "train"), photo("test/cat/1", "test"))]
     rejections = [Rejection("train/cat/6", "empty file")]
-    dropped = [Rejection("train/cat/2", "in one group with test/cat/1, of test")]
+    dropped = [Rejection("train/cat/2", "in the same group as test/cat/1 in test")]
     assert data_report(members, twins, rejections, dropped, ["bird"]) == {
         "files": 7,
         "photographs": 4,
@@ -41,7 +41,7 @@ def test_a_report_accounts_for_every_file() -> None:
             {"train/cat/5": "train", "test/cat/1": "test"},
             {"test/cat/1": "test", "train/cat/2": "train"},
         ],
-        "dropped": {"train/cat/2": "in one group with test/cat/1, of test"},
+        "dropped": {"train/cat/2": "in the same group as test/cat/1 in test"},
         "groups": {
             "cat": {"photographs": 3, "groups": 3, "largest": 1},
             "dog": {"photographs": 1, "groups": 1, "largest": 1},
@@ -61,14 +61,14 @@ def test_conflicts_leaks_and_classes_of_few_groups_are_told_at_once() -> None:
     assert report_warnings(quiet | {"label_conflicts": [{}]})[0].startswith("1 pictures are in")
 
     (warning,) = report_warnings(quiet | {"empty_folders": ["bird"]})
-    assert warning == "folder bird holds no photograph, and is no class"
+    assert warning == "folder bird contains no photographs and is not a class"
 
     def class_of(photographs: int, groups: int) -> dict[str, Any]:
         return quiet | {"groups": {"cat": {"photographs": photographs, "groups": groups}}}
 
     assert report_warnings(class_of(2, 2)) == []
     assert report_warnings(class_of(9, 3)) == []
-    assert "its 9 photographs are 2 groups" in report_warnings(class_of(9, 2))[0]
+    assert "its 9 photographs form 2 groups" in report_warnings(class_of(9, 2))[0]
 
 
 def test_what_is_fatal_is_refused_with_its_first_case() -> None:
@@ -78,7 +78,7 @@ def test_what_is_fatal_is_refused_with_its_first_case() -> None:
     }
     refuse_fatal(report, "keep", "drop")
     refuse_fatal({"label_conflicts": [], "leakage": []}, "fatal", "fatal")
-    with pytest.raises(UserError, match=r"^one picture in two classes: cat/1 and dog/1 \(.* 1 "):
+    with pytest.raises(UserError, match=r"^same picture in two classes: cat/1 and dog/1 \(.* 1 "):
         refuse_fatal(report, "fatal", "keep")
-    with pytest.raises(UserError, match=r"two sides .*: train/cat/1 and test/cat/1 .* all 2 cases"):
+    with pytest.raises(UserError, match=r"two sets .*: train/cat/1 and test/cat/1 .* all 2 cases"):
         refuse_fatal(report, "keep", "fatal")

@@ -1,4 +1,4 @@
-"""The inventory: every file is a photograph or is rejected with a reason."""
+"""The inventory: each file is a photograph, or is rejected with a reason."""
 
 import multiprocessing
 import os
@@ -101,7 +101,7 @@ def test_a_split_is_known_whatever_the_case_and_with_a_system_s_folder_beside_it
     results = list(inspect_files(tmp_path, list_files(tmp_path), 25, Engine(workers=1)))
     assert {result.given for result in results if isinstance(result, Photo)} == {"train", "test"}
     reasons = [result.reason for result in results if isinstance(result, Rejection)]
-    assert reasons in (["hidden file"], ["not below train/, val/ or test/"])
+    assert reasons in (["hidden file"], ["not in train/, val/ or test/"])
 
 
 def test_a_folder_beside_train_and_test_is_refused(
@@ -109,7 +109,7 @@ def test_a_folder_beside_train_and_test_is_refused(
 ) -> None:
     for folder in ("train", "test", "extra"):
         write_digits(tmp_path / folder, zero=1)
-    with pytest.raises(UserError, match=r"extra/ lies beside train/ and test/; move it away"):
+    with pytest.raises(UserError, match=r"extra/ is next to train/ and test/; move it elsewhere"):
         list(inspect_files(tmp_path, list_files(tmp_path), 25, Engine(workers=1)))
 
 
@@ -190,8 +190,8 @@ def test_what_is_no_file_is_rejected_unopened(raw: Path) -> None:
     assert dict(rejections) == {
         "linked class": "link to a folder",
         "zero/device.png": "pipe, socket or device",
-        "zero/gone.png": "link to nowhere",
-        "zero/loop.png": "link that leads back to itself",
+        "zero/gone.png": "broken link",
+        "zero/loop.png": "circular link",
         "zero/parent": "link to a folder",
         "zero/pipe.png": "pipe, socket or device",
         "zero/socket.png": "pipe, socket or device",
@@ -313,8 +313,8 @@ def photo(class_: str, given: str | None = None) -> Photo:
     [
         ([], "no images; put JPEG"),
         ([photo("dog")], "only one class, dog"),
-        ([photo("Dog"), photo("dog")], "classes Dog and dog differ in case"),
-        ([photo("dog", "train"), photo("cat", "test")], "class cat has no image below train/"),
+        ([photo("Dog"), photo("dog")], "classes Dog and dog differ only in case"),
+        ([photo("dog", "train"), photo("cat", "test")], "class cat has no images in train/"),
     ],
 )
 def test_what_cannot_be_trained_on_is_refused(photos: list[Photo], words: str) -> None:

@@ -1,4 +1,4 @@
-"""The chosen epoch is the first of the lowest loss that counts, and only a history is read."""
+"""The chosen epoch has the first lowest loss that counts; only valid histories are read."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_a_history_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     for text in ("epoch,loss\n", "epoch,accuracy\n1,0.5\n", "epoch,loss\n1,much\n"):
         path.write_text(text)
-        with pytest.raises(UserError, match="not as a stage wrote it"):
+        with pytest.raises(UserError, match="edited or damaged"):
             read_history(path)
 
 

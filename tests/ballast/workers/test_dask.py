@@ -1,4 +1,4 @@
-"""Dask: real schedulers and workers give the bytes that this machine gives, or one clear line."""
+"""Dask's schedulers and workers give the same bytes as this machine, or a one-line error."""
 
 import json
 import os
@@ -117,7 +117,7 @@ def test_a_cluster_that_is_started_here_gives_what_this_process_gives() -> None:
 
 
 def test_what_kills_every_worker_is_named() -> None:
-    with pytest.raises(UserError, match=r"^photo 7: ended the process that read it; remove"):
+    with pytest.raises(UserError, match=r"^photo 7: crashed the process that read it; remove"):
         list(each(die_of_7, range(40), Engine(2, "dask"), lambda n: f"photo {n}"))
 
 
@@ -152,7 +152,7 @@ def test_a_scheduler_that_goes_away_is_one_line(cluster: Cluster) -> None:
     cluster.add_worker()
     results = one_result_taken(cluster)
     cluster.scheduler.kill()
-    with pytest.raises(UserError, match=r"^runtime\.engine: dask: the cluster is gone"):
+    with pytest.raises(UserError, match=r"^runtime\.engine: dask: lost the cluster"):
         list(results)
 
 
