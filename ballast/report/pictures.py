@@ -52,7 +52,7 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
         raw: folder of photographs.
 
     Raises:
-        UserError: if an image list is missing or not as a stage wrote it.
+        UserError: if an image list is missing, edited or damaged.
     """
     photographs = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
     shown = contact_rows(read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)

@@ -43,7 +43,7 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any], seed: int) -> R
         seed: seed of the draws behind the intervals.
 
     Raises:
-        UserError: if a file is missing or not as a stage wrote it.
+        UserError: if a file is missing, edited or damaged.
     """
     predictions = read_predictions(folder / paths.PREDICTIONS)
     return Run(
@@ -67,7 +67,7 @@ def model_fingerprints(run: Run) -> dict[str, str]:
         run: the run of the workspace.
 
     Raises:
-        UserError: if a file is missing or not as a stage wrote it.
+        UserError: if a file is missing, edited or damaged.
     """
     trained = read_json(paths.TRAINING)
     with intact(paths.TRAINING):
