@@ -389,7 +389,7 @@ def test_a_class_that_was_dropped_whole_is_told(project: Project) -> None:
     project.set_params({"split.label_conflicts": "drop"})
     done = project.stage("split")
     assert done.returncode == 0
-    assert "WARNING: class one: every photograph of it was dropped" in done.stderr
+    assert "WARNING: class one: all of its photographs were dropped" in done.stderr
 
 
 @pytest.mark.long
