@@ -71,7 +71,7 @@ def digits() -> dict[str, list[bytes]]:
 
 @pytest.fixture(scope="session")
 def write_digits(digits: dict[str, list[bytes]]) -> Callable[..., None]:
-    """Write a folder a digit, with as many images as asked for."""
+    """Write one folder per digit, with the given numbers of images."""
 
     def write(folder: Path, **counts: int) -> None:
         for name, count in counts.items():
@@ -84,9 +84,9 @@ def write_digits(digits: dict[str, list[bytes]]) -> Callable[..., None]:
 
 @pytest.fixture(scope="session")
 def make_run() -> Callable[..., Run]:
-    """Make a run over any classes, with 4 test photographs of each.
+    """Make a run over any classes, with 4 test photographs of each but the last.
 
-    One is taken for the next class, and of the last class none is tested.
+    One photograph of each class is misclassified as the next class.
     """
 
     def make(name: str, classes: Sequence[str], *, path: str = "test/{}/{}.png") -> Run:
@@ -121,7 +121,7 @@ def make_run() -> Callable[..., Run]:
 
 @pytest.fixture(scope="session")
 def make_pictures(digits: dict[str, list[bytes]]) -> Callable[..., RunPictures]:
-    """Make the pictures of a run: so many images a class, and of its mistakes the first alone."""
+    """Make the pictures of a run: images of each class, and only the first of its mistakes."""
 
     def make(run: Run, images: int = 4) -> RunPictures:
         thumbnails = [thumbnail(data) for data in digits["zero"][:images]]
@@ -139,7 +139,7 @@ def make_pictures(digits: dict[str, list[bytes]]) -> Callable[..., RunPictures]:
 
 @pytest.fixture(scope="session")
 def compared() -> Callable[[Sequence[Run]], Comparison]:
-    """What a comparison says of runs, the first of them the reference."""
+    """Make a comparison of runs, with the first as the reference."""
 
     def compare(runs: Sequence[Run]) -> Comparison:
         reference, *others = runs
@@ -174,7 +174,7 @@ def compared() -> Callable[[Sequence[Run]], Comparison]:
 
 @pytest.fixture(scope="session")
 def copy_project() -> Callable[..., Project]:
-    """Copy the code and what else is asked for, without git."""
+    """Copy the code and the given paths, without git."""
 
     def copy(folder: Path, *more: str) -> Project:
         for name in (*CODE, *more):
@@ -194,7 +194,7 @@ def copy_project() -> Callable[..., Project]:
 def new_project(
     copy_project: Callable[..., Project], write_digits: Callable[..., None]
 ) -> Callable[[Path], Project]:
-    """Make a project with 8 zeros, 3 ones and 10 twos, and params that train for a moment."""
+    """Make a project with 8 zeros, 3 ones and 10 twos, and params for quick training."""
 
     def make(folder: Path) -> Project:
         project = copy_project(folder)
@@ -208,7 +208,7 @@ def new_project(
 
 @pytest.fixture
 def project(new_project: Callable[[Path], Project], tmp_path: Path) -> Project:
-    """A project of the test's own, without git."""
+    """A project for one test, without git."""
     return new_project(tmp_path / "project")
 
 
@@ -216,7 +216,7 @@ def project(new_project: Callable[[Path], Project], tmp_path: Path) -> Project:
 def reproduced(
     new_project: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
-    """A project in git after dvc repro, shared: a test that changes it must change it back."""
+    """A shared project in git after dvc repro; tests that change it must restore it."""
     project = new_project(tmp_path_factory.mktemp("reproduced") / "project")
     project.commit_all()
     project.dvc("repro")
@@ -226,7 +226,7 @@ def reproduced(
 
 @pytest.fixture(scope="module")
 def classifier(reproduced: Project) -> "Classifier":
-    """The model of that project, ready to predict."""
-    from ballast.classifier import Classifier  # which loads TensorFlow
+    """The model of the project `reproduced`, ready to predict."""
+    from ballast.classifier import Classifier  # loads TensorFlow
 
     return Classifier.load(reproduced.folder / "models/model.keras")

@@ -1,4 +1,4 @@
-"""Predictions made up from a confusion matrix."""
+"""Predictions constructed from a confusion matrix."""
 
 from collections.abc import Sequence
 

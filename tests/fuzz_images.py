@@ -1,9 +1,9 @@
-"""Fuzz the step from a file's bytes to an array, guided by coverage; make fuzz runs it.
+"""Fuzz the decoding of image files, guided by coverage; make fuzz runs it.
 
     python tests/fuzz_images.py CORPUS [libFuzzer's options]
 
-Starts from whole images of every format. What ends it is another exception than ImageError, an
-image that takes 2 s, or 1 GiB.
+Starts from valid images of every format. Stops at any exception but ImageError, and at images that
+take 2 s or 1 GiB.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""A copy of the project in a folder of its own, and what a test does with it."""
+"""A copy of the project in its own folder, and what tests do with it."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import yaml
 
 
 class Project(NamedTuple):
-    """A copy of the project's code with small data and quick params."""
+    """A copy of the project's code with a small data set and quick params."""
 
     folder: Path
 
@@ -34,7 +34,7 @@ class Project(NamedTuple):
         return done
 
     def in_namespace(self, script: str) -> subprocess.CompletedProcess[str]:
-        """Run a shell script as the root of a namespace: with its own mounts, without network."""
+        """Run a shell script as root of a namespace with its own mounts and no network."""
         return self.run(
             "unshare", "--user", "--map-root-user", "--mount", "--net", "sh", "-c", script,
             check=False,
@@ -58,7 +58,7 @@ class Project(NamedTuple):
         return self.run("git", *arguments).stdout
 
     def commit_all(self) -> None:
-        """Commit everything; in a new repository where there is none."""
+        """Commit everything; create the repository if there is none."""
         if not (self.folder / ".git").exists():
             self.git("init", "--quiet")
         self.git("add", ".")
@@ -88,7 +88,7 @@ class Project(NamedTuple):
         return (self.folder / path).read_text(encoding="utf-8")
 
     def outputs(self) -> dict[str, bytes]:
-        """Every file that a stage writes."""
+        """Read every file that the stages wrote."""
         tops = [self.folder / top for top in ("data", "models", "outputs")]
         files = [path for top in tops for path in top.rglob("*") if path.is_file()]
         raw = self.folder / "data/raw"
@@ -99,13 +99,13 @@ class Project(NamedTuple):
         }
 
     def raw_files(self) -> dict[str, bytes]:
-        """Every photograph."""
+        """Read every photograph."""
         raw = self.folder / "data/raw"
         return {str(path): path.read_bytes() for path in raw.rglob("*") if path.is_file()}
 
 
 def environment() -> dict[str, str]:
-    """What a project's commands are run with."""
+    """The environment variables for a project's commands."""
     return os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "GIT_AUTHOR_NAME": "test",

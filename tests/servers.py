@@ -1,4 +1,4 @@
-"""Real servers on loopback that a test starts, and cuts off: SSH, S3, and a proxy before them."""
+"""Real servers on loopback that tests start and cut off: SSH, S3, and a proxy before them."""
 
 import contextlib
 import getpass

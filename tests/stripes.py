@@ -1,4 +1,4 @@
-"""Small images that a network learns in moments, and a network that has."""
+"""Small images that a network learns in moments, and a network trained on them."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""The pages in a real browser: what a person with a screen, a keyboard or a printer gets."""
+"""The pages in a real browser, with a screen, with a keyboard and in print."""
 
 import base64
 import os

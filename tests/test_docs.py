@@ -1,4 +1,4 @@
-"""What the pages for readers promise: complete tables, working links, and commands that exist."""
+"""The documentation: complete tables, working links, and commands that exist."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""dvc.yaml lists as each stage's code the rooms of ballast/ that it imports, and no others."""
+"""In dvc.yaml, each stage lists the packages of ballast/ that it imports, and no others."""
 
 import ast
 from collections import Counter

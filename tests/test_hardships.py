@@ -1,4 +1,4 @@
-"""Full disks, lost workers, signals, two runs at once: a clear line, and never a half output."""
+"""Full disks, lost workers, signals, concurrent runs: clear errors, no partial outputs."""
 
 import os
 import random

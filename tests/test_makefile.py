@@ -1,4 +1,4 @@
-"""make, as a newcomer runs it."""
+"""make, as a new user runs it."""
 
 import shutil
 import subprocess

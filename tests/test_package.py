@@ -1,4 +1,4 @@
-"""Ballast as a package: built, installed where nothing else is, and used to predict."""
+"""Ballast as a package: built, installed in an empty environment, and used to predict."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""docs/params.md and docs/commands.md are what the code makes, and say all of it."""
+"""docs/params.md and docs/commands.md match the code and are complete."""
 
 import argparse
 import re

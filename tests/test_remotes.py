@@ -1,4 +1,4 @@
-"""What one clone pushes, another pulls: real servers, cut connections, damage."""
+"""What one clone pushes, another pulls, with real servers, cut connections and damage."""
 
 import hashlib
 import os

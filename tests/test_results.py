@@ -1,4 +1,4 @@
-"""What the shipped params do on the shipped sample: the baseline fails dog, balanced does not."""
+"""The shipped params on the sample: the baseline fails on dog, balanced does not."""
 
 import json
 from collections.abc import Callable

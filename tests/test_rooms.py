@@ -1,7 +1,7 @@
-"""The rooms of ballast/ stand on floors: each imports from those below it, and none in a circle.
+"""Imports among the packages of ballast/ go one way, down, and never in a circle.
 
-A room is a package of ballast/, or a module beside them. What a function imports when it is called
-counts like what a module imports at its top.
+A room is a package or a top-level module of ballast/. Imports within functions count like those at
+the top of a module.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Nothing in data or params is executed: no pickle, no eval, YAML by safe load alone."""
+"""Nothing in data or params is executed: no pickle, no eval, only safe YAML loading."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The users' workflow, its shell steps run as GitHub's runner does; and Ballast's own."""
+"""The workflows: the shell steps of the users' one run as on GitHub's runner; and Ballast's own."""
 
 import os
 import re

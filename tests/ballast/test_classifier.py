@@ -1,4 +1,4 @@
-"""The classifier for other programs: any kind of image in, classes and probabilities out."""
+"""The classifier for other programs takes any kind of image; returns classes, probabilities."""
 
 import io
 import itertools

@@ -1,4 +1,4 @@
-"""Exported files: each in its own runtime says what Keras says, on images of any size."""
+"""Exported models agree with Keras in their own runtimes, on images of any size."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What TensorFlow trains with, where there is a GPU and where there is none."""
+"""How TensorFlow is set up with a GPU and without one."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The command `ballast` itself; tests/ballast/commands has its subcommands."""
+"""The command `ballast` itself; its subcommands are tested in tests/ballast/commands."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The sample: small, imbalanced to train on, balanced to test on, drawn by a seeded script."""
+"""The sample: small, imbalanced for training, balanced for testing, from a seeded script."""
 
 import hashlib
 import subprocess

@@ -1,7 +1,8 @@
-"""The stages from training on, in a project that dvc repro has run."""
+"""The stages from training on, in a project after dvc repro."""
 
 import csv
 import hashlib
+import html
 import io
 import json
 import shutil
@@ -85,7 +86,7 @@ def test_evaluate_says_its_verdict_and_puts_it_on_the_page(reproduced: Project) 
     done = reproduced.stage("evaluate")
     sentence = done.stdout.splitlines()[-1]
     assert "test photographs are classified correctly" in sentence
-    assert f'<p class="verdict">{sentence}</p>' in before.decode()
+    assert f'<p class="verdict">{sentence}</p>' in html.unescape(before.decode())
     assert page.read_bytes() == before, "the same page in another process"
 
 
@@ -143,7 +144,7 @@ def test_predict_refuses_a_half_written_model(reproduced: Project) -> None:
     done = reproduced.stage("predict")
     path.write_bytes(whole)
     assert done.returncode == 1
-    assert "ERROR: models/model.keras: incomplete or damaged; run python" in done.stderr
+    assert "ERROR: models/model.keras: incomplete or damaged; run ballast check" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""Split, run again: it reads what changed and nothing else, and finds what a first run finds."""
+"""Split, run again, reads only what changed and gives the same result as a first run."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Two runs are the same where every file is; else the first difference is named."""
+"""Two runs are the same if every file is; otherwise the first difference is named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""make verify: what must not change a byte does not, and what does is found and named."""
+"""make verify: harmless conditions change no byte, and real differences are found and named."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Shards: tar files whose members hardly change when the images do."""
+"""Shards are tar files whose members hardly change when the images do."""
 
 import hashlib
 import re

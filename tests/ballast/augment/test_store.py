@@ -1,4 +1,4 @@
-"""The store of images: whole records or none, bounded, and never in the way."""
+"""The store of images holds whole records only, is bounded, and never stops a run."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Variants of an image depend on seed, content and round alone, and stay within their bounds."""
+"""Variants depend only on seed, content and number, and stay within their bounds."""
 
 import math
 from unittest.mock import patch

@@ -1,4 +1,4 @@
-"""Variants: the same bytes from a store or made anew, each named by its source and its round."""
+"""Variants have the same bytes from a store or made anew; source and number name each."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""Balanced epochs: any batch is balanced within one image, and no image is wasted."""
+"""Balanced epochs: each batch is balanced within one image, and every image is used."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""Class weights: scikit-learn's "balanced" ones or "effective" ones, tempered by a power."""
+"""Class weights: scikit-learn's "balanced" or "effective" ones, raised to a power."""
 
 import numpy as np
 import pytest

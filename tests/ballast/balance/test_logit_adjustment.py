@@ -1,4 +1,4 @@
-"""Logit adjustment: the loss of Menon et al. 2021 in training, plain probabilities afterwards."""
+"""Logit adjustment: the loss of Menon et al. 2021 in training, plain probabilities after it."""
 
 import numpy as np
 import pytest

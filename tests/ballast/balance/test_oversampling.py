@@ -1,4 +1,4 @@
-"""Oversampling: exact to the image, whatever photographs are called."""
+"""Oversampling reaches exact counts, whatever photographs are called."""
 
 from collections import Counter
 from hashlib import sha256

@@ -1,4 +1,4 @@
-"""What is checked before DVC looks at params.yaml."""
+"""The checks before DVC reads params.yaml."""
 
 from pathlib import Path
 

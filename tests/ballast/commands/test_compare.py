@@ -1,4 +1,4 @@
-"""Revisions of a real project are compared through DVC, and what cannot be is one line."""
+"""Revisions of a real project are compared through DVC; errors are one line."""
 
 import json
 import shutil

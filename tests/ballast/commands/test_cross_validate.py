@@ -1,4 +1,4 @@
-"""ballast cross-validate, with real DVC: it goes on, and leaves nothing behind."""
+"""ballast cross-validate, with real DVC: it resumes, and leaves nothing behind."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The command: results on stdout, the rest on stderr, and an exit code that can be relied on."""
+"""ballast predict: results on stdout, the rest on stderr, and a reliable exit code."""
 
 import csv
 import json
@@ -151,7 +151,8 @@ def test_it_needs_no_project_around_it(reproduced: Project, raw: Path, tmp_path:
         [
             sys.executable,
             "-m",
-            "ballast.commands.predict",
+            "ballast",
+            "predict",
             "--model",
             model,
             "--format",

@@ -1,4 +1,4 @@
-"""What make publish-check says of a project that is not ready to be pushed: a line each."""
+"""make publish-check prints one line for each reason not to push."""
 
 import hashlib
 import shutil

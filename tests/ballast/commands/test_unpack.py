@@ -1,4 +1,4 @@
-"""ballast unpack: what augment.pack packed, as single files again."""
+"""ballast unpack restores single files from what augment.pack packed."""
 
 import subprocess
 import sys

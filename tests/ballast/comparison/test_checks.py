@@ -1,4 +1,4 @@
-"""Runs on other photographs, or with other params than the strategy's, are refused."""
+"""Runs on other photographs, or with other params besides the strategy, are refused."""
 
 from typing import Any
 

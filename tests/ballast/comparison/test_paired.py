@@ -1,4 +1,4 @@
-"""Differences of two runs: how often their intervals hold the truth, and what would tell."""
+"""Differences of two runs: coverage of their intervals, and the sample size for significance."""
 
 import numpy as np
 import pytest

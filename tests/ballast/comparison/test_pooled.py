@@ -1,4 +1,4 @@
-"""Figures of pooled folds: by hand, and how often their intervals hold the truth."""
+"""Metrics of pooled folds match hand calculation; their intervals have their coverage."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Comparisons agree with scikit-learn and statsmodels, and take nothing for more than luck."""
+"""Comparisons agree with scikit-learn and statsmodels, and do not call chance significant."""
 
 from collections.abc import Callable
 

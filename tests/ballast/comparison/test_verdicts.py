@@ -1,4 +1,4 @@
-"""What is said of two runs is what their figures say, and no more."""
+"""Verdicts on two runs claim what the figures support, and no more."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Counts a class and subset, and a word of warning where they are thin."""
+"""Counts per class and subset, and warnings for small ones."""
 
 from ballast.core.counts import count_classes, thin_classes, train_counts
 from ballast.core.manifest import Row, Subset

@@ -1,4 +1,4 @@
-"""A user's mistake is one line; a programmer's keeps its traceback."""
+"""User errors are one line; bugs keep their traceback."""
 
 import pytest
 

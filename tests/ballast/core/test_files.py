@@ -1,4 +1,4 @@
-"""Files: fixed bytes, written whole or not at all."""
+"""Files have fixed bytes, and are written whole or not at all."""
 
 import csv
 import math

@@ -1,4 +1,4 @@
-"""Files that are made to stall a decoder are refused before they do; those of encoders are not."""
+"""Files made to stall a decoder are refused in time; files of usual encoders are not."""
 
 import io
 import struct

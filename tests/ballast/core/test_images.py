@@ -1,4 +1,4 @@
-"""Any image that people have comes out as the upright RGB image that they see."""
+"""Common image files decode to the upright RGB image that people see."""
 
 import io
 import resource

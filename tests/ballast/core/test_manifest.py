@@ -1,4 +1,4 @@
-"""The manifest comes back as it was written, and vouches for the photographs."""
+"""The manifest is read back as written, and verifies the photographs."""
 
 from hashlib import sha256
 from pathlib import Path

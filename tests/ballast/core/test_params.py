@@ -1,4 +1,4 @@
-"""params.yaml: right ones are taken as they are, wrong ones are named with what would be right."""
+"""params.yaml: valid values are accepted; errors name the key and the valid range."""
 
 from pathlib import Path
 

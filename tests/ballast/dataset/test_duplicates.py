@@ -1,4 +1,4 @@
-"""Near duplicates: copies of a picture are found, other pictures are not, in n log n."""
+"""Near duplicates: copies are found, other pictures are not, in n log n."""
 
 import imagehash
 import numpy as np

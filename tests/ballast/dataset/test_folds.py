@@ -1,4 +1,4 @@
-"""The split: stratified, seeded, blind to names and order; rare classes train first."""
+"""The split is stratified, seeded and blind to names and order; rare classes train first."""
 
 import random
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What stays together: copies, and what a pattern or a table puts into one group."""
+"""Groups: copies, and photographs grouped by a pattern or a table, stay together."""
 
 import numpy as np
 import pytest

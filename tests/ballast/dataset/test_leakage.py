@@ -1,4 +1,4 @@
-"""Label conflicts and leakage: what is found, left out."""
+"""Label conflicts and leakage: what is found, and what is dropped."""
 
 from ballast.core.manifest import Subset
 from ballast.dataset.leakage import Member, label_conflicts, leaks, to_drop

@@ -1,4 +1,4 @@
-"""A folder's listing: everything that is no folder to look into, and whether it stays so."""
+"""Listing a folder: everything but folders to descend into, and whether it has changed."""
 
 import multiprocessing
 import os

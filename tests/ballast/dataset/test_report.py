@@ -1,4 +1,4 @@
-"""The data report: everything that was found, and what of it is told at once."""
+"""The data report holds all findings; conflicts, leaks and small classes are also warnings."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The inventory: every file is a photograph or is rejected with a reason."""
+"""The inventory: each file is a photograph, or is rejected with a reason."""
 
 import multiprocessing
 import os

@@ -1,4 +1,4 @@
-"""Inspections that are kept: only those of files that cannot have changed since."""
+"""Cached inspections are used only for files that cannot have changed since."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Damage in DVC's cache is found by content, and so is what came of it."""
+"""Damage in DVC's cache, and outputs with the same content, are found by hash."""
 
 import os
 from pathlib import Path

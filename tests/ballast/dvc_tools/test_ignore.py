@@ -1,4 +1,4 @@
-"""DVC is kept away from what it would stumble over, and from nothing else."""
+"""DVC ignores files that would make it fail, and no others."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Fixtures: striped images, and a network that has learnt them."""
+"""Fixtures: striped images, and a network trained on them."""
 
 import pytest
 from stripes import striped_images, trained

@@ -1,4 +1,4 @@
-"""The network: small, quick to settle, and callable on uint8 images."""
+"""The network is small, trains quickly, and accepts uint8 images."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Predictions are the same wherever the images are."""
+"""Predictions are the same from memory and from files."""
 
 import numpy as np
 from stripes import in_files

@@ -1,4 +1,4 @@
-"""Images in memory or in their files: the same pixels, and never more of them than was said."""
+"""Images in memory or in files give the same pixels, within the memory budget."""
 
 import itertools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Live values: there while a training runs, gone afterwards, and never in its way."""
+"""Live values exist during training, are gone afterwards, and never disturb it."""
 
 import json
 import os

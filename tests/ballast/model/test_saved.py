@@ -1,4 +1,4 @@
-"""A model's file: the same bytes for the same model, and the same model again."""
+"""Model files: the same model gives the same bytes, and loads as the same model."""
 
 import time
 from pathlib import Path

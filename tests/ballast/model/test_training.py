@@ -1,4 +1,4 @@
-"""Training: the same every time, its best epoch kept, and what ends it told."""
+"""Training is reproducible, keeps its best epoch, and reports why it ended."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Curves as SVG of the page: themed by it, with no id of another picture's."""
+"""Curves as inline SVG: styled by the page's theme, with unique ids."""
 
 import re
 from xml.etree import ElementTree

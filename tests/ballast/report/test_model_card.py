@@ -1,4 +1,4 @@
-"""The model card says what was measured, with its bounds, whatever classes are called."""
+"""The model card gives the metrics with their intervals, whatever classes are called."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The pages as HTML: what is on them, in which order, and that a name is never run."""
+"""The HTML pages: their contents, their order, and that names are escaped."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Which images a page shows, and how small."""
+"""Which images a page shows, and at which size."""
 
 import io
 

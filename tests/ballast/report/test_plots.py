@@ -1,4 +1,4 @@
-"""Pictures: readable PNG files whose bytes depend on the values alone."""
+"""Plots are readable PNG files whose bytes depend only on the values."""
 
 import io
 import warnings

@@ -1,4 +1,4 @@
-"""Colours of classes: they stand out from the page, and from one another to the colour-blind."""
+"""Class colours contrast with the page and are distinguishable for colour-blind readers."""
 
 import numpy as np
 import pytest

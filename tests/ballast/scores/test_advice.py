@@ -1,4 +1,4 @@
-"""Each rule: where it fires, and where it does not."""
+"""Each rule of the advice: when it applies, and when it does not."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

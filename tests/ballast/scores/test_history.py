@@ -1,4 +1,4 @@
-"""The chosen epoch is the first of the lowest loss that counts, and only a history is read."""
+"""The chosen epoch has the first lowest loss that counts; only valid histories are read."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Intervals hold the truth as often as they say, and agree with scipy and statsmodels."""
+"""Intervals have their nominal coverage, and agree with scipy and statsmodels."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Metrics agree with scikit-learn, and say nothing of classes that were not tested."""
+"""Metrics agree with scikit-learn, and are undefined for classes without test photographs."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Predictions come back from their file, whatever the classes are called."""
+"""Predictions are read back as written, whatever classes are called."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run is read from what its stages wrote."""
+"""A run is read from the outputs of its stages."""
 
 import hashlib
 

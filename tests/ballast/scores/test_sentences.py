@@ -1,4 +1,4 @@
-"""Figures in sentences: as people write them, and never broken from their sign."""
+"""Figures in sentences are readable, and never separated from their sign."""
 
 import pytest
 

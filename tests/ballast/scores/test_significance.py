@@ -1,4 +1,4 @@
-"""McNemar's test and its correction, by hand and as statsmodels has them."""
+"""McNemar's test and its correction match hand calculation and statsmodels."""
 
 import pytest
 from confusion import CLASSES, predictions

@@ -1,4 +1,4 @@
-"""A run's verdict says what its figures say, and no more."""
+"""A run's verdict claims what its figures support, and no more."""
 
 import numpy as np
 import pytest

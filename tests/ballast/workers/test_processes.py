@@ -1,4 +1,4 @@
-"""Work in processes: results in order, errors as they are, and a death is told by its item."""
+"""Process pools keep order and errors, and name the item whose process died."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Progress bars: on a terminal, and nowhere else."""
+"""Progress bars appear on terminals only."""
 
 import fcntl
 import os
