@@ -22,6 +22,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dvc.exceptions import DvcException, OutputNotFoundError
 from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
@@ -235,9 +236,11 @@ def set_params(run: Experiment, folds: int, raw: str) -> list[str]:
 
 def code_and_photographs(raw: str) -> dict[str, str]:
     """Hashes of everything that an experiment's result depends on: the code and each file."""
-    # The stages up to the predictions.
-    stages = ("split", "count-classes", "oversample", "compute-weights", "train", "predict")
-    code = source_hash(code_deps(read_text(Path("dvc.yaml")), stages))
+    text = read_text(Path("dvc.yaml"))
+    defined = yaml.safe_load(text)["stages"]
+    # The stages up to the predictions; an opt-in stage has no deps, but one row per item.
+    stages = [name for name, stage in defined.items() if "deps" in stage and name != "evaluate"]
+    code = source_hash(code_deps(text, stages))
     files = [Path("dvc.yaml"), Path("pyproject.toml")]
     files += [Path(raw, name) for name in list_files(Path(raw))]
     hashes = {str(path): file_md5(path) for path in files if not unreadable(path)}

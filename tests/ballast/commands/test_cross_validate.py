@@ -92,7 +92,7 @@ def quick(
     project = new_project(tmp_path_factory.mktemp("quick") / "project")
     (project.folder / "stages/quick.py").write_text(QUICK_STAGE)
     stages = yaml.safe_load(project.read("dvc.yaml"))["stages"]
-    deps = [dep for dep in stages["split"]["deps"] if dep.endswith(".py")]
+    deps = [dep for dep in stages["split"]["deps"] if dep.startswith(("ballast", "stages"))]
     stage = {
         "cmd": "python -m stages.quick",
         "deps": [*deps, "stages/quick.py", "${data.raw}"],
