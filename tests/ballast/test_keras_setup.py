@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-# Processes of their own, since TensorFlow takes such settings once. oneDNN, which backend.py turns
-# on, has no float16 for the processors that it is held to, so TensorFlow loads without it.
+# Processes of their own, since TensorFlow takes such settings once. oneDNN, which keras_setup.py
+# turns on, has no float16 for the processors that it is held to, so TensorFlow loads without it.
 TRAIN = """
 import os
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
@@ -16,7 +16,7 @@ from ballast.keras_setup import keras, prepare_training, tf
 from ballast.model.inputs import ImageSet
 from ballast.model.cnn import build_cnn
 from ballast.core.params import Strategy, Train
-from ballast.model.training import fit
+from ballast.model.training import TrainingInputs, fit
 
 devices = tf.config.list_physical_devices
 tf.config.list_physical_devices = lambda kind: {gpus}
@@ -31,7 +31,7 @@ strategy = Strategy(
     oversample=False, class_weights=None, balanced_batches=False, logit_adjustment={tau}
 )
 train = Train(epochs=8, min_epochs=1, batch_size=8, learning_rate=0.01, patience=8, threads=2)
-history = fit(network, images, images, np.ones(2), strategy, 1, train)
+history = fit(network, TrainingInputs(images, images, np.ones(2), strategy, 1), train)
 print(network.get_layer("stem_convolution").compute_dtype)
 print(network.get_layer("stem_convolution").variable_dtype)
 print(np.isfinite(history["loss"]).all(), max(history["val_accuracy"]) > 0.9)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.serialize import modify_yaml
 
 from ballast.core.errors import UserError
 from ballast.core.params import as_dict, dotted, parse_params
@@ -53,6 +54,15 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
     assert (weights.weight_power, weights.beta, weights.logit_adjustment) == (1.0, 0.99, 0.0)
 
 
+def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
+    # dvc exp run --set-param writes the file anew; `key: null` would become `key:`.
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    with modify_yaml(path) as values:
+        values["strategy"] = values["strategy"]
+    assert path.read_text(encoding="utf-8") == TEXT
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -75,7 +85,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
             "data.raw: must be text of at least 1 character, ",
         ),
         (
-            TEXT.replace("group: null", 'group: "\\0.csv"'),
+            TEXT.replace("group: #", 'group: "\\0.csv" #'),
             "split.group: must be text of at least 1 character, or null, not '\\x00.csv'",
         ),
         (
