@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from ballast.core import paths
 from ballast.core.errors import one_line_errors
@@ -23,7 +22,7 @@ def main(arguments: Sequence[str]) -> None:
     make_deterministic(0, info.threads)
     model = load_model(path)
     for format_ in formats:
-        exported = Path(f"exports/model.{format_}")
+        exported = paths.EXPORTS / f"model.{format_}"
         write_bytes(exported, EXPORTERS[format_](model, info))
         print(f"{exported}: {exported.stat().st_size:,} bytes")
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import yaml
 from joblib import cpu_count
 from tqdm import tqdm
 
@@ -66,6 +67,7 @@ def main() -> None:
         )
         model, history = train_network(inputs, settings, size, paths.KERAS_DOWNLOADS)
 
+    stages = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"]
     info = ModelInfo(classes, params.data.max_megapixels, settings.threads)
     write_bytes(paths.MODEL, model_bytes(accept_any_size(model), info))
     write_json(paths.CLASSES, classes)
@@ -73,7 +75,7 @@ def main() -> None:
         "backbone": settings.backbone,
         "weights": settings.weights,
         "weights_sha256": weights_hashes(settings, size, paths.KERAS_DOWNLOADS),
-        "code_sha256": source_hash(code_deps(read_text(Path("dvc.yaml")), ["train"])),
+        "code_sha256": source_hash(code_deps(stages, ["train"])),
     }
     write_json(paths.TRAINING, training)
     epochs = range(1, len(history["loss"]) + 1)

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out-dir",
         type=Path,
-        default=Path("outputs"),
+        default=paths.OUTPUTS,
         metavar="DIR",
         help="folder for comparison.json and comparison.html; default: %(default)s",
     )

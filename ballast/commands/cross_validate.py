@@ -236,11 +236,10 @@ def set_params(run: Experiment, folds: int, raw: str) -> list[str]:
 
 def code_and_photographs(raw: str) -> dict[str, str]:
     """Hashes of everything that an experiment's result depends on: the code and each file."""
-    text = read_text(Path("dvc.yaml"))
-    defined = yaml.safe_load(text)["stages"]
+    defined = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"]
     # The stages up to the predictions; an opt-in stage has no deps, but one row per item.
     stages = [name for name, stage in defined.items() if "deps" in stage and name != "evaluate"]
-    code = source_hash(code_deps(text, stages))
+    code = source_hash(code_deps(defined, stages))
     files = [Path("dvc.yaml"), Path("pyproject.toml")]
     files += [Path(raw, name) for name in list_files(Path(raw))]
     hashes = {str(path): file_md5(path) for path in files if not unreadable(path)}
@@ -299,7 +298,7 @@ def predictions_of(repo: Repo, revision: str) -> Predictions:
     """Read an experiment's outputs/predictions.csv."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "predictions.csv")
-        write_bytes(path, read_file(repo, revision, "outputs/predictions.csv"))
+        write_bytes(path, read_file(repo, revision, paths.PREDICTIONS.as_posix()))
         return read_predictions(path)
 
 

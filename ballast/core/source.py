@@ -1,10 +1,9 @@
 """The source code that an output depends on, and its hash."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 BALLAST = Path(__file__).parent.parent
 
@@ -28,17 +27,16 @@ def source_hash(places: Iterable[Path]) -> str:
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 
-def code_deps(dvc_yaml: str, stages: Iterable[str]) -> list[Path]:
+def code_deps(defined: Mapping[str, Any], stages: Iterable[str]) -> list[Path]:
     """The files and folders of code that stages depend on.
 
     Args:
-        dvc_yaml: text of dvc.yaml.
-        stages: names of stages in it.
+        defined: `stages` of dvc.yaml, by name.
+        stages: names of stages among them.
 
     Raises:
         ValueError: if a stage has no code dependencies, since changes would go unnoticed.
     """
-    defined = yaml.safe_load(dvc_yaml)["stages"]
     found: set[str] = set()
     for name in stages:
         deps = {d for d in defined[name]["deps"] if d.split("/")[0] in ("ballast", "stages")}

@@ -24,14 +24,14 @@ def run_of(make_run: Callable[..., Run]) -> RunOf:
         made = dict.fromkeys(predictions.classes, 60)
         run: Run = make_run(name, predictions.classes)
         row = f"strategies.{name}"
-        prongs = {f"{row}.class_weights": None, f"{row}.balanced_batches": False}
+        methods = {f"{row}.class_weights": None, f"{row}.balanced_batches": False}
         return run._replace(
             predictions=predictions,
             metrics=metrics,
             counts=counts,
             made=made,
             weights=dict.fromkeys(predictions.classes, 1.0),
-            params={**run.params, **prongs},
+            params={**run.params, **methods},
         )
 
     return make

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ballast.core.source import code_deps, source_hash
 
-PIPELINE = """
-stages:
+STAGES = yaml.safe_load("""
   train:
     cmd: python -m stages.train
     deps: [ballast/core, ballast/model, stages/train.py, data/manifest.csv]
@@ -17,7 +17,7 @@ stages:
   odd:
     cmd: echo
     deps: [data/manifest.csv]
-"""
+""")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_place_without_code_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_code_of_stages_is_what_they_depend_on_of_it() -> None:
-    assert code_deps(PIPELINE, ["train", "evaluate"]) == [
+    assert code_deps(STAGES, ["train", "evaluate"]) == [
         Path("ballast/core"),
         Path("ballast/model"),
         Path("stages/evaluate.py"),
@@ -61,4 +61,4 @@ def test_the_code_of_stages_is_what_they_depend_on_of_it() -> None:
 
 def test_a_stage_without_code_is_an_error() -> None:
     with pytest.raises(ValueError, match="stage odd has no code dependencies"):
-        code_deps(PIPELINE, ["odd"])
+        code_deps(STAGES, ["odd"])
