@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
+from dvc.utils.serialize import modify_yaml
 
 
 class Project(NamedTuple):
@@ -72,16 +72,14 @@ class Project(NamedTuple):
         return ran, restored
 
     def set_params(self, values: Mapping[str, Any]) -> None:
-        """Change params.yaml; keys are dotted."""
-        path = self.folder / "params.yaml"
-        params = yaml.safe_load(path.read_text(encoding="utf-8"))
-        for key, value in values.items():
-            *sections, last = key.split(".")
-            section = params
-            for name in sections:
-                section = section[name]
-            section[last] = value
-        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+        """Change params.yaml as dvc exp run --set-param does; keys are dotted."""
+        with modify_yaml(self.folder / "params.yaml") as params:
+            for key, value in values.items():
+                *sections, last = key.split(".")
+                section = params
+                for name in sections:
+                    section = section[name]
+                section[last] = value
 
     def read(self, path: str) -> str:
         """Read a file of the project."""
