@@ -20,12 +20,12 @@ from ballast.core.errors import UserError
 from ballast.keras_setup import keras
 
 # Of pretrained/efficientnet_lite0.npz, as pretrained/make_efficientnet_lite0.py makes it.
-SHA256 = ""
+SHA256 = "655769a624c14818032e0187aec7b7b81c163eaa9c515ecb24f25f84274e1dce"
 FEATURES = 1280
 MIDDLE = 127  # subtracted from pixels; what the borders are padded with
 PIXELS = (0, 255)  # least and largest
 RELU6 = (0, 255)  # 6 is 255
-LINEAR = (-127, 127)
+LINEAR = (-255, 255)
 
 Map = TypeVar("Map")
 
