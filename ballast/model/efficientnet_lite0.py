@@ -128,11 +128,10 @@ def build_maps(network: Network, image_size: int) -> keras.Model:
     def convolve(x: keras.KerasTensor, name: str, stride: int) -> keras.KerasTensor:
         kernel, bias, multiplier = network[name]
         side, filters = len(kernel), len(bias)
-        options = {"padding": "same", "strides": stride, "name": name}
-        if is_linear(name):
-            low, high = LINEAR
-        else:
-            low, high = RELU6
+        linear = is_linear(name)
+        # TensorFlow computes a convolution, its bias and relu in one operation.
+        activation = None if linear else "relu"
+        options = {"padding": "same", "strides": stride, "activation": activation, "name": name}
         if is_depthwise(name):
             layer = layers.DepthwiseConv2D(side, **options)
         else:
@@ -140,7 +139,8 @@ def build_maps(network: Network, image_size: int) -> keras.Model:
         x = layer(x)
         layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
         x = layers.Rescaling(multiplier.tolist(), name=f"{name}_scale")(x)
-        return ops.clip(ops.round(x), low, high)
+        x = ops.round(x)
+        return ops.clip(x, *LINEAR) if linear else ops.minimum(x, RELU6[1])
 
     def add(x: keras.KerasTensor, y: keras.KerasTensor, block: Block) -> keras.KerasTensor:
         return layers.Add(name=f"{block.name}_add")([x, y])

@@ -40,6 +40,6 @@ def _copy(source: h5py.Group, target: h5py.Group) -> None:
 def _narrowest(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype != np.float32 or not np.array_equal(array, np.round(array)):
         return array
-    largest = np.abs(array).max(initial=0)  # infinity fits nowhere
+    largest = float(np.abs(array).max(initial=0))  # infinity fits nowhere
     fits = (dtype for dtype in WHOLE if largest <= np.iinfo(dtype).max)
     return array.astype(next(fits, np.float32))
