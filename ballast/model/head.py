@@ -9,9 +9,9 @@ with x the features scaled to length 1. As it is a mean, twice the weights, or e
 twice, change nothing. scikit-learn's C is 1 / (penalty · sum of the terms' weights).
 
 A rare class looks better separated in training than it is: the head learns what its few
-photographs have by chance, and new ones do not have it. Weights do not mend that. So photographs
+photographs have by chance, and new ones do not have it. Weights do not correct that. So photographs
 held out in cross-validation fit two numbers more, as Platt (1999) calibrates: a scale of all
-logits, and a shift of each in proportion to 1 / n_c, the variance of a mean of n_c photographs.
+logits, and the tau of a post-hoc logit adjustment (Menon et al. 2021, arXiv:2007.07314, eq. 9).
 """
 
 from functools import partial
@@ -30,16 +30,19 @@ Labels = NDArray[np.int64]
 # Weights and bias are rounded to multiples of it: far more than the solver's error, so that the
 # order in which a processor sums does not show. It moves a logit by about 0.0003.
 GRID = 2.0**-10
-# Decimals of the scale, the shift and the losses that choose the penalty, for the same reason.
+# Decimals of the scale, of tau and of the losses that choose the penalty, for the same reason.
 DECIMALS = 2
 # Penalties to choose from are 1 / (strength · groups), strongest first.
 STRENGTHS = (1.0, 10.0, 100.0)
 FOLDS = 5
+# Tau is drawn to PRIOR_TAU as if so many more photographs had it for their best: few cannot tell.
+PRIOR_TAU, PRIOR_PHOTOGRAPHS = 0.5, 50.0
 # Where a class has one group, nothing can be held out.
-FIXED_STRENGTH, FIXED_SCALE, FIXED_SHIFT = 10.0, 1.0, 1.0
+FIXED_STRENGTH, FIXED_SCALE = 10.0, 1.5
 # Norms of the gradient: enough to choose a penalty; where the trust region stops, whose losses
-# then differ by less than float64 can tell; and what Newton's steps reach from there.
-ROUGH, NEAR, EXACT = 1e-5, 1e-7, 1e-13
+# then differ by less than float64 can tell; what Newton's steps reach from there, for the scale
+# and for the head.
+ROUGH, NEAR, FINE, EXACT = 1e-4, 1e-7, 1e-9, 1e-13
 NEWTON_STEPS = 10
 
 
@@ -59,11 +62,11 @@ class Optimum(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """What photographs held out make of logits: scale · logits + shift / n_c."""
+    """What photographs held out make of logits: scale · (logits - tau · log(n_c / largest n_c))."""
 
     strength: float
     scale: float
-    shift: float
+    tau: float
     losses: dict[float, float]  # mean log loss held out by strength; empty where all is fixed
 
 
@@ -82,7 +85,8 @@ def fit_head(
     groups: NDArray[np.int64],
     weights: Floats,
     offsets: Floats,
-    importance: Floats,
+    *,
+    balanced: bool,
 ) -> Head:
     """Choose the penalty, fit, calibrate and round.
 
@@ -94,21 +98,19 @@ def fit_head(
         weights: of each term in the loss, shape (n,); 0 or more. Only their ratios count.
         offsets: added to the logits in training alone, shape (k,): tau · log prior for logit
             adjustment (Menon et al. 2021, arXiv:2007.07314, eq. 10), or zeros.
-        importance: of each term when held out, shape (n,): 0 for variants; for a photograph 1 / n_c
-            where every class counts alike, else 1.
+        balanced: whether every class counts alike when held out; otherwise every group does, and
+            tau is 0.
 
     Raises:
         ValueError: as optimum does.
     """
-    counts = class_groups(labels, groups, len(offsets))
     unit = unit_length(features)
-    chosen = calibrate(unit, labels, groups, weights, offsets, importance)
+    chosen = calibrate(unit, labels, groups, weights, offsets, balanced=balanced)
     penalty = penalty_of(chosen.strength, groups)
     found = optimum(unit, labels, weights, penalty, offsets)
-    bias = chosen.scale * found.bias + chosen.shift / counts
-    return Head(
-        _to_grid(chosen.scale * found.weights), _to_grid(bias - bias.mean()), chosen, found.steps
-    )
+    rarity = _rarity(class_groups(labels, groups, len(offsets)))
+    bias = chosen.scale * (found.bias + chosen.tau * rarity)
+    return Head(_to_grid(chosen.scale * found.weights), _to_grid(bias), chosen, found.steps)
 
 
 def logits(head: Head, features: Floats) -> Floats:
@@ -175,12 +177,13 @@ def calibrate(
     groups: NDArray[np.int64],
     weights: Floats,
     offsets: Floats,
-    importance: Floats,
+    *,
+    balanced: bool,
 ) -> Calibration:
-    """Choose the strength, and fit scale and shift, by cross-validation over groups.
+    """Choose the strength, and fit scale and tau, by cross-validation over groups.
 
     Folds are dealt class by class, without a seed. The least mean log loss wins; of equal ones
-    that of the strongest penalty.
+    that of the strongest penalty. A group counts the same however many terms it has.
 
     Args:
         unit: features of length 1, shape (n, d).
@@ -188,7 +191,7 @@ def calibrate(
         groups: shape (n,).
         weights: shape (n,).
         offsets: shape (k,).
-        importance: shape (n,).
+        balanced: whether every class counts alike.
 
     Returns:
         Fixed values where a class has a single group, which cannot be held out.
@@ -197,22 +200,21 @@ def calibrate(
     folds = _folds(labels, groups)
     trained = np.where(folds[:, None] == np.arange(FOLDS), 0.0, weights[:, None])
     if not _all_there(labels, trained, k):
-        return Calibration(FIXED_STRENGTH, FIXED_SCALE, FIXED_SHIFT, {})
+        return Calibration(FIXED_STRENGTH, FIXED_SCALE, PRIOR_TAU if balanced else 0.0, {})
     x, _ = _coordinates(unit)
-    counts = class_groups(labels, groups, k)
-    shares = importance / importance.sum()
-    start = np.zeros((x.shape[1] + 1, FOLDS, k))
-    tried = {}
+    fit = partial(_scale_and_tau, labels=labels, groups=groups, folds=folds, balanced=balanced)
+    start: Floats = np.zeros((x.shape[1] + 1, FOLDS, k))
+    tried: dict[float, tuple[float, float, float]] = {}
+    starts: dict[float, Floats] = {}
     for strength in STRENGTHS:
         problem = _Problem(x, labels, trained, offsets, penalty_of(strength, groups))
-        start = _solved(problem, start, ROUGH, [])
-        tried[strength] = _scale_and_shift(problem, start, labels, folds, shares, counts)
+        starts[strength] = start = _solved(problem, start, ROUGH, [])
+        tried[strength] = fit(problem.logits(start))
     losses = {strength: round(loss, DECIMALS) for strength, (_, _, loss) in tried.items()}
     best = min(losses, key=lambda strength: (losses[strength], strength))
     problem = _Problem(x, labels, trained, offsets, penalty_of(best, groups))
-    exact = _solved(problem, start, EXACT, [])
-    scale, shift, _ = _scale_and_shift(problem, exact, labels, folds, shares, counts)
-    return Calibration(best, round(scale, DECIMALS), round(shift, DECIMALS), losses)
+    scale, tau, _ = fit(problem.logits(_solved(problem, starts[best], FINE, [])))
+    return Calibration(best, round(scale, DECIMALS), round(tau, DECIMALS), losses)
 
 
 class _Problem:
@@ -229,6 +231,8 @@ class _Problem:
         self.shares = (weights / weights.sum(axis=0))[:, :, None]
         self.targets = np.eye(len(offsets))[labels][:, None, :]
         self.shape = (x.shape[1] + 1, weights.shape[1], len(offsets))
+        self._chances: Floats = np.empty(0)
+        self._at: Floats = self._chances
 
     def logits(self, parameters: Floats) -> Floats:
         """Without offsets, shape (n, m, k); the last of r + 1 rows of parameters is the bias."""
@@ -245,7 +249,10 @@ class _Problem:
 
     def curvature(self, flat: Floats, direction: Floats) -> Floats:
         """The Hessian times a direction."""
-        chances = softmax(self.logits(flat.reshape(self.shape)) + self.offsets, axis=2)
+        if flat is not self._at:  # a step asks many directions at one place
+            self._chances = softmax(self.logits(flat.reshape(self.shape)) + self.offsets, axis=2)
+            self._at = flat
+        chances = self._chances
         change = direction.reshape(self.shape)
         moved = chances * self.logits(change)
         moved -= chances * moved.sum(axis=2, keepdims=True)
@@ -298,45 +305,58 @@ def _solved(problem: _Problem, start: Floats, tolerance: float, steps: list[Step
         if np.linalg.norm(gradient) >= norm:
             break
         flat, norm = moved, note(loss, gradient)
-    return flat.reshape(problem.shape)
+    return np.asarray(flat.reshape(problem.shape))
 
 
-def _scale_and_shift(
-    problem: _Problem,
-    parameters: Floats,
+def _scale_and_tau(
+    every: Floats,
     labels: Labels,
+    groups: NDArray[np.int64],
     folds: Labels,
-    shares: Floats,
-    counts: Labels,
+    *,
+    balanced: bool,
 ) -> tuple[float, float, float]:
-    """Scale, shift and mean log loss of terms held out.
+    """Scale, tau and mean log loss of the terms held out; `every` is of shape (n, FOLDS, k).
 
-    Targets are smoothed as Platt's (1999), as if each class had one photograph more in it and one
-    more that is not: otherwise the scale is infinite where all that is held out is right.
+    Targets are smoothed, much as Platt's: otherwise the scale is infinite where all that is held
+    out is right.
     """
-    rows = np.arange(len(labels))
-    found = problem.logits(parameters)[rows, folds]
+    found = every[np.arange(len(labels)), folds]
     k = found.shape[1]
-    wrong = (1 / (counts + 2))[labels][:, None]
+    counts = class_groups(labels, groups, k)
+    _, group, terms = np.unique(groups, return_inverse=True, return_counts=True)
+    shares = 1 / terms[group] / (counts[labels] if balanced else 1)
+    shares /= shares.sum()
+    wrong = 1 / (len(terms) + 2)
     right = np.eye(k)[labels]
-    targets = right * (1 - wrong) + (1 - right) * wrong / (k - 1)
+    targets = right * (1 - wrong) + (1 - right) * wrong / max(k - 1, 1)
+    rarity = _rarity(counts)
+    pull = PRIOR_PHOTOGRAPHS / len(terms)
 
     def loss(numbers: Floats) -> tuple[float, Floats]:
-        scale, shift = np.exp(numbers[0]), numbers[1]
-        logs = log_softmax(scale * found + shift / counts, axis=1)
-        pull = shares[:, None] * (np.exp(logs) - targets)
-        gradient = np.array([scale * (pull * found).sum(), (pull / counts).sum()])
-        return float(-(shares[:, None] * targets * logs).sum()), gradient
+        scale, tau = np.exp(numbers[0]), numbers[1]
+        shifted = found + tau * rarity
+        logs = log_softmax(scale * shifted, axis=1)
+        residuals = scale * shares[:, None] * (np.exp(logs) - targets)
+        off = tau - PRIOR_TAU if balanced else 0.0
+        total = pull * off**2 / 2 - (shares[:, None] * targets * logs).sum()
+        slope = (residuals @ rarity).sum() + pull * off if balanced else 0.0
+        return float(total), np.array([(residuals * shifted).sum(), slope])
 
     best = minimize(
         loss,
-        np.zeros(2),
+        np.array([0.0, PRIOR_TAU if balanced else 0.0]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[(-5, 5), (-100, 100)],
+        bounds=[(-5, 5), (-4, 4)],
         options={"ftol": 0, "gtol": 1e-9},
     )
     return float(np.exp(best.x[0])), float(best.x[1]), float(best.fun)
+
+
+def _rarity(counts: Labels) -> Floats:
+    """By what logit adjustment raises each class at tau 1; 0 for the largest."""
+    return np.asarray(-np.log(counts / counts.max()))
 
 
 def _folds(labels: Labels, groups: NDArray[np.int64]) -> Labels:
