@@ -202,12 +202,12 @@ def cross_validated(
     return scores(found, photos.labels)
 
 
-def draw(labels: Labels, counts: Sequence[int], seed: int) -> Labels:
+def draw(labels: Labels, counts: Sequence[int], seed: int, spare: int = 1) -> Labels:
     """Indices of so many photographs of each class, the classes in random order, if possible."""
     random = np.random.default_rng(seed)
     sizes = np.bincount(labels)
     order = random.permutation(len(sizes))[: len(counts)]
-    while not (sizes[order] > np.array(counts)).all():
+    while not (sizes[order] >= np.array(counts) + spare).all():
         order = random.permutation(len(sizes))[: len(counts)]
     chosen = [
         random.permutation(np.flatnonzero(labels == c))[:n]
@@ -216,10 +216,10 @@ def draw(labels: Labels, counts: Sequence[int], seed: int) -> Labels:
     return np.concatenate(chosen)
 
 
-def possible(labels: Labels, counts: Sequence[int]) -> bool:
-    """Whether there are so many photographs, and some left to judge by."""
+def possible(labels: Labels, counts: Sequence[int], spare: int = 1) -> bool:
+    """Whether there are so many photographs, and so many left of each class."""
     sizes = np.sort(np.bincount(labels))[-len(counts) :]
-    return len(sizes) == len(counts) and bool((sizes > np.sort(counts)).all())
+    return len(sizes) == len(counts) and bool((sizes >= np.sort(counts) + spare).all())
 
 
 def part(photos: Photos, index: Labels) -> Photos:
@@ -276,11 +276,11 @@ def table_folds(photos: Photos, features: Floats, seeds: int) -> None:
 def table_subsets(photos: Photos, features: Floats, seeds: int) -> None:
     """Balanced against baseline on random subsets."""
     for counts in SUBSETS:
-        if not possible(photos.labels, counts):
+        if not possible(photos.labels, counts, spare=0):
             continue
         found: dict[str, list[list[float]]] = {"baseline": [], "balanced": []}
         for seed in range(seeds):
-            index = draw(photos.labels, counts, seed)
+            index = draw(photos.labels, counts, seed, spare=0)
             few = part(photos, index)
             for name, rows in found.items():
                 rows.append(
