@@ -16,7 +16,7 @@ from typing import Any
 
 from ballast.core.errors import UserError
 from ballast.keras_setup import keras, quiet, tf
-from ballast.model.saved import ModelInfo, input_size
+from ballast.model.saved import ModelInfo
 
 # What both converters and onnxruntime know since 2022.
 OPSET = 17
@@ -33,7 +33,7 @@ def tflite_bytes(model: keras.Model, info: ModelInfo) -> bytes:
         info: of it, the classes.
     """
     archive = keras.export.ExportArchive()
-    archive.track(model.layers[-1])
+    archive.track(model)
     serve = _serving(model)
     archive.add_endpoint("serve", serve, serve.input_signature)
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -125,38 +125,10 @@ def _tf2onnx() -> ModuleType:
 
 
 def _serving(model: keras.Model) -> Any:  # noqa: ANN401  # what tf.function returns
-    """The model as a function of operations that the converters know."""
-    size, network = input_size(model), model.layers[-1]
+    """The model as a function of named inputs and outputs."""
 
     def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"probabilities": network(_resize(images, size), training=False)}
+        return {"probabilities": model(images, training=False)}
 
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")]
     return tf.function(serve, input_signature=signature)
-
-
-def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
-    """What the layer `resize` does, as two products of matrices: ONNX has no such operation."""
-    height, width = tf.shape(images)[1], tf.shape(images)[2]
-    rows = tf.reshape(tf.cast(images, tf.float32), (-1, height, width * 3))
-    rows = tf.matmul(_triangles(height, size)[None], rows)
-    columns = tf.transpose(tf.reshape(rows, (-1, size, width, 3)), (0, 1, 3, 2))
-    columns = tf.matmul(tf.reshape(columns, (-1, width)), _triangles(width, size), transpose_b=True)
-    resized = tf.transpose(tf.reshape(columns, (-1, size, 3, size)), (0, 1, 3, 2))
-    rounded: tf.Tensor = tf.round(resized)
-    return rounded
-
-
-def _triangles(length: tf.Tensor, size: int) -> tf.Tensor:
-    """The share of each of `length` pixels in each of `size`: a triangle around its centre.
-
-    Bilinear, and as wide as the pixels that fall into one where there are fewer afterwards, which
-    is Keras's antialias.
-    """
-    scale = tf.cast(length, tf.float32) / size
-    centres = (tf.range(size, dtype=tf.float32) + 0.5) * scale
-    pixels = tf.range(tf.cast(length, tf.float32)) + 0.5
-    distance = tf.abs(pixels[None] - centres[:, None]) / tf.maximum(scale, 1.0)
-    shares = tf.nn.relu(1.0 - distance)
-    normalised: tf.Tensor = shares / tf.reduce_sum(shares, axis=1, keepdims=True)
-    return normalised

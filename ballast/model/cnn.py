@@ -37,24 +37,3 @@ def build_cnn(image_size: int, classes: int) -> keras.Model:
         x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     return keras.Model(images, classify(x, classes), name="cnn")
-
-
-def accept_any_size(network: keras.Model) -> keras.Model:
-    """Put the resizing inside the model, so that it can be called on any uint8 images.
-
-    Images that have the network's size already pass unchanged. Training goes without: the layer
-    costs a fifth of a step there.
-
-    Args:
-        network: as build_cnn returns it; its weights are shared, not copied.
-
-    Returns:
-        Model from uint8 RGB images of shape (batch, height, width, 3) to probabilities.
-    """
-    height, width = network.input_shape[1:3]
-    images = keras.Input((None, None, 3), dtype="uint8", name="images")
-    resize = keras.layers.Resizing(height, width, antialias=True, name="resize")
-    # Said here, since Resizing takes itself to be in training, and Keras passes that on to what
-    # comes after: a plain call would drop units by chance and move the normalisation's averages.
-    probabilities = network(resize(images), training=False)
-    return keras.Model(images, probabilities, name="classifier")

@@ -114,12 +114,17 @@ def fit_head(
 
 
 def logits(head: Head, features: Floats) -> Floats:
-    """Logits, shape (n, k), of features of shape (n, d).
+    """Logits, shape (n, k), of features of shape (n, d)."""
+    return linear_logits(features, head.weights, head.bias)
+
+
+def linear_logits(features: Floats, weights: Floats, bias: Floats) -> Floats:
+    """Logits, shape (n, k), of features of shape (n, d), for weights and bias of a Head.
 
     The product is exact, and so the same in whatever order a processor sums, where features are
     whole numbers and their sum times the largest weight is below 2**43.
     """
-    return features @ head.weights / _lengths(features) + head.bias
+    return features @ weights / _lengths(features) + bias
 
 
 def probabilities(head: Head, features: Floats) -> Floats:

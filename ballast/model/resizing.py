@@ -69,3 +69,20 @@ def _weights(ones: keras.KerasTensor, size: int) -> keras.KerasTensor:
         remainder = remainder - digit * total
         quotient = quotient * 2**bits + digit
     return ops.floor_divide(quotient + 1, 2)
+
+
+def accept_any_size(network: keras.Model) -> keras.Model:
+    """Put the resizing inside the model, so that it can be called on any uint8 images.
+
+    Images that have the network's size already pass unchanged. Training goes without it.
+
+    Args:
+        network: from pixels to probabilities; its weights are shared, not copied.
+
+    Returns:
+        Model from uint8 RGB images of shape (batch, height, width, 3) to probabilities.
+    """
+    images = keras.Input((None, None, 3), dtype="uint8", name="images")
+    resized = resize(images, network.input_shape[1])
+    # Without training=False a plain call would drop units by chance.
+    return keras.Model(images, network(resized, training=False), name="classifier")

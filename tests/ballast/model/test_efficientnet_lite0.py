@@ -23,7 +23,7 @@ from ballast.model.efficientnet_lite0 import (
     largest_sums,
     read_network,
 )
-from ballast.model.inference import ModelInfo
+from ballast.model.saved import ModelInfo
 from ballast.model.saved import model_bytes
 from ballast.model.whole_weights import narrowed
 

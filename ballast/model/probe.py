@@ -1,0 +1,118 @@
+"""A classifier with a linear head on frozen features (a linear probe), as an ordinary Keras model.
+
+The Keras model computes in float32, as every runtime that it is exported to does. Ballast itself
+takes the features and the head out of it and computes in float64: with the exact backbone, whole
+numbers times multiples of a grid, so that logits have the same bits on every processor.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ballast.balance.priors import class_priors
+from ballast.core.manifest import AugmentedRow, Row
+from ballast.core.params import Strategy
+from ballast.keras_setup import keras
+from ballast.model.head import Floats, Head, fit_head, linear_logits
+
+FEATURES, LENGTH, LOGITS = "features", "unit_length", "logits"
+
+
+class Terms(NamedTuple):
+    """What a head is fitted to: n images, and how they count."""
+
+    features: NDArray[np.float32]  # shape (n, d)
+    labels: NDArray[np.int64]  # class indices, shape (n,)
+    groups: NDArray[np.int64]  # of the photographs that they are variants of, shape (n,)
+
+
+class Probe(NamedTuple):
+    """The parts of a classifier with a linear head."""
+
+    features: keras.Model  # from pixels to features of shape (n, d)
+    weights: Floats  # shape (d, k)
+    bias: Floats  # shape (k,)
+
+
+def fit_probe(terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy) -> Head:
+    """Fit a head as a strategy asks for.
+
+    What balances means in it what it means in the loss of a network: class weights are weights of
+    the terms; balanced batches give every class the same total weight; logit adjustment shifts
+    the logits in training; oversampled images are more terms. With `balanced_val` every class
+    counts alike where the strength of the penalty is chosen, otherwise every photograph.
+
+    Args:
+        terms: every class has one or more.
+        class_weights: shape (k,).
+        strategy: of it, balanced_batches, logit_adjustment and balanced_val.
+    """
+    counts = np.bincount(terms.labels, minlength=len(class_weights))
+    shares = class_priors(terms.labels, class_weights, balanced=strategy.balanced_batches)
+    return fit_head(
+        terms.features.astype(np.float64),
+        terms.labels,
+        terms.groups,
+        (shares / counts)[terms.labels],
+        strategy.logit_adjustment * np.log(shares),
+        balanced=strategy.balanced_val,
+    )
+
+
+def source_groups(images: Sequence[AugmentedRow], rows: Sequence[Row]) -> NDArray[np.int64]:
+    """The group of the photograph that each training image was made of, as a number; shape (n,).
+
+    Args:
+        images: n training images.
+        rows: of the manifest.
+    """
+    groups = {row.path: row.group for row in rows}
+    names = np.array([groups[image.source] for image in images])
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
+
+
+def solver_history(head: Head) -> dict[str, list[float]]:
+    """What outputs/history.csv has of a head: one value for each iteration of the solver."""
+    return {
+        "loss": [step.loss for step in head.steps],
+        "gradient_norm": [step.gradient_norm for step in head.steps],
+    }
+
+
+def build_probe(features: keras.Model, head: Head) -> keras.Model:
+    """Put a head on a backbone.
+
+    Args:
+        features: from pixels to features of shape (n, d); its weights are shared, not copied.
+        head: of it.
+
+    Returns:
+        Model from pixels to probabilities of shape (n, k).
+    """
+    x = features(features.inputs)
+    x = x[0] if isinstance(x, list) else x
+    x = keras.layers.UnitNormalization(name=LENGTH)(x)
+    dense = keras.layers.Dense(len(head.bias), dtype="float32", name=LOGITS)
+    probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(dense(x))
+    dense.set_weights([head.weights.astype(np.float32), head.bias.astype(np.float32)])
+    return keras.Model(features.inputs, probabilities, name="probe")
+
+
+def probe_of(network: keras.Model) -> Probe | None:
+    """The parts of a network that build_probe made, saved and loaded or not; None for another."""
+    if LENGTH not in {layer.name for layer in network.layers}:
+        return None
+    features = keras.Model(network.input, network.get_layer(LENGTH).input, name=FEATURES)
+    weights, bias = network.get_layer(LOGITS).get_weights()
+    return Probe(features, weights.astype(np.float64), bias.astype(np.float64))
+
+
+def probe_probabilities(probe: Probe, features: NDArray[np.float32]) -> Floats:
+    """Probabilities of shape (n, k), in float64, from features of shape (n, d)."""
+    logits = linear_logits(features.astype(np.float64), probe.weights, probe.bias)
+    # np.exp rounds differently with and without a processor's newer instructions, in the last of
+    # its 53 bits: what is written of a probability leaves those out.
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
