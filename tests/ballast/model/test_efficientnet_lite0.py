@@ -79,7 +79,8 @@ def integer_features(network: Network, image: NDArray[np.uint8]) -> Ints:
         assert np.abs(sums).max() < 2**24
         scaled: Ints = np.rint(sums.astype(np.float32) * multiplier).astype(np.int64)
         low, high = (-255, 255) if name.endswith("_project") else (0, 255)
-        return np.minimum(np.maximum(scaled, low), high)
+        clipped: Ints = scaled.clip(low, high)
+        return clipped
 
     x = convolve(image.astype(np.int64) - 127, "stem", 2)
     for block in BLOCKS:
