@@ -252,7 +252,9 @@ def npz_bytes(network: Network) -> bytes:
                 entry = zipfile.ZipInfo(f"{name}.{field}.npy", date_time=(1980, 1, 1, 0, 0, 0))
                 entry.create_system = 3  # Unix, also where this is not
                 content = io.BytesIO()
-                np.lib.format.write_array(content, array, version=(1, 0), allow_pickle=False)
+                np.lib.format.write_array(  # type: ignore[no-untyped-call]
+                    content, array, version=(1, 0), allow_pickle=False
+                )
                 archive.writestr(entry, content.getvalue())
     return file.getvalue()
 

@@ -56,9 +56,11 @@ def _weights(ones: keras.KerasTensor, size: int) -> keras.KerasTensor:
     """
     ops = keras.ops
     length = ops.sum(ones)
-    odd = 2 * ops.cumsum(ones) - 1  # twice the centres
-    centres = ops.expand_dims(ops.arange(1, 2 * size, 2, dtype="int32"), 1)
-    distances = ops.absolute(size * ops.expand_dims(odd, 0) - length * centres)
+    odd = 2 * ops.cumsum(ones) - 1  # centres, in halves of a pixel
+    # By a sum, too: tf2onnx loses a constant here.
+    lengths = ops.broadcast_to(length, (size, 1))
+    centres = 2 * ops.cumsum(lengths, axis=0) - lengths
+    distances = ops.absolute(size * ops.expand_dims(odd, 0) - centres)
     shares = ops.maximum(2 * ops.maximum(length, size) - distances, 0)
     total = ops.sum(shares, axis=1, keepdims=True)
     # Shares of the total as whole numbers of 23 bits, and one bit fewer once rounded.

@@ -58,7 +58,7 @@ def pickled(value: Any) -> bytes:  # noqa: ANN401  # anything
         return pickled(value.parts) + b"Q"
     if isinstance(value, View):
         storage = Pickled(("storage", value.dtype, value.storage, "cpu", 0, None))
-        hooks = (False, collections.OrderedDict())
+        hooks: tuple[Any, ...] = (False, collections.OrderedDict())
         arguments = (storage, value.offset, value.shape, value.strides, *hooks)
         return pickled(value.rebuild) + pickled(arguments) + b"R"
     if type(value) is tuple:

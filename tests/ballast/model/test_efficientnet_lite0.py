@@ -65,7 +65,8 @@ def convolved(x: Ints, kernel: Ints, stride: int) -> Ints:
                 column : column + stride * (outputs[1] - 1) + 1 : stride,
             ]
             weights = kernel[row, column]
-            y = y + (part * weights[:, 0] if weights.shape[1] == 1 else part @ weights)
+            products: Ints = part * weights[:, 0] if weights.shape[1] == 1 else part @ weights
+            y = y + products
     return y
 
 
@@ -76,9 +77,10 @@ def integer_features(network: Network, image: NDArray[np.uint8]) -> Ints:
         kernel, bias, multiplier = network[name]
         sums = convolved(x, kernel.astype(np.int64), stride) + bias
         assert np.abs(sums).max() < 2**24
-        scaled = np.rint(sums.astype(np.float32) * multiplier).astype(np.int64)
+        scaled: Ints = np.rint(sums.astype(np.float32) * multiplier).astype(np.int64)
         low, high = (-255, 255) if name.endswith("_project") else (0, 255)
-        return np.clip(scaled, low, high)
+        clipped: Ints = scaled.clip(low, high)
+        return clipped
 
     x = convolve(image.astype(np.int64) - 127, "stem", 2)
     for block in BLOCKS:
