@@ -38,7 +38,7 @@ FOLDS = 5
 # Tau is drawn to PRIOR_TAU as if so many more photographs had it for their best: few cannot tell.
 PRIOR_TAU, PRIOR_PHOTOGRAPHS = 0.5, 50.0
 # Where a class has one group, nothing can be held out.
-FIXED_STRENGTH, FIXED_SCALE = 10.0, 1.5
+FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU = 10.0, 1.5, 0.7
 # Norms of the gradient: enough to choose a penalty; where the trust region stops, whose losses
 # then differ by less than float64 can tell; what Newton's steps reach from there, for the scale
 # and for the head.
@@ -205,7 +205,7 @@ def calibrate(
     folds = _folds(labels, groups)
     trained = np.where(folds[:, None] == np.arange(FOLDS), 0.0, weights[:, None])
     if not _all_there(labels, trained, k):
-        return Calibration(FIXED_STRENGTH, FIXED_SCALE, PRIOR_TAU if balanced else 0.0, {})
+        return Calibration(FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU if balanced else 0.0, {})
     x, _ = _coordinates(unit)
     fit = partial(_scale_and_tau, labels=labels, groups=groups, folds=folds, balanced=balanced)
     start: Floats = np.zeros((x.shape[1] + 1, FOLDS, k))

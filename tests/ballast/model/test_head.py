@@ -16,8 +16,8 @@ from ballast.model.head import (
     EXACT,
     FIXED_SCALE,
     FIXED_STRENGTH,
+    FIXED_TAU,
     GRID,
-    PRIOR_TAU,
     Floats,
     Head,
     Labels,
@@ -168,7 +168,7 @@ def test_without_balance_tau_is_0() -> None:
 
 def test_a_class_of_one_photograph_takes_the_fixed_values() -> None:
     head = fitted(*drawn([1, 12, 35]))
-    assert head.calibration == (FIXED_STRENGTH, FIXED_SCALE, PRIOR_TAU, {})
+    assert head.calibration == (FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU, {})
     assert np.isfinite(head.weights).all()
 
 
