@@ -23,10 +23,11 @@ from ballast.core.source import code_deps, source_hash
 from ballast.keras_setup import prepare_training
 from ballast.model.backbones import weights_hashes
 from ballast.model.features import image_features, read_backbone
+from ballast.model.head_fitting import Terms, fit_probe, solver_history, source_groups
 from ballast.model.inputs import image_files, load_within
 from ballast.model.live import epoch_progress, live_values
 from ballast.model.networks import train_network
-from ballast.model.probe import Terms, build_probe, fit_probe, solver_history, source_groups
+from ballast.model.probe import build_probe
 from ballast.model.resizing import accept_any_size
 from ballast.model.saved import ModelInfo, model_bytes
 from ballast.model.training import TrainingInputs

@@ -152,7 +152,7 @@ def _json(_: Sequence[str]) -> Format:
 
 def _digits(prediction: Prediction) -> dict[str, str]:
     """Nine significant digits, as many as outputs/predictions.csv has."""
-    return {name: f"{p:.7g}" for name, p in prediction.probabilities.items()}
+    return {name: f"{p:.9g}" for name, p in prediction.probabilities.items()}
 
 
 FORMATS = {"table": _table, "csv": _csv, "json": _json}

@@ -30,7 +30,7 @@ class Predictions(NamedTuple):
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write path, true, predicted and a probability column p_<class> a class.
 
-    Seven significant digits: the last of a float64 depend on the processor's exponential.
+    Nine significant digits: the last of a float64 depend on the processor's exponential.
     """
     columns = [*COLUMNS, *(PREFIX + name for name in predictions.classes)]
     rows = zip(
@@ -43,7 +43,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     write_csv(
         path,
         columns,
-        [[name, true, guess, *(f"{p:.7g}" for p in row)] for name, true, guess, row in rows],
+        [[name, true, guess, *(f"{p:.9g}" for p in row)] for name, true, guess, row in rows],
     )
 
 

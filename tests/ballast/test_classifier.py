@@ -29,7 +29,7 @@ def test_it_says_the_very_same_as_the_predict_stage(
     found = classifier.predict(reproduced.folder / "data/raw" / path for path in expected.paths)
     assert [one.predicted for one in found] == expected.predicted
     assert [
-        [float(f"{p:.7g}") for p in one.probabilities.values()] for one in found
+        [float(f"{p:.9g}") for p in one.probabilities.values()] for one in found
     ] == expected.probabilities.tolist()
     assert list(found[0].probabilities) == ["one", "two", "zero"]
 
