@@ -73,7 +73,7 @@ verify: setup  ## run HEAD under everything that must not change a byte, and com
 verify-short: setup  ## the rows of make verify that differ in most at once
 	$(RUN) python -m verification $(VERIFY_SHORT)
 
-verify-processors: setup  ## run HEAD's data stages on other processors, by qemu-user
+verify-processors: setup  ## run HEAD as other processors would, some of them by qemu-user
 	$(RUN) python -m verification --processors
 
 test: setup-dev  ## run the tests

@@ -17,6 +17,10 @@ for name in [*os.environ]:
 os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
 # Left alone, TensorFlow uses oneDNN only on processors that have certain instructions.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+# For make verify-processors, which runs other kernels on purpose: NAME=VALUE, and others after it.
+for setting in os.environ.get("BALLAST_TENSORFLOW", "").split():
+    name, _, value = setting.partition("=")
+    os.environ[name] = value
 # A user's ~/.keras/keras.json could change the backend or the float type; nor is one written.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["KERAS_HOME"] = os.devnull

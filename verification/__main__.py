@@ -2,7 +2,7 @@
 
     python -m verification                 everything, as make verify does
     python -m verification --only "one core" "umask 077"
-    python -m verification --processors    the data stages on other processors, by qemu-user
+    python -m verification --processors    as other processors would; some by qemu-user
 
 Clones HEAD into a temporary folder and leaves the project as it is. Training is cut to --epochs,
 but in two runs, which train as committed. Exit code 0 where every artefact was the same.
@@ -28,7 +28,9 @@ def main() -> int:
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows by their name")
     parser.add_argument("--stages", nargs="+", default=[], metavar="STAGE", help="up to these")
-    parser.add_argument("--processors", action="store_true", help="on other processors instead")
+    parser.add_argument(
+        "--processors", action="store_true", help="as other processors would, instead"
+    )
     parser.add_argument("--epochs", type=int, default=3, help="where training is cut short")
     parser.add_argument(
         "--jobs", type=int, default=min(4, os.cpu_count() or 1), help="runs at a time"
@@ -39,7 +41,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ballast-verify-") as folder:
         scratch = Path(folder)
         if arguments.processors:
-            report = verify_processors(project, scratch, arguments.jobs)
+            report = verify_processors(project, scratch, arguments.jobs, arguments.only)
         else:
             report = verify(
                 project,
