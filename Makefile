@@ -99,6 +99,9 @@ bench-training-input: setup  ## measure training's input against imbalanced-lear
 audit: setup  ## look for known vulnerabilities of the locked packages; needs the network
 	$(UV) audit --frozen
 
+pretrained: setup  ## make pretrained/efficientnet_lite0.npz again from its origin; fail where it differs
+	$(UV) run --frozen --inexact --group pretrained python -X utf8 -m pretrained.make_efficientnet_lite0
+
 docs: setup  ## write docs/params.md and docs/commands.md from the code
 	$(RUN) python -X utf8 -m docs.reference
 

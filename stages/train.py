@@ -55,7 +55,7 @@ def main() -> None:
         features = image_features(backbone, images, hashes, store, engine)
         terms = Terms(features, images.labels, source_groups(rows_made, rows))
         head = fit_probe(terms, class_weights, params.active_strategy)
-        model, history = build_probe(backbone.model, head), solver_history(head)
+        model, history = build_probe(backbone.model, head.weights, head.bias), solver_history(head)
     else:
         read_val = partial(read_image, Path(params.data.raw))
         val = image_files(read_val, subset_rows(rows, "val"), classes, size, workers)

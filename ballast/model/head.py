@@ -24,7 +24,8 @@ from scipy.optimize import OptimizeResult, minimize
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import log_softmax, softmax
 
-Floats = NDArray[np.float64]
+from ballast.model.logits import Floats, lengths, linear_logits
+
 Labels = NDArray[np.int64]
 
 # Weights and bias are rounded to multiples of it: far more than the solver's error, so that the
@@ -118,15 +119,6 @@ def logits(head: Head, features: Floats) -> Floats:
     return linear_logits(features, head.weights, head.bias)
 
 
-def linear_logits(features: Floats, weights: Floats, bias: Floats) -> Floats:
-    """Logits, shape (n, k), of features of shape (n, d), for weights and bias of a Head.
-
-    The product is exact, and so the same in whatever order a processor sums, where features are
-    whole numbers and their sum times the largest weight is below 2**43.
-    """
-    return features @ weights / _lengths(features) + bias
-
-
 def probabilities(head: Head, features: Floats) -> Floats:
     """Softmax of the logits, shape (n, k)."""
     return np.asarray(softmax(logits(head, features), axis=1))
@@ -134,7 +126,7 @@ def probabilities(head: Head, features: Floats) -> Floats:
 
 def unit_length(features: Floats) -> Floats:
     """Scale each row to length 1; one of zeros stays as it is."""
-    return features / _lengths(features)
+    return features / lengths(features)
 
 
 def penalty_of(strength: float, groups: NDArray[np.int64]) -> float:
@@ -389,11 +381,6 @@ def _coordinates(unit: Floats) -> tuple[Floats, Floats | None]:
         return unit, None
     basis, coordinates = qr(unit.T, mode="economic")
     return np.ascontiguousarray(coordinates.T), basis
-
-
-def _lengths(features: Floats) -> Floats:
-    lengths = np.sqrt(np.square(features).sum(axis=1, keepdims=True))
-    return np.where(lengths > 0, lengths, 1.0)
 
 
 def _to_grid(values: Floats) -> Floats:

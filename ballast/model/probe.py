@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ballast.keras_setup import keras
-from ballast.model.head import Floats, Head, linear_logits
+from ballast.model.logits import Floats, linear_logits
 
 FEATURES, LENGTH, LOGITS = "features", "unit_length", "logits"
 
@@ -24,12 +24,13 @@ class Probe(NamedTuple):
     bias: Floats  # shape (k,)
 
 
-def build_probe(features: keras.Model, head: Head) -> keras.Model:
+def build_probe(features: keras.Model, weights: Floats, bias: Floats) -> keras.Model:
     """Put a head on a backbone.
 
     Args:
         features: from pixels to features of shape (n, d); its weights are shared, not copied.
-        head: of it.
+        weights: shape (d, k); float32 holds them.
+        bias: shape (k,).
 
     Returns:
         Model from pixels to probabilities of shape (n, k).
@@ -37,9 +38,9 @@ def build_probe(features: keras.Model, head: Head) -> keras.Model:
     x = features(features.inputs)
     x = x[0] if isinstance(x, list) else x
     x = keras.layers.UnitNormalization(name=LENGTH)(x)
-    dense = keras.layers.Dense(len(head.bias), dtype="float32", name=LOGITS)
+    dense = keras.layers.Dense(len(bias), dtype="float32", name=LOGITS)
     probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(dense(x))
-    dense.set_weights([head.weights.astype(np.float32), head.bias.astype(np.float32)])
+    dense.set_weights([weights.astype(np.float32), bias.astype(np.float32)])
     return keras.Model(features.inputs, probabilities, name="probe")
 
 
