@@ -43,7 +43,7 @@ FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU = 10.0, 1.5, 0.7
 # Norms of the gradient: enough to choose a penalty; where the trust region stops, whose losses
 # then differ by less than float64 can tell; what Newton's steps reach from there, for the scale
 # and for the head.
-ROUGH, NEAR, FINE, EXACT = 1e-4, 1e-7, 1e-9, 1e-13
+ROUGH, NEAR, FINE, EXACT = 1e-3, 1e-7, 1e-7, 1e-13
 NEWTON_STEPS = 10
 
 
