@@ -102,7 +102,7 @@ class Classifier(NamedTuple):
 
     def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
-            seen = _decode(image, self.max_megapixels, size)
+            seen = _decode(image, self.max_megapixels)
             return np.asarray(resize_image(seen, size), dtype=np.uint8)
         except ImageError as error:
             return error
@@ -118,7 +118,7 @@ class Classifier(NamedTuple):
         )
 
 
-def _decode(image: ImageSource, max_megapixels: float, size: int) -> Image.Image:
+def _decode(image: ImageSource, max_megapixels: float) -> Image.Image:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise TypeError(

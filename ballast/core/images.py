@@ -120,7 +120,7 @@ def resize_image(image: Image.Image, size: int) -> Image.Image:
 
 
 def image_array(data: bytes, size: int) -> NDArray[np.uint8]:
-    """Decode and resize.
+    """Decode and resize: to the pixels that a saved model makes of the decoded image itself.
 
     Returns:
         uint8 array of shape (size, size, 3), RGB.
@@ -128,7 +128,7 @@ def image_array(data: bytes, size: int) -> NDArray[np.uint8]:
     Raises:
         ImageError: as decode_image does.
     """
-    return np.asarray(resize_image(decode_image(data, size=size), size), dtype=np.uint8)
+    return np.asarray(resize_image(decode_image(data), size), dtype=np.uint8)
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
