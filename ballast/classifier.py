@@ -132,7 +132,7 @@ def _decode(image: ImageSource, max_megapixels: float) -> Image.Image:
         except OSError as error:  # opened, not loaded, and broken
             raise ImageError(f"broken image: {error}") from None
     data = image if isinstance(image, bytes) else _read(image, most_bytes(max_megapixels))
-    return decode_image(data, max_megapixels, size)
+    return decode_image(data, max_megapixels)
 
 
 def _read(path: str | PathLike[str], most: int) -> bytes:
