@@ -73,7 +73,7 @@ verify: setup  ## run HEAD under conditions that must not change a byte, and com
 verify-short: setup  ## run the rows of make verify that vary the most at once
 	$(RUN) python -m verification $(VERIFY_SHORT)
 
-verify-processors: setup  ## run HEAD's data stages on emulated processors; needs qemu-user
+verify-processors: setup  ## run HEAD as on other processors, some of them emulated; needs qemu-user
 	$(RUN) python -m verification --processors
 
 test: setup-dev  ## run the tests
@@ -98,6 +98,9 @@ bench-training-input: setup  ## measure the training input against imbalanced-le
 
 audit: setup  ## check the locked packages for known vulnerabilities; needs the network
 	$(UV) audit --frozen
+
+pretrained: setup  ## make pretrained/efficientnet_lite0.npz again from its origin; fail where it differs
+	$(UV) run --frozen --inexact --group pretrained python -X utf8 -m pretrained.make_efficientnet_lite0
 
 docs: setup  ## write docs/params.md and docs/commands.md from the code
 	$(RUN) python -X utf8 -m docs.reference

@@ -103,7 +103,7 @@ class Classifier(NamedTuple):
 
     def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
-            seen = _decode(image, self.max_megapixels, size)
+            seen = _decode(image, self.max_megapixels)
             return np.asarray(resize_image(seen, size), dtype=np.uint8)
         except ImageError as error:
             return error
@@ -119,7 +119,7 @@ class Classifier(NamedTuple):
         )
 
 
-def _decode(image: ImageSource, max_megapixels: float, size: int) -> Image.Image:
+def _decode(image: ImageSource, max_megapixels: float) -> Image.Image:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise TypeError(
@@ -133,7 +133,7 @@ def _decode(image: ImageSource, max_megapixels: float, size: int) -> Image.Image
         except OSError as error:  # the image was opened but not loaded, and is broken
             raise ImageError(f"broken image: {error}") from None
     data = image if isinstance(image, bytes) else _read(image, most_bytes(max_megapixels))
-    return decode_image(data, max_megapixels, size)
+    return decode_image(data, max_megapixels)
 
 
 def _read(path: str | PathLike[str], most: int) -> bytes:

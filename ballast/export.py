@@ -16,7 +16,7 @@ from typing import Any
 
 from ballast.core.errors import UserError
 from ballast.keras_setup import keras, quiet, tf
-from ballast.model.saved import ModelInfo, input_size
+from ballast.model.saved import ModelInfo
 
 # Supported by both converters and onnxruntime since 2022.
 OPSET = 17
@@ -34,7 +34,7 @@ def tflite_bytes(model: keras.Model, info: ModelInfo) -> bytes:
         info: metadata, of which the class names are used.
     """
     archive = keras.export.ExportArchive()
-    archive.track(model.layers[-1])
+    archive.track(model)
     serve = _serving(model)
     archive.add_endpoint("serve", serve, serve.input_signature)
     with tempfile.TemporaryDirectory() as folder, quiet():
@@ -126,41 +126,10 @@ def _tf2onnx() -> ModuleType:
 
 
 def _serving(model: keras.Model) -> Any:  # noqa: ANN401  # result of tf.function
-    """Express the model as a function of operations that the converters support."""
-    size, network = input_size(model), model.layers[-1]
+    """Express the model as a function of named inputs and outputs."""
 
     def serve(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"probabilities": network(_resize(images, size), training=False)}
+        return {"probabilities": model(images, training=False)}
 
     signature = [tf.TensorSpec((None, None, None, 3), tf.uint8, name="images")]
     return tf.function(serve, input_signature=signature)
-
-
-def _resize(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Do what the layer `resize` does, as two matrix products: ONNX has no such operation."""
-    height, width = tf.shape(images)[1], tf.shape(images)[2]
-    rows = tf.reshape(tf.cast(images, tf.float32), (-1, height, width * 3))
-    rows = tf.matmul(_triangles(height, size)[None], rows)
-    columns = tf.transpose(tf.reshape(rows, (-1, size, width, 3)), (0, 1, 3, 2))
-    columns = tf.matmul(tf.reshape(columns, (-1, width)), _triangles(width, size), transpose_b=True)
-    resized = tf.transpose(tf.reshape(columns, (-1, size, 3, size)), (0, 1, 3, 2))
-    rounded: tf.Tensor = tf.round(resized)
-    return rounded
-
-
-def _triangles(length: tf.Tensor, size: int) -> tf.Tensor:
-    """Weights of `length` input pixels for each of `size` output pixels: a triangle filter.
-
-    The filter is bilinear. When downscaling, it is as wide as the input pixels that fall into one
-    output pixel on either side, like Keras's antialias.
-
-    Returns:
-        float32 of shape (size, length); each row sums to 1.
-    """
-    scale = tf.cast(length, tf.float32) / size
-    centres = (tf.range(size, dtype=tf.float32) + 0.5) * scale
-    pixels = tf.range(tf.cast(length, tf.float32)) + 0.5
-    distance = tf.abs(pixels[None] - centres[:, None]) / tf.maximum(scale, 1.0)
-    shares = tf.nn.relu(1.0 - distance)
-    normalised: tf.Tensor = shares / tf.reduce_sum(shares, axis=1, keepdims=True)
-    return normalised

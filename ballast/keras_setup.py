@@ -17,6 +17,10 @@ for name in [*os.environ]:
 os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX2"
 # By default, TensorFlow uses oneDNN only on processors with certain instructions.
 os.environ["TF_ENABLE_ONEDNN_OPTS"] = "1"
+# make verify-processors runs other kernels on purpose: NAME=VALUE, separated by spaces.
+for setting in os.environ.get("BALLAST_TENSORFLOW", "").split():
+    name, _, value = setting.partition("=")
+    os.environ[name] = value
 # Neither read nor write ~/.keras/keras.json, which could change the backend or the float type.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ["KERAS_HOME"] = os.devnull

@@ -1,15 +1,14 @@
-"""Train the network on the augmented images, and keep the weights of its best epoch."""
+"""Train the classifier on the augmented images: a head on frozen features, or a network."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import yaml
 from joblib import cpu_count
-from tqdm import tqdm
 
 from ballast.augment.shards import image_reader
+from ballast.augment.store import ImageStore
 from ballast.core import paths
 from ballast.core.errors import one_line_errors
 from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
@@ -22,50 +21,57 @@ from ballast.core.manifest import (
 )
 from ballast.core.params import parse_params
 from ballast.core.source import code_deps, source_hash
-from ballast.keras_setup import keras, prepare_training
+from ballast.keras_setup import prepare_training
 from ballast.model.backbones import weights_hashes
-from ballast.model.cnn import accept_any_size
+from ballast.model.features import image_features, read_backbone
+from ballast.model.head_fitting import Terms, fit_probe, solver_history, source_groups
 from ballast.model.inputs import image_files, load_within
-from ballast.model.live import live_values
+from ballast.model.live import epoch_progress, live_values
 from ballast.model.networks import train_network
+from ballast.model.probe import build_probe
+from ballast.model.resizing import accept_any_size
 from ballast.model.saved import ModelInfo, model_bytes
 from ballast.model.training import TrainingInputs
+from ballast.workers.processes import Engine
 
 
 def main() -> None:
     """Read data/augmented, class weights and val photographs; write models/ and the history."""
     params = parse_params(read_text(paths.PARAMS))
-    settings, size = params.train, params.data.image_size
-    workers = params.runtime.workers or cpu_count()
+    settings, runtime, size = params.train, params.runtime, params.data.image_size
+    workers = runtime.workers or cpu_count()
     rows = read_manifest(paths.MANIFEST)
     classes = class_names(rows)
     weights = read_json(paths.CLASS_WEIGHTS)
-    images, val_images = read_augmented(paths.AUGMENTED_LIST), subset_rows(rows, "val")
-    read_val = partial(read_image, Path(params.data.raw))
-    train, val = load_within(
-        params.runtime.image_memory * 2**20,
-        image_files(image_reader(paths.AUGMENTED), images, classes, size, workers),
-        image_files(read_val, val_images, classes, size, workers),
-    )
+    class_weights = np.array([weights[name] for name in classes])
+    rows_made = read_augmented(paths.AUGMENTED_LIST)
+    images = image_files(image_reader(paths.AUGMENTED), rows_made, classes, size, workers)
 
     prepare_training(params.seed, settings.threads)
-    total = settings.epochs + settings.fine_tune_epochs
-    progress = tqdm(total=total, unit=" epochs", mininterval=1)
-
-    def show(_: int, logs: Mapping[str, float]) -> None:
-        progress.set_postfix(logs, refresh=False)
-        progress.update()
-
-    with progress, live_values(paths.LIVE) as live:
-        inputs = TrainingInputs(
-            train,
-            val,
-            np.array([weights[name] for name in classes]),
-            params.active_strategy,
-            params.seed,
-            [keras.callbacks.LambdaCallback(on_epoch_end=show), *live],
-        )
-        model, history = train_network(inputs, settings, size, paths.KERAS_DOWNLOADS)
+    if settings.has_linear_head:
+        backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS)
+        store = ImageStore(paths.IMAGE_STORE, runtime.image_store)
+        engine = Engine(workers, runtime.engine, runtime.scheduler)
+        hashes = [row.sha256 for row in rows_made]
+        features = image_features(backbone, images, hashes, store, engine)
+        terms = Terms(features, images.labels, source_groups(rows_made, rows))
+        head = fit_probe(terms, class_weights, params.active_strategy)
+        model, history = build_probe(backbone.model, head.weights, head.bias), solver_history(head)
+    else:
+        read_val = partial(read_image, Path(params.data.raw))
+        val = image_files(read_val, subset_rows(rows, "val"), classes, size, workers)
+        train_set, val_set = load_within(runtime.image_memory * 2**20, images, val)
+        epochs = settings.epochs + settings.fine_tune_epochs
+        with epoch_progress(epochs) as progress, live_values(paths.LIVE) as live:
+            inputs = TrainingInputs(
+                train_set,
+                val_set,
+                class_weights,
+                params.active_strategy,
+                params.seed,
+                [progress, *live],
+            )
+            model, history = train_network(inputs, settings, size, paths.KERAS_DOWNLOADS)
 
     stages = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"]
     info = ModelInfo(classes, params.data.max_megapixels, settings.threads)
@@ -78,9 +84,9 @@ def main() -> None:
         "code_sha256": source_hash(code_deps(stages, ["train"])),
     }
     write_json(paths.TRAINING, training)
-    epochs = range(1, len(history["loss"]) + 1)
+    steps = range(1, 1 + len(history["loss"]))
     columns = [[f"{value:.6g}" for value in values] for values in history.values()]
-    write_csv(paths.HISTORY, ["epoch", *history], zip(epochs, *columns, strict=True))
+    write_csv(paths.HISTORY, ["step", *history], zip(steps, *columns, strict=True))
 
 
 if __name__ == "__main__":

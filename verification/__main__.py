@@ -2,7 +2,7 @@
 
     python -m verification                 everything, as make verify does
     python -m verification --only "one core" "umask 077"
-    python -m verification --processors    the data stages on emulated processors (qemu-user)
+    python -m verification --processors    as on other processors, some of them emulated
 
 Clones HEAD into temporary folders and leaves the project unchanged. Training is cut to --epochs in
 all but two rows, which train as committed. The exit code is 0 if all outputs are the same.
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument(
         "--processors",
         action="store_true",
-        help="run the data stages on emulated processors instead",
+        help="run as on other processors instead",
     )
     parser.add_argument("--epochs", type=int, default=3, help="epochs in shortened training")
     parser.add_argument(
@@ -45,7 +45,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ballast-verify-") as folder:
         scratch = Path(folder)
         if arguments.processors:
-            report = verify_processors(project, scratch, arguments.jobs)
+            report = verify_processors(project, scratch, arguments.jobs, arguments.only)
         else:
             report = verify(
                 project,

@@ -15,8 +15,10 @@ HOME_FILES = {
     ".keras/keras.json": '{"floatx": "float16", "backend": "jax", "epsilon": 0.1}\n',
 }
 TOOLS = ("faketime", "taskset", "unshare", "qemu-x86_64")
-# Data stages only: TensorFlow would take an hour under emulation.
+# Those that run on processors without AVX, which TensorFlow's wheels need.
 DATA_STAGES = ("count-classes", "oversample", "compute-weights")
+# Kernels of NumPy's OpenBLAS that any x86-64 processor with AVX2 can run.
+OPENBLAS_KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen")
 
 
 class Difference(NamedTuple):
@@ -103,9 +105,31 @@ def other_engines() -> list[Difference]:
     return [Difference("engine dask", workers=2, engine="dask")]
 
 
-def emulated_processors() -> list[Difference]:
-    """Emulated processors: one from 2008, and one from 2013 with AVX2."""
-    return [Difference(f"processor {name}", processor=name) for name in ("Nehalem", "Haswell")]
+def old_processors() -> list[Difference]:
+    """A processor of 2008, by emulation."""
+    return [Difference("processor Nehalem", processor="Nehalem")]
+
+
+def other_processors() -> list[Difference]:
+    """Another processor, by emulation, and the kernels that libraries choose on others."""
+    tensorflow = {
+        "oneDNN off": "TF_ENABLE_ONEDNN_OPTS=0",
+        "oneDNN with SSE4.1": "ONEDNN_MAX_CPU_ISA=SSE41",
+        "oneDNN with all that there is": "ONEDNN_MAX_CPU_ISA=ALL",
+    }
+    return [
+        Difference("processor Haswell", processor="Haswell"),
+        *(
+            Difference(f"OpenBLAS for {name}", environment={"OPENBLAS_CORETYPE": name})
+            for name in OPENBLAS_KERNELS
+        ),
+        *(
+            Difference(name, environment={"BALLAST_TENSORFLOW": setting})
+            for name, setting in tensorflow.items()
+        ),
+        Difference("NumPy without AVX2", environment={"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3"}),
+        Difference("one core", command=("taskset", "--cpu-list", "0")),
+    ]
 
 
 def missing_tool(difference: Difference) -> str | None:

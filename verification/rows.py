@@ -30,9 +30,10 @@ from verification.comparison import (
 from verification.differences import (
     DATA_STAGES,
     Difference,
-    emulated_processors,
     missing_tool,
+    old_processors,
     other_engines,
+    other_processors,
     single_differences,
     together,
 )
@@ -129,19 +130,33 @@ def verify(
     return Report(list(full.outputs), rows)
 
 
-def verify_processors(source: Path, scratch: Path, jobs: int) -> Report:
-    """Run the data stages on emulated processors.
+def verify_processors(source: Path, scratch: Path, jobs: int, only: Sequence[str] = ()) -> Report:
+    """Run the whole DAG as other processors would, and the data stages on an old one.
 
     Args:
         source: the project's git repository.
         scratch: an empty folder.
         jobs: number of runs at a time.
+        only: names of rows to run; empty for all.
     """
-    stages = partial(repro, targets=DATA_STAGES)
-    here = _reference(source, scratch / "here", None, DATA_STAGES)
-    plans = [Plan(difference, here, None, stages) for difference in emulated_processors()]
+    here = _reference(source, scratch / "here", None, ())
+    data = partial(repro, targets=DATA_STAGES)
+    plans = [
+        *(Plan(difference, here, None, repro) for difference in other_processors()),
+        *(
+            Plan(difference, _part(here, DATA_STAGES), None, data)
+            for difference in old_processors()
+        ),
+    ]
     with ThreadPoolExecutor(jobs) as pool:
-        return Report(list(here.outputs), _rows(pool, source, scratch, plans, ()))
+        rows = [_lock_row(source, here), *_rows(pool, source, scratch, plans, only)]
+    return Report(list(here.outputs), rows)
+
+
+def _part(whole: Reference, stages: Sequence[str]) -> Reference:
+    """What stages and the split before them wrote of a run."""
+    durations = {name: whole.durations[name] for name in ("split", *stages)}
+    return Reference(whole.clone, read_outputs(whole.clone.folder, durations), durations)
 
 
 def _reference(

@@ -9,28 +9,6 @@ from ballast.keras_setup import keras
 LEAST = 1e-30
 
 
-def class_priors(
-    labels: NDArray[np.int64], weights: NDArray[np.float64], *, balanced: bool
-) -> NDArray[np.float64]:
-    """The share of each class in the training loss.
-
-    This is not its share of the photographs: imbalance that oversampling, balanced batches or class
-    weights have corrected must not be corrected again. If they give every class the same share, the
-    adjustment has no effect.
-
-    Args:
-        labels: class index of each training image, including oversampled ones, shape (n,).
-        weights: class weights in the loss, shape (k,).
-        balanced: whether the batches are balanced.
-
-    Returns:
-        Priors that sum to 1, shape (k,).
-    """
-    counts = np.bincount(labels, minlength=len(weights))
-    shares = (counts > 0 if balanced else counts) * weights
-    return np.asarray(shares / shares.sum())
-
-
 def adjusted_for_training(
     model: keras.Model, priors: NDArray[np.float64], tau: float
 ) -> keras.Model:

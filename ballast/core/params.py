@@ -34,6 +34,8 @@ Address = Annotated[
 ]
 # dvc.yaml depends on this folder, so DVC notices changes to the files in it alone.
 PRETRAINED = "pretrained/"
+EXACT_BACKBONE = "efficientnet_lite0"  # in whole numbers: the same features on every processor
+EXACT_LEAST_SIZE = 32  # below, its last map would be padding for the most part
 Backbone = Annotated[
     str,
     Meta(
@@ -297,10 +299,11 @@ class Train(Section, frozen=True):
     backbone: Annotated[
         Backbone,
         Meta(
-            description="network: cnn (Ballast's own), a Keras application such as mobilenet_v2, or"
-            " a saved Keras model in pretrained/; see docs/backbones.md"
+            description="network: efficientnet_lite0 (pretrained, the same on every processor), cnn"
+            " (small, trained from scratch), a Keras application such as mobilenet_v2, or a saved"
+            " Keras model in pretrained/; see docs/backbones.md"
         ),
-    ] = "cnn"
+    ] = EXACT_BACKBONE
     backbone_alpha: Annotated[
         float, Meta(gt=0, le=2, description="width multiplier of a MobileNet; 1 for all others")
     ] = 1.0
@@ -327,6 +330,17 @@ class Train(Section, frozen=True):
         float,
         Meta(gt=0, le=1, description="learning rate of fine-tuning, as a share of `learning_rate`"),
     ] = 0.1
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether the backbone comes with weights, and is frozen until it is fine-tuned."""
+        exact, saved = self.backbone == EXACT_BACKBONE, self.backbone.startswith(PRETRAINED)
+        return exact or saved or self.weights is not None
+
+    @property
+    def has_linear_head(self) -> bool:
+        """Whether a linear head on frozen features is all that is fitted: nothing stops early."""
+        return self.is_pretrained and self.fine_tune_epochs == 0
 
 
 class Runtime(Section, frozen=True):
@@ -460,10 +474,20 @@ def parse_params(text: str) -> Params:
             f"params.yaml: train.weights: the cnn is trained from scratch; must be null, not"
             f" {_shown(weights)}"
         )
-    if weights and backbone.startswith(PRETRAINED):
+    if weights and (backbone == EXACT_BACKBONE or backbone.startswith(PRETRAINED)):
         raise UserError(
-            f"params.yaml: train.weights: a saved model contains its own weights; must be null,"
-            f" not {_shown(weights)}"
+            f"params.yaml: train.weights: {_shown(backbone)} has its own; must be null, not"
+            f" {_shown(weights)}"
+        )
+    if backbone == EXACT_BACKBONE and params.train.fine_tune_epochs:
+        raise UserError(
+            f"params.yaml: train.fine_tune_epochs: {EXACT_BACKBONE} computes in whole numbers and"
+            f" cannot be fine-tuned; must be 0, not {params.train.fine_tune_epochs}"
+        )
+    if backbone == EXACT_BACKBONE and params.data.image_size < EXACT_LEAST_SIZE:
+        raise UserError(
+            f"params.yaml: data.image_size: must be {EXACT_LEAST_SIZE} or more for"
+            f" {EXACT_BACKBONE}, not {params.data.image_size}"
         )
     if params.augment.quality_drop >= params.augment.quality:
         raise UserError(

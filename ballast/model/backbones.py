@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ballast.core.errors import UserError
-from ballast.core.params import Train
+from ballast.core.params import EXACT_BACKBONE, Train
+from ballast.core.source import BALLAST
 from ballast.keras_setup import keras
+from ballast.model.efficientnet_lite0 import build_features, read_network
 from ballast.model.layers import BATCH_NORM_MOMENTUM, classify
 
+EXACT_WEIGHTS = BALLAST.parent / "pretrained/efficientnet_lite0.npz"
 # The input scaling that Keras's applications expect, as scale and offset per channel. "caffe" has
 # the channel order blue, green, red; "inside" means that the model scales its input itself.
 SCALINGS: dict[str, tuple[list[float], list[float]]] = {
@@ -75,6 +78,8 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
         UserError: if there is no such backbone or file, or the weights do not fit the network or
             cannot be downloaded.
     """
+    if train.backbone == EXACT_BACKBONE:
+        return build_features(read_network(EXACT_WEIGHTS), image_size)
     if train.backbone in APPLICATIONS:
         base, scaling = _application(train, image_size, cache), APPLICATIONS[train.backbone][1]
     else:
@@ -88,7 +93,7 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
     try:
         # Keep the moving averages of batch normalisation: a frozen backbone must not change, and
         # fine-tuning on few small batches would degrade them.
-        x = base(x, training=False if is_pretrained(train) else None)
+        x = base(x, training=False if train.is_pretrained else None)
     except ValueError as error:
         raise UserError(
             f"train.backbone: {train.backbone} does not accept images of data.image_size"
@@ -99,14 +104,11 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
     return keras.Model(images, layers.Flatten(name="features")(x), name="features")
 
 
-def is_pretrained(train: Train) -> bool:
-    """Whether the backbone has pretrained weights, and is therefore frozen before fine-tuning."""
-    return train.weights is not None or train.backbone not in APPLICATIONS
-
-
 def weights_hashes(train: Train, image_size: int, cache: Path) -> dict[str, str]:
     """SHA-256 of the files that load_backbone read or downloaded, by file name."""
     files = [Path(name) for name in (train.backbone, train.weights) if name and "/" in name]
+    if train.backbone == EXACT_BACKBONE:
+        files = [EXACT_WEIGHTS]
     if train.weights == "imagenet":
         files = sorted((_keras_folder(train, image_size, cache) / "models").iterdir())
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
@@ -204,7 +206,7 @@ def _saved(train: Train) -> keras.Model:
         raise UserError(
             f"train.backbone: {path}: cannot be loaded as a Keras model: {_line(error)}"
         ) from None
-    if [layer.name for layer in model.layers[1:2]] == ["resize"]:  # a model saved by Ballast
+    if model.name == "classifier" and isinstance(model.layers[-1], keras.Model):  # Ballast's own
         model = model.layers[-1]
     if isinstance(model.layers[-1], keras.layers.Dense):
         model = keras.Model(model.inputs, model.layers[-1].input, name="saved")

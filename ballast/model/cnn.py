@@ -37,24 +37,3 @@ def build_cnn(image_size: int, classes: int) -> keras.Model:
         x = layers.ReLU(name=f"{name}_relu")(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     return keras.Model(images, classify(x, classes), name="cnn")
-
-
-def accept_any_size(network: keras.Model) -> keras.Model:
-    """Add a resizing layer, so that the model accepts uint8 images of any size.
-
-    Images of the network's size pass unchanged. Training omits this layer, which would take a fifth
-    of a step.
-
-    Args:
-        network: a network like that of build_cnn; its weights are shared, not copied.
-
-    Returns:
-        Model from uint8 RGB images of shape (batch, height, width, 3) to probabilities.
-    """
-    height, width = network.input_shape[1:3]
-    images = keras.Input((None, None, 3), dtype="uint8", name="images")
-    resize = keras.layers.Resizing(height, width, antialias=True, name="resize")
-    # Explicit, because Resizing defaults to training mode and Keras propagates that: a plain call
-    # would apply dropout and update the moving averages.
-    probabilities = network(resize(images), training=False)
-    return keras.Model(images, probabilities, name="classifier")

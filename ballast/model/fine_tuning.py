@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from ballast.core.params import Train
 from ballast.keras_setup import keras
-from ballast.model.backbones import add_head, is_pretrained, unfreeze_top
+from ballast.model.backbones import add_head, unfreeze_top
 from ballast.model.inference import BATCH_SIZE
 from ballast.model.inputs import ImageFiles, ImageSet, ordered_batches, pixel_batches
 from ballast.model.training import TrainingInputs, fit
@@ -38,7 +38,7 @@ def fit_backbone(
     network, head = add_head(backbone, len(inputs.class_weights))
     # A copy that shares the layers but has no optimizer state, which Keras would save, too.
     trained = keras.Model(network.input, network.output, name=network.name)
-    if not is_pretrained(params):
+    if not params.is_pretrained:
         history = fit(network, inputs, params)
         return trained, history
     backbone.trainable = False

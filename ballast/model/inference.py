@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from ballast.keras_setup import keras
 from ballast.model.inputs import ImageFiles, ordered_batches, pixel_batches
+from ballast.model.probe import probe_of, probe_probabilities
 
 # Fixed, because the batch size can change the last bits of the probabilities.
 BATCH_SIZE = 64
@@ -28,7 +29,11 @@ def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArr
         batches = pixel_batches(images, ordered_batches(len(images.labels), BATCH_SIZE))
     else:
         batches = (images[chosen] for chosen in ordered_batches(len(images), BATCH_SIZE))
-    probabilities = np.concatenate([model.predict_on_batch(batch) for batch in batches])
-    exact: NDArray[np.float64] = probabilities.astype(np.float64)
+    probe = probe_of(model.layers[-1])
+    network = probe.features if probe else model.layers[-1]
+    outputs = np.concatenate([network.predict_on_batch(batch) for batch in batches])
+    if probe:
+        return probe_probabilities(probe, outputs)
+    exact: NDArray[np.float64] = outputs.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
     return exact

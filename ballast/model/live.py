@@ -2,12 +2,33 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from tqdm import tqdm
+
 from ballast.core.files import writing
 from ballast.keras_setup import keras
+
+
+@contextmanager
+def epoch_progress(epochs: int) -> Iterator[keras.callbacks.Callback]:
+    """Show a progress bar with the latest epoch's values.
+
+    Args:
+        epochs: at most, of all phases of the training.
+
+    Yields:
+        The callback that moves it.
+    """
+    with tqdm(total=epochs, unit=" epochs", mininterval=1) as progress:
+
+        def show(_: int, logs: Mapping[str, float]) -> None:
+            progress.set_postfix(logs, refresh=False)
+            progress.update()
+
+        yield keras.callbacks.LambdaCallback(on_epoch_end=show)
 
 
 @contextmanager

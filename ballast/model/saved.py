@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ballast.core.errors import UserError
 from ballast.core.files import writing
 from ballast.keras_setup import keras
+from ballast.model.whole_weights import narrowed
 
 # Ballast's entry in a .keras file; Keras ignores it.
 INFO = "ballast.json"
@@ -53,6 +54,7 @@ def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     entries["metadata.json"] = json.dumps(metadata).encode()
     config = _portable(json.loads(entries["config.json"]), {})
     entries["config.json"] = json.dumps(config).encode()
+    entries["model.weights.h5"] = narrowed(entries["model.weights.h5"])
     entries[INFO] = json.dumps(info._asdict(), ensure_ascii=False).encode()
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -120,5 +122,5 @@ def _refuse_damage(path: Path) -> None:
 
 
 def input_size(model: keras.Model) -> int:
-    """Side in pixels to which a saved model resizes its input."""
-    return int(model.get_layer("resize").height)
+    """Side in pixels of the images that a saved model resizes its input to."""
+    return int(model.layers[-1].input_shape[1])

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ballast.balance.batches import balanced_epoch, shuffled_epoch
-from ballast.balance.logit_adjustment import adjusted_for_training, class_priors
+from ballast.balance.logit_adjustment import adjusted_for_training
+from ballast.balance.priors import class_priors
 from ballast.core.errors import UserError
 from ballast.core.params import Strategy, Train
 from ballast.keras_setup import keras, tf

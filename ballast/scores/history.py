@@ -17,10 +17,10 @@ def read_history(path: Path) -> dict[str, list[float]]:
         UserError: as intact does.
     """
     with intact(path):
-        rows = read_csv(path, ("epoch",))
+        rows = read_csv(path, ("step",))
         if not rows or "loss" not in rows[0]:
             raise ValueError(path)
-        return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "epoch"}
+        return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "step"}
 
 
 def chosen_epoch(history: History, min_epochs: int) -> int:

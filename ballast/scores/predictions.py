@@ -30,7 +30,8 @@ class Predictions(NamedTuple):
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write the columns path, true, predicted, and p_<class> with the probability of each class.
 
-    Probabilities have nine significant digits, enough to identify every float32.
+    Probabilities have nine significant digits: the last of a float64 depend on the processor's
+    exponential function.
     """
     columns = [*COLUMNS, *(PREFIX + name for name in predictions.classes)]
     rows = zip(

@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from ballast.balance.logit_adjustment import adjusted_for_training, class_priors
+from ballast.balance.logit_adjustment import adjusted_for_training
+from ballast.balance.priors import class_priors
 from ballast.core.params import Strategy, Train
 from ballast.keras_setup import keras
 from ballast.model.cnn import build_cnn

@@ -4,7 +4,7 @@ import pytest
 from stripes import striped_images, trained
 
 from ballast.keras_setup import keras
-from ballast.model.cnn import accept_any_size
+from ballast.model.resizing import accept_any_size
 from ballast.model.inputs import ImageSet
 
 

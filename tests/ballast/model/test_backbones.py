@@ -12,7 +12,8 @@ from ballast.core.errors import UserError
 from ballast.core.params import Strategy, Train
 from ballast.keras_setup import keras
 from ballast.model.backbones import APPLICATIONS, load_backbone, unfreeze_top, weights_hashes
-from ballast.model.cnn import accept_any_size, build_cnn
+from ballast.model.cnn import build_cnn
+from ballast.model.resizing import accept_any_size
 from ballast.model.fine_tuning import fit_backbone
 from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet

@@ -1,0 +1,209 @@
+"""EfficientNet-Lite0 in whole numbers: the same features, bit for bit, on every processor.
+
+Tan & Le 2019 (arXiv:1905.11946) without squeeze-and-excitation and with ReLU6, quantised as
+Jacob et al. 2018 (arXiv:1712.05877): weights of 8 bits, with a scale for each filter, and maps of
+8 bits. Every value is a whole number in float32, and no sum can reach 2**24 (see largest_sums), so
+that none is ever rounded: order, threads, vector width and FMA change nothing. What follows a sum
+is one multiplication by a power of two, which is exact, one rounding and one clipping.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ballast.core.errors import UserError
+from ballast.keras_setup import keras
+
+# Of pretrained/efficientnet_lite0.npz, as pretrained/make_efficientnet_lite0.py makes it.
+SHA256 = "655769a624c14818032e0187aec7b7b81c163eaa9c515ecb24f25f84274e1dce"
+FEATURES = 1280
+MIDDLE = 127  # subtracted from pixels; what the borders are padded with
+PIXELS = (0, 255)  # least and largest
+RELU6 = (0, 255)  # 6 is 255
+LINEAR = (-255, 255)
+
+Map = TypeVar("Map")
+
+
+class Block(NamedTuple):
+    """An inverted residual block (Sandler et al. 2018, arXiv:1801.04381)."""
+
+    name: str
+    side: int  # of the depthwise kernel
+    stride: int
+    expands: bool  # to six times the channels; the first block does not
+    filters: int
+    adds: bool  # its input to its output
+
+
+class Convolution(NamedTuple):
+    """Whole-number weights, and the scale of the sums that they make."""
+
+    kernel: NDArray[np.int8]  # (side, side, channels, filters); depthwise: (side, side, filters, 1)
+    bias: NDArray[np.int32]  # (filters,)
+    multiplier: NDArray[np.float32]  # (filters,), powers of two
+
+
+Network = dict[str, Convolution]  # by name: stem, block0_depthwise, block0_project, ..., head
+
+
+def _blocks() -> tuple[Block, ...]:
+    stages = (  # Lite0: the first of a stage has its stride, and widens
+        (1, 3, 1, 16),
+        (2, 3, 2, 24),
+        (2, 5, 2, 40),
+        (3, 3, 2, 80),
+        (3, 5, 1, 112),
+        (4, 5, 2, 192),
+        (1, 3, 1, 320),
+    )
+    blocks: list[Block] = []
+    for repeats, side, stride, filters in stages:
+        for repeat in range(repeats):
+            name = f"block{len(blocks)}"
+            first = repeat == 0
+            blocks.append(
+                Block(name, side, stride if first else 1, bool(blocks), filters, adds=not first)
+            )
+    return tuple(blocks)
+
+
+BLOCKS = _blocks()
+
+
+def read_network(path: Path) -> Network:
+    """Read the weights, once their SHA-256 has been checked.
+
+    Args:
+        path: of pretrained/efficientnet_lite0.npz.
+
+    Raises:
+        UserError: where there is no such file, or it has other bytes.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}; run git checkout") from None
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise UserError(f"{path}: not the file that was committed; run git checkout {path}")
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        names = dict.fromkeys(name.split(".")[0] for name in arrays.files)
+        return {
+            name: Convolution(*(arrays[f"{name}.{field}"] for field in Convolution._fields))
+            for name in names
+        }
+
+
+def build_features(network: Network, image_size: int) -> keras.Model:
+    """Build the network, from pixels to features.
+
+    Args:
+        network: as read_network returns it.
+        image_size: side of the images in pixels, 32 to 512.
+
+    Returns:
+        Model from RGB images of shape (n, image_size, image_size, 3), whole numbers from 0 to 255,
+        to the sums over the last map: float32 of shape (n, 1280), whole numbers of 0 or more. It
+        has the same bits in any batch, on any processor. It is frozen.
+    """
+    maps = build_maps(network, image_size)
+    features = keras.ops.sum(maps.output, axis=(1, 2))
+    return keras.Model(maps.input, features, name="efficientnet_lite0")
+
+
+def build_maps(network: Network, image_size: int) -> keras.Model:
+    """Build the network as build_features does, but for the last map, before it is summed.
+
+    Returns:
+        Model from images to float32 of shape (n, side, side, 1280), whole numbers from 0 to 255;
+        the side is image_size / 32, rounded up.
+    """
+    layers, ops = keras.layers, keras.ops
+
+    def convolve(x: keras.KerasTensor, name: str, stride: int) -> keras.KerasTensor:
+        kernel, bias, multiplier = network[name]
+        side, filters = len(kernel), len(bias)
+        linear = is_linear(name)
+        # TensorFlow computes a convolution, its bias and relu in one operation.
+        activation = None if linear else "relu"
+        options = {"padding": "same", "strides": stride, "activation": activation, "name": name}
+        if is_depthwise(name):
+            layer = layers.DepthwiseConv2D(side, **options)
+        else:
+            layer = layers.Conv2D(filters, side, **options)
+        x = layer(x)
+        layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
+        x = layers.Rescaling(multiplier.tolist(), name=f"{name}_scale")(x)
+        x = ops.round(x)
+        return ops.clip(x, *LINEAR) if linear else ops.minimum(x, RELU6[1])
+
+    def add(x: keras.KerasTensor, y: keras.KerasTensor, block: Block) -> keras.KerasTensor:
+        return layers.Add(name=f"{block.name}_add")([x, y])
+
+    pixels = keras.Input((image_size, image_size, 3), name="pixels")
+    maps = walk(layers.Rescaling(1.0, -MIDDLE, name="centre")(pixels), convolve, add)
+    model = keras.Model(pixels, maps, name="efficientnet_lite0_maps")
+    model.trainable = False
+    return model
+
+
+def largest_sums(network: Network) -> dict[str, int]:
+    """Compute the largest absolute value that each convolution could sum to, whatever the image.
+
+    It holds for each part of a sum in any order, too: every product and the bias count with their
+    absolute values.
+
+    Args:
+        network: as read_network returns it.
+
+    Returns:
+        By name of the convolution; float32 is exact below 2**24.
+    """
+    sums: dict[str, int] = {}
+
+    def convolve(largest: int, name: str, _stride: int) -> int:
+        kernel, bias, _ = network[name]
+        filters_last = kernel.swapaxes(2, 3) if is_depthwise(name) else kernel
+        weights = np.abs(filters_last.astype(np.int64)).sum(axis=(0, 1, 2))
+        sums[name] = int((weights * largest + np.abs(bias)).max())
+        return (LINEAR if is_linear(name) else RELU6)[1]
+
+    walk(max(PIXELS[1] - MIDDLE, MIDDLE - PIXELS[0]), convolve, lambda x, y, _: x + y)
+    return sums
+
+
+def walk(
+    x: Map, convolve: Callable[[Map, str, int], Map], add: Callable[[Map, Map, Block], Map]
+) -> Map:
+    """Go through the network, whatever stands for a map.
+
+    Args:
+        x: the centred pixels.
+        convolve: gives the map that a convolution makes of another, by its name and stride.
+        add: gives the sum of the input and the output of a block.
+
+    Returns:
+        The last map.
+    """
+    x = convolve(x, "stem", 2)
+    for block in BLOCKS:
+        y = convolve(x, f"{block.name}_expand", 1) if block.expands else x
+        y = convolve(y, f"{block.name}_depthwise", block.stride)
+        y = convolve(y, f"{block.name}_project", 1)
+        x = add(x, y, block) if block.adds else y
+    return convolve(x, "head", 1)
+
+
+def is_depthwise(name: str) -> bool:
+    """Whether a convolution keeps the channels apart."""
+    return name.endswith("_depthwise")
+
+
+def is_linear(name: str) -> bool:
+    """Whether no ReLU6 follows a convolution."""
+    return name.endswith("_project")

@@ -1,0 +1,138 @@
+"""Features of images, computed once for each content and kept for later runs.
+
+An image's features depend on its bytes and on the backbone alone: another strategy, factor, fold or
+seed computes the features of new images only.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from functools import cache, partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import features as pillow
+
+from ballast.augment.store import ImageStore
+from ballast.core.errors import UserError
+from ballast.core.images import image_array
+from ballast.core.params import EXACT_BACKBONE, Train
+from ballast.core.paths import KERAS_DOWNLOADS
+from ballast.core.source import BALLAST, source_hash
+from ballast.keras_setup import keras
+from ballast.model.backbones import load_backbone, weights_hashes
+from ballast.model.inputs import ImageFiles, pixel_batches
+from ballast.workers.processes import Engine, each
+from ballast.workers.versions import CODECS
+
+# What turns an image's bytes into features, besides the weights and these libraries.
+SHAPING = ("core/images.py", "model/backbones.py", "model/efficientnet_lite0.py")
+BATCH_SIZE = 64
+LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")
+
+
+class Backbone(NamedTuple):
+    """A frozen network from pixels to features, and what its features depend on."""
+
+    model: keras.Model
+    train: Train  # that it was loaded with
+    image_size: int
+    key: str  # SHA-256 of its weights, the image size, the code and the libraries
+    dtype: str  # of the features that are kept: "<u2" holds whole numbers without loss
+
+
+def read_backbone(train: Train, image_size: int, downloads: Path) -> Backbone:
+    """Load the backbone that params name, frozen.
+
+    Args:
+        train: backbone, backbone_alpha and weights of it.
+        image_size: side in pixels.
+        downloads: folder for what Keras downloads.
+
+    Raises:
+        UserError: as load_backbone does.
+    """
+    model = load_backbone(train, image_size, downloads)
+    model.trainable = False
+    shaping = {
+        "backbone": [train.backbone, train.backbone_alpha, image_size],
+        "weights": weights_hashes(train, image_size, downloads),
+        "code": source_hash(BALLAST / module for module in SHAPING),
+        "libraries": [version(name) for name in LIBRARIES],
+        "codecs": [pillow.version(name) for name in CODECS.values()],
+    }
+    key = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
+    dtype = "<u2" if train.backbone == EXACT_BACKBONE else "<f4"
+    return Backbone(model, train, image_size, key, dtype)
+
+
+def image_features(
+    backbone: Backbone,
+    images: ImageFiles,
+    sha256: Sequence[str],
+    store: ImageStore,
+    engine: Engine,
+) -> NDArray[np.float32]:
+    """Features of images: from the store, or computed and then kept there.
+
+    Args:
+        backbone: of the images' size.
+        images: n of them.
+        sha256: of each image's file, in hexadecimal.
+        store: of what earlier runs have computed.
+        engine: what computes them. A local one is this process: TensorFlow's own threads use all
+            cores, and other processes would take seconds to load it.
+
+    Returns:
+        Shape (n, d), in the order of the images.
+
+    Raises:
+        UserError: as the images' `read` and each do.
+    """
+    keys = [hashlib.sha256(f"{backbone.key}:{digest}".encode()).hexdigest() for digest in sha256]
+    features = np.empty((len(keys), backbone.model.output_shape[1]), dtype=np.float32)
+    missing = []
+    for place, key in enumerate(keys):
+        store.numbers(key)  # so that the store knows that it is in use
+        (record,) = store.read(key, [0])
+        if record and len(record.data) == np.dtype(backbone.dtype).itemsize * features.shape[1]:
+            features[place] = np.frombuffer(record.data, backbone.dtype)
+        else:
+            missing.append(place)
+    batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
+    for places, computed in zip(batches, _computed(backbone, images, batches, engine), strict=True):
+        features[places] = computed
+        for place, row in zip(places, computed, strict=True):
+            store.add(keys[place], {0: row.astype(backbone.dtype).tobytes()})
+    return features
+
+
+def _computed(
+    backbone: Backbone, images: ImageFiles, batches: Sequence[Sequence[int]], engine: Engine
+) -> Iterator[NDArray[np.float32]]:
+    if engine.name == "local":
+        for pixels in pixel_batches(images, map(np.array, batches)):
+            yield np.asarray(backbone.model.predict_on_batch(pixels))
+        return
+    work = partial(_elsewhere, backbone.train, backbone.image_size, backbone.key)
+    files = (tuple(images.read(place) for place in places) for places in batches)
+    yield from each(work, files, engine, lambda _: "a batch of images")
+
+
+def _elsewhere(
+    train: Train, image_size: int, key: str, files: tuple[bytes, ...]
+) -> NDArray[np.float32]:
+    """On a worker: features of images, where its backbone is the one that was asked for."""
+    backbone = _cached_backbone(train, image_size)
+    if backbone.key != key:
+        raise UserError("a worker has another backbone, code or library than this machine")
+    pixels = np.stack([image_array(data, image_size) for data in files])
+    return np.asarray(backbone.model.predict_on_batch(pixels))
+
+
+@cache
+def _cached_backbone(train: Train, image_size: int) -> Backbone:
+    return read_backbone(train, image_size, KERAS_DOWNLOADS)

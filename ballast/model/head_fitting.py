@@ -1,0 +1,66 @@
+"""A head fitted to training images as a strategy asks for."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ballast.balance.priors import class_priors
+from ballast.core.manifest import AugmentedRow, Row
+from ballast.core.params import Strategy
+from ballast.model.head import Head, fit_head
+
+
+class Terms(NamedTuple):
+    """What a head is fitted to: n images, and how they count."""
+
+    features: NDArray[np.float32]  # shape (n, d)
+    labels: NDArray[np.int64]  # class indices, shape (n,)
+    groups: NDArray[np.int64]  # of the photographs that they are variants of, shape (n,)
+
+
+def fit_probe(terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy) -> Head:
+    """Fit a head as a strategy asks for.
+
+    What balances means in it what it means in the loss of a network: class weights are weights of
+    the terms; balanced batches give every class the same total weight; logit adjustment shifts
+    the logits in training; oversampled images are more terms. With `balanced_val` every class
+    counts alike where the strength of the penalty is chosen, otherwise every photograph.
+
+    Args:
+        terms: every class has one or more.
+        class_weights: shape (k,).
+        strategy: of it, balanced_batches, logit_adjustment and balanced_val.
+    """
+    counts = np.bincount(terms.labels, minlength=len(class_weights))
+    shares = class_priors(terms.labels, class_weights, balanced=strategy.balanced_batches)
+    return fit_head(
+        terms.features.astype(np.float64),
+        terms.labels,
+        terms.groups,
+        (shares / counts)[terms.labels],
+        strategy.logit_adjustment * np.log(shares),
+        balanced=strategy.balanced_val,
+    )
+
+
+def source_groups(images: Sequence[AugmentedRow], rows: Sequence[Row]) -> NDArray[np.int64]:
+    """The group of the photograph that each training image was made of, as a number; shape (n,).
+
+    Args:
+        images: n training images.
+        rows: of the manifest.
+    """
+    groups = {row.path: row.group for row in rows}
+    names = np.array([groups[image.source] for image in images])
+    _, numbers = np.unique(names, return_inverse=True)
+    return np.asarray(numbers, dtype=np.int64)
+
+
+def solver_history(head: Head) -> dict[str, list[float]]:
+    """What outputs/history.csv has of a head: one value for each iteration of the solver."""
+    return {
+        "loss": [step.loss for step in head.steps],
+        "gradient_norm": [step.gradient_norm for step in head.steps],
+    }

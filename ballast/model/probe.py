@@ -1,0 +1,62 @@
+"""A classifier with a linear head on frozen features (a linear probe), as an ordinary Keras model.
+
+The Keras model computes in float32, as every runtime that it is exported to does. Ballast itself
+takes the features and the head out of it and computes in float64: with the exact backbone, whole
+numbers times multiples of a grid, so that logits have the same bits on every processor.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ballast.keras_setup import keras
+from ballast.model.logits import Floats, linear_logits
+
+FEATURES, LENGTH, LOGITS = "features", "unit_length", "logits"
+
+
+class Probe(NamedTuple):
+    """The parts of a classifier with a linear head."""
+
+    features: keras.Model  # from pixels to features of shape (n, d)
+    weights: Floats  # shape (d, k)
+    bias: Floats  # shape (k,)
+
+
+def build_probe(features: keras.Model, weights: Floats, bias: Floats) -> keras.Model:
+    """Put a head on a backbone.
+
+    Args:
+        features: from pixels to features of shape (n, d); its weights are shared, not copied.
+        weights: shape (d, k); float32 holds them.
+        bias: shape (k,).
+
+    Returns:
+        Model from pixels to probabilities of shape (n, k).
+    """
+    x = features(features.inputs)
+    x = x[0] if isinstance(x, list) else x
+    x = keras.layers.UnitNormalization(name=LENGTH)(x)
+    dense = keras.layers.Dense(len(bias), dtype="float32", name=LOGITS)
+    probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(dense(x))
+    dense.set_weights([weights.astype(np.float32), bias.astype(np.float32)])
+    return keras.Model(features.inputs, probabilities, name="probe")
+
+
+def probe_of(network: keras.Model) -> Probe | None:
+    """The parts of a network that build_probe made, saved and loaded or not; None for another."""
+    if LENGTH not in {layer.name for layer in network.layers}:
+        return None
+    features = keras.Model(network.input, network.get_layer(LENGTH).input, name=FEATURES)
+    weights, bias = network.get_layer(LOGITS).get_weights()
+    return Probe(features, weights.astype(np.float64), bias.astype(np.float64))
+
+
+def probe_probabilities(probe: Probe, features: NDArray[np.float32]) -> Floats:
+    """Probabilities of shape (n, k), in float64, from features of shape (n, d)."""
+    logits = linear_logits(features.astype(np.float64), probe.weights, probe.bias)
+    # np.exp rounds differently with and without a processor's newer instructions, in the last of
+    # its 53 bits: what is written of a probability leaves those out.
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
