@@ -326,10 +326,11 @@ def test_a_name_with_a_script_in_it_does_not_reach_the_page_of_plots(project: Pr
     counts = {key: {"train": 1, "val": 1, "test": 1} for key in classes}
     write_json(outputs / "class_counts.json", counts)
     write_json(outputs / "class_weights.json", dict.fromkeys(classes, 1.0))
-    write_csv(outputs / "history.csv", ["epoch", "loss", "accuracy"], [[1, 0.5, 0.5]])
+    write_csv(outputs / "history.csv", ["step", "loss", "accuracy"], [[1, 0.5, 0.5]])
     (project.folder / "models").mkdir()
     (project.folder / "models/model.keras").write_bytes(b"")
-    write_json(outputs / "training.json", {"code_sha256": "", "weights_sha256": {}})
+    training = {"backbone": "cnn", "head": None, "code_sha256": "", "weights_sha256": {}}
+    write_json(outputs / "training.json", training)
     write_manifest(project.folder / "data/manifest.csv", [])
     images = [AugmentedRow(f"{name}.jpg", name, f"{name}.png", 0, "") for name in classes]
     write_augmented(project.folder / "data/augmented.csv", images)

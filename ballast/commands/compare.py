@@ -44,6 +44,7 @@ READ = (
     paths.CLASS_COUNTS,
     paths.CLASS_WEIGHTS,
     paths.HISTORY,
+    paths.TRAINING,
 )
 
 

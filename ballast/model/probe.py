@@ -34,13 +34,11 @@ def build_probe(features: keras.Model, head: Head) -> keras.Model:
     Returns:
         Model from pixels to probabilities of shape (n, k).
     """
-    x = features(features.inputs)
-    x = x[0] if isinstance(x, list) else x
-    x = keras.layers.UnitNormalization(name=LENGTH)(x)
+    x = keras.layers.UnitNormalization(name=LENGTH)(features(features.input))
     dense = keras.layers.Dense(len(head.bias), dtype="float32", name=LOGITS)
     probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(dense(x))
     dense.set_weights([head.weights.astype(np.float32), head.bias.astype(np.float32)])
-    return keras.Model(features.inputs, probabilities, name="probe")
+    return keras.Model(features.input, probabilities, name="probe")
 
 
 def probe_of(network: keras.Model) -> Probe | None:

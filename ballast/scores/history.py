@@ -1,4 +1,4 @@
-"""The values of each epoch of a training, and which epoch was chosen."""
+"""The values of each step of a training, and which epoch was chosen."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ History = Mapping[str, Sequence[float]]
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """Read the values of each epoch, by column.
+    """Read the values of each step, by column.
 
     Raises:
         UserError: as intact does.
@@ -21,6 +21,11 @@ def read_history(path: Path) -> dict[str, list[float]]:
         if not rows or "loss" not in rows[0]:
             raise ValueError(path)
         return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "step"}
+
+
+def is_solved(history: History) -> bool:
+    """Whether its steps are a solver's, up to the one optimum, and no epochs to choose from."""
+    return "gradient_norm" in history
 
 
 def chosen_epoch(history: History, min_epochs: int) -> int:
