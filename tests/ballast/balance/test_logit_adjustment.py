@@ -74,14 +74,6 @@ def test_training_shows_the_adjusted_loss_and_validation_the_plain_one(images: I
     assert losses(0.0)[0] != pytest.approx(losses(1.0)[0], rel=1e-3)
 
 
-def test_priors_are_the_shares_in_the_loss() -> None:
-    ones = np.ones(3)
-    assert class_priors(LABELS, ones, balanced=False) == pytest.approx([0.6, 0.3, 0.1])
-    assert class_priors(LABELS, np.array([1, 1, 6.0]), balanced=False) == pytest.approx(
-        [0.4, 0.2, 0.4]
-    )
-
-
 @pytest.mark.parametrize(
     ("labels", "weights", "balanced"),
     [
