@@ -23,6 +23,7 @@ def main() -> None:
     params = parse_params(read_text(paths.PARAMS))
     tracked = dotted(as_dict(params, without=("runtime",)))
     run = read_run(params.strategy, Path(), tracked, params.seed)
+    fingerprints = model_fingerprints(run)
     predictions, counts = run.predictions, run.counts
     metrics = compute_metrics(predictions)
 
@@ -45,7 +46,7 @@ def main() -> None:
     advice = [found.text for found in recommendations([run], {})]
     pictures = run_pictures(run, Path(), Path(params.data.raw))
     write_bytes(paths.REPORT, report_page(run, pictures, sentence, advice).encode())
-    card = model_card(run, sentence, training_settings(params), model_fingerprints(run))
+    card = model_card(run, sentence, training_settings(params), fingerprints)
     write_bytes(paths.MODEL_CARD, card.encode())
 
     rows = [

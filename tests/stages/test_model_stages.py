@@ -143,7 +143,7 @@ def test_predict_refuses_a_half_written_model(reproduced: Project) -> None:
     done = reproduced.stage("predict")
     path.write_bytes(whole)
     assert done.returncode == 1
-    assert "ERROR: models/model.keras: half written or damaged; run python" in done.stderr
+    assert "ERROR: models/model.keras: half written or damaged; run ballast check" in done.stderr
     assert "Traceback" not in done.stderr
 
 

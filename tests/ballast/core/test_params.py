@@ -182,7 +182,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
             "split.group: 'a{99999999999999}' is no regular expression",
         ),
         (
-            changed("train.weights", "imagenet"),
+            changed("train.backbone", "cnn").replace("  weights: null", "  weights: imagenet"),
             "train.weights: the cnn is trained from scratch; must be null",
         ),
         (
@@ -197,7 +197,7 @@ def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
             changed("train.backbone", "pretrained/a.keras").replace(
                 "  weights: null", "  weights: imagenet"
             ),
-            "train.weights: those of a saved model are in its file; must be null, not 'imagenet'",
+            "train.weights: 'pretrained/a.keras' has its own; must be null, not 'imagenet'",
         ),
     ],
 )
