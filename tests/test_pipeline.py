@@ -329,7 +329,12 @@ def test_a_name_with_a_script_in_it_does_not_reach_the_page_of_plots(project: Pr
     write_csv(outputs / "history.csv", ["step", "loss", "accuracy"], [[1, 0.5, 0.5]])
     (project.folder / "models").mkdir()
     (project.folder / "models/model.keras").write_bytes(b"")
-    training = {"backbone": "cnn", "head": None, "code_sha256": "", "weights_sha256": {}}
+    training: dict[str, object] = {
+        "backbone": "cnn",
+        "head": None,
+        "code_sha256": "",
+        "weights_sha256": {},
+    }
     write_json(outputs / "training.json", training)
     write_manifest(project.folder / "data/manifest.csv", [])
     images = [AugmentedRow(f"{name}.jpg", name, f"{name}.png", 0, "") for name in classes]

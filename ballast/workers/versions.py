@@ -10,11 +10,11 @@ from ballast.core.source import BALLAST, source_hash
 # What reads photographs and makes images of them, here or on another machine.
 ROOMS = ("core", "workers", "dataset", "augment")
 LIBRARIES = ("numpy", "pillow", "imagehash", "scipy")
-# Pillow's own wheels bring these along; another build of the same Pillow may have others.
+# Pillow's own wheels bring these along; another build of the same Pillow may have others. Without
+# zlib: every one unpacks the same, and TensorFlow's takes its place where that is loaded first.
 CODECS = {
     "libjpeg": "jpg",
     "libjpeg-turbo": "libjpeg_turbo",
-    "zlib": "zlib",
     "libwebp": "webp",
     "libtiff": "libtiff",
 }
