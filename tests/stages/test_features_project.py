@@ -64,6 +64,14 @@ def test_the_report_says_how_the_head_was_fitted(features_project: Project) -> N
     assert r"Its backbone is efficientnet\_lite0, pretrained and frozen." in card
 
 
+def test_dvc_plots_it_without_a_warning(features_project: Project, tmp_path: Path) -> None:
+    said = features_project.dvc("plots", "show", "--out", str(tmp_path))
+    assert said.strip() == (tmp_path / "index.html").as_uri()
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    for plot in ("confusion matrix", '"title": "recall"', '"title": "loss"'):
+        assert plot in page
+
+
 def test_the_model_file_is_small_and_gives_what_predict_wrote_for_photographs_of_any_size(
     features_project: Project,
 ) -> None:
