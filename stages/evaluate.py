@@ -23,8 +23,8 @@ def main() -> None:
     params = parse_params(read_text(paths.PARAMS))
     tracked = dotted(as_dict(params, without=("runtime",)))
     run = read_run(params.strategy, Path(), tracked, params.seed)
-    fingerprints = model_fingerprints(run)
     predictions, counts = run.predictions, run.counts
+    fingerprints = model_fingerprints(run)  # before anything is written: it may be missing
     metrics = compute_metrics(predictions)
 
     # The details apart: with them, dvc exp show and dvc metrics diff would have five columns or

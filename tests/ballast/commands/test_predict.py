@@ -151,7 +151,8 @@ def test_it_needs_no_project_around_it(reproduced: Project, raw: Path, tmp_path:
         [
             sys.executable,
             "-m",
-            "ballast.commands.predict",
+            "ballast",
+            "predict",
             "--model",
             model,
             "--format",

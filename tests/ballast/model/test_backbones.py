@@ -1,5 +1,7 @@
 """Backbones: Keras's applications and saved models, with weights that the tests write."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,11 +30,21 @@ def train_params(**params: str | float | None) -> Train:
     return convert({**short, "threads": 2, "backbone_alpha": 0.35, **params}, Train)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of that name, at the top of a project that has nothing else."""
+    before, top = Path.cwd(), tmp_path_factory.mktemp("project")
+    (top / "pretrained").mkdir()
+    os.chdir(top)
+    yield Path("pretrained")
+    os.chdir(before)
+
+
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+def weights(pretrained: Path) -> str:
     """A file of weights that no one trained."""
     keras.utils.set_random_seed(7)
-    path = tmp_path_factory.mktemp("weights") / "random.weights.h5"
+    path = pretrained / "random.weights.h5"
     keras.applications.MobileNetV2(
         input_shape=(SIZE, SIZE, 3), include_top=False, weights=None, alpha=0.35
     ).save_weights(path)
@@ -102,9 +114,9 @@ def test_all_names_are_keras_applications() -> None:
 
 
 def test_any_saved_model_is_a_backbone_without_its_last_layer(
-    images: ImageSet, tmp_path: Path
+    images: ImageSet, pretrained: Path, tmp_path: Path
 ) -> None:
-    path = tmp_path / "mine.keras"
+    path = pretrained / "mine.keras"
     path.write_bytes(model_bytes(accept_any_size(build_cnn(SIZE, 7)), INFO))
     params = train_params(backbone=str(path), weights=None)
     backbone = load_backbone(params, SIZE, tmp_path)
@@ -114,16 +126,19 @@ def test_any_saved_model_is_a_backbone_without_its_last_layer(
     assert list(weights_hashes(params, SIZE, tmp_path)) == ["mine.keras"]
 
 
-def test_what_is_wrong_is_one_line(weights: str, tmp_path: Path) -> None:
-    (tmp_path / "text.weights.h5").write_text("no weights")
-    text = str(tmp_path / "text.weights.h5")
+def test_what_is_wrong_is_one_line(weights: str, pretrained: Path, tmp_path: Path) -> None:
+    text = str(pretrained / "text.weights.h5")
+    Path(text).write_text("no weights")
     for params, message in (
         (
             {"backbone": "mobilenet_v2", "weights": weights, "backbone_alpha": 0.5},
             "not the weights",
         ),
         ({"backbone": "mobilenet_v2", "weights": text}, "not the weights of mobilenet_v2"),
-        ({"backbone": "mobilenet_v2", "weights": "nowhere.h5"}, "nowhere.h5: no such file"),
+        (
+            {"backbone": "mobilenet_v2", "weights": "pretrained/nowhere.h5"},
+            "nowhere.h5: no such file",
+        ),
         ({"backbone": "mobilenet_v22"}, "did you mean mobilenet_v2"),
         ({"backbone": "resnet50"}, "resnet50 has one width, 1"),
         ({"backbone": "xception", "backbone_alpha": 1.0}, "at least 71x71"),

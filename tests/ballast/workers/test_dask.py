@@ -183,6 +183,15 @@ def test_workers_that_all_go_away_are_one_line(
 
 
 def test_a_worker_without_ballast_is_one_line(cluster: Cluster, tmp_path: Path) -> None:
+    # Ballast is installed where the tests run, so that it has to be hidden from a worker.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Hidden:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'ballast':\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Hidden())\n"
+    )
     cluster.add_worker(tmp_path)
     with pytest.raises(
         UserError, match=r"^runtime\.scheduler: worker \S+: .*No module named .*ballast"
