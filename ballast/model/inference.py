@@ -15,7 +15,7 @@ def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArr
     """Predict probabilities.
 
     Args:
-        model: from pixels to probabilities.
+        model: as accept_any_size makes it, saved and loaded or not.
         images: one or more; uint8 RGB of shape (n, size, size, 3), or files, of which some batches
             at a time are in memory.
 
