@@ -144,6 +144,7 @@ def measure(
     from ballast.keras_setup import make_deterministic
     from ballast.model.cnn import build_cnn
     from ballast.model.inference import predict
+    from ballast.model.resizing import accept_any_size
     from ballast.model.training import TrainingInputs, fit
 
     rows = split(raw, params, run, folds)
@@ -168,7 +169,7 @@ def measure(
             classes,
             [row.path for row in tested],
             [row.class_ for row in tested],
-            predict(model, test.pixels),
+            predict(accept_any_size(model), test.pixels),
         )
     )
     return run, {

@@ -24,7 +24,7 @@ from ballast.core.source import code_deps, source_hash
 from ballast.keras_setup import prepare_training
 from ballast.model.backbones import weights_hashes
 from ballast.model.features import image_features, read_backbone
-from ballast.model.head_fitting import Terms, fit_probe, solver_history, source_groups
+from ballast.model.head_fitting import Terms, fit_probe, head_choice, solver_history, source_groups
 from ballast.model.inputs import image_files, load_within
 from ballast.model.live import epoch_progress, live_values
 from ballast.model.networks import train_network
@@ -57,7 +57,9 @@ def main() -> None:
         terms = Terms(features, images.labels, source_groups(rows_made, rows))
         head = fit_probe(terms, class_weights, params.active_strategy)
         model, history = build_probe(backbone.model, head.weights, head.bias), solver_history(head)
+        choice = head_choice(head)
     else:
+        choice = None
         read_val = partial(read_image, Path(params.data.raw))
         val = image_files(read_val, subset_rows(rows, "val"), classes, size, workers)
         train_set, val_set = load_within(runtime.image_memory * 2**20, images, val)
@@ -81,6 +83,7 @@ def main() -> None:
         "backbone": settings.backbone,
         "weights": settings.weights,
         "weights_sha256": weights_hashes(settings, size, paths.KERAS_DOWNLOADS),
+        "head": choice,
         "code_sha256": source_hash(code_deps(stages, ["train"])),
     }
     write_json(paths.TRAINING, training)

@@ -15,12 +15,12 @@ from sklearn.datasets import load_digits
 
 from ballast.comparison.runs import Comparison, Difference, Revision
 from ballast.core.counts import train_counts
-from ballast.core.params import Params, parse_params
+from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params, parse_params
 from ballast.report.pictures import RunPictures, confident_mistakes, thumbnail
 from ballast.scores.advice import Recommendation
 from ballast.scores.intervals import Interval, MetricIntervals, metric_intervals
 from ballast.scores.predictions import Predictions
-from ballast.scores.run import Run
+from ballast.scores.run import HeadChoice, Run, Training
 from ballast.scores.significance import Outcome
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def make_run() -> Callable[..., Run]:
             },
             made=dict.fromkeys(classes, 3 * len(classes)),
             weights=dict.fromkeys(classes, 1.0),
+            training=Training("cnn", None),
             history={"loss": [1.1, 0.8, 0.5], "val_loss": [1.2, 0.9, 1.0], "accuracy": [0, 0.5, 1],
                      "val_accuracy": [0, 0.4, 0.4], "learning_rate": [0.1, 0.1, 0.05]},
             min_epochs=1,
@@ -115,6 +116,21 @@ def make_run() -> Callable[..., Run]:
                     "split.group": path},
             fingerprints={"data/manifest.csv": "0123456789abcdef" * 4},
         )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def with_head() -> Callable[[Run], Run]:
+    """Make a run one of a linear head: of other steps, and without photographs to validate."""
+
+    def make(run: Run) -> Run:
+        losses = {"1": 0.61, "10": 0.42, "100": 0.5}
+        return run._replace(
+            training=Training(EXACT_BACKBONE, HeadChoice(10.0, 1.25, 0.7, losses)),
+            history={"loss": [1.1, 0.6, 0.5], "gradient_norm": [0.3, 0.01, 2.5e-14]},
+            counts={name: {**subsets, "val": 0} for name, subsets in run.counts.items()},
+        )
 
     return make
 
@@ -200,7 +216,7 @@ def new_project(
         project = copy_project(folder)
         write_digits(folder / "data" / "raw", zero=8, one=3, two=10)
         quick = {"data.raw": "data/raw", "data.image_size": 16, "train.epochs": 2}
-        project.set_params(quick)
+        project.set_params({**quick, "train.backbone": "cnn"})
         return project
 
     return make
@@ -218,6 +234,19 @@ def reproduced(
 ) -> Project:
     """A shared project in git after dvc repro; tests that change it must restore it."""
     project = new_project(tmp_path_factory.mktemp("reproduced") / "project")
+    project.commit_all()
+    project.dvc("repro")
+    project.commit_all()
+    return project
+
+
+@pytest.fixture(scope="session")
+def features_project(
+    new_project: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """A project of the default backbone after dvc repro, shared: change back what you change."""
+    project = new_project(tmp_path_factory.mktemp("features") / "project")
+    project.set_params({"train.backbone": EXACT_BACKBONE, "data.image_size": EXACT_LEAST_SIZE})
     project.commit_all()
     project.dvc("repro")
     project.commit_all()

@@ -43,6 +43,7 @@ READ = (
     paths.CLASS_COUNTS,
     paths.CLASS_WEIGHTS,
     paths.HISTORY,
+    paths.TRAINING,
 )
 
 

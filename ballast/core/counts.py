@@ -24,6 +24,12 @@ def train_counts(counts: Counts) -> dict[str, int]:
     return {name: subsets["train"] for name, subsets in counts.items()}
 
 
+def used_subsets(counts: Counts) -> list[str]:
+    """Those of train, val and test, in this order, that have a photograph of any class."""
+    subsets = next(iter(counts.values()), {})
+    return [subset for subset in subsets if any(by[subset] for by in counts.values())]
+
+
 def thin_classes(counts: Counts) -> list[str]:
     """Warn of every class that is too small for a subset.
 
@@ -31,7 +37,7 @@ def thin_classes(counts: Counts) -> list[str]:
         One warning per class and problem. The list is empty if every class has two or more training
         photographs and at least one in each of val and test that is not empty.
     """
-    used = [s for s in ("test", "val") if any(subsets[s] for subsets in counts.values())]
+    used = [subset for subset in reversed(used_subsets(counts)) if subset != "train"]
     warnings = []
     for name, subsets in counts.items():
         if subsets["train"] == 1:

@@ -209,7 +209,7 @@ def _saved(train: Train) -> keras.Model:
     if model.name == "classifier" and isinstance(model.layers[-1], keras.Model):  # Ballast's own
         model = model.layers[-1]
     if isinstance(model.layers[-1], keras.layers.Dense):
-        model = keras.Model(model.inputs, model.layers[-1].input, name="saved")
+        model = keras.Model(model.input, model.layers[-1].input, name="saved")
     return model
 
 

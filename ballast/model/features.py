@@ -104,9 +104,10 @@ def image_features(
             missing.append(place)
     batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
     for places, computed in zip(batches, _computed(backbone, images, batches, engine), strict=True):
-        features[places] = computed
-        for place, row in zip(places, computed, strict=True):
-            store.add(keys[place], {0: row.astype(backbone.dtype).tobytes()})
+        kept = computed.astype(backbone.dtype)
+        features[places] = kept  # as they come out of the store: without -0.0, say
+        for place, row in zip(places, kept, strict=True):
+            store.add(keys[place], {0: row.tobytes()})
     return features
 
 

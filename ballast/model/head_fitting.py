@@ -1,7 +1,7 @@
 """A head fitted to training images as a strategy asks for."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,3 +64,10 @@ def solver_history(head: Head) -> dict[str, list[float]]:
         "loss": [step.loss for step in head.steps],
         "gradient_norm": [step.gradient_norm for step in head.steps],
     }
+
+
+def head_choice(head: Head) -> dict[str, Any]:
+    """What outputs/training.json has of a head: how it was chosen and calibrated."""
+    chosen = head.calibration
+    losses = {f"{strength:g}": loss for strength, loss in chosen.losses.items()}
+    return {**chosen._asdict(), "losses": losses}

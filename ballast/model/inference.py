@@ -15,7 +15,7 @@ def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArr
     """Predict the class probabilities of images.
 
     Args:
-        model: model from pixels to probabilities.
+        model: result of accept_any_size, saved and loaded or not.
         images: at least one; uint8 RGB of shape (n, size, size, 3), or files, which are read a few
             batches at a time.
 

@@ -35,13 +35,11 @@ def build_probe(features: keras.Model, weights: Floats, bias: Floats) -> keras.M
     Returns:
         Model from pixels to probabilities of shape (n, k).
     """
-    x = features(features.inputs)
-    x = x[0] if isinstance(x, list) else x
-    x = keras.layers.UnitNormalization(name=LENGTH)(x)
+    x = keras.layers.UnitNormalization(name=LENGTH)(features(features.input))
     dense = keras.layers.Dense(len(bias), dtype="float32", name=LOGITS)
     probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(dense(x))
     dense.set_weights([weights.astype(np.float32), bias.astype(np.float32)])
-    return keras.Model(features.inputs, probabilities, name="probe")
+    return keras.Model(features.input, probabilities, name="probe")
 
 
 def probe_of(network: keras.Model) -> Probe | None:

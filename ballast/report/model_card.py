@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping
 from functools import partial
 
+from ballast.core.counts import used_subsets
 from ballast.core.errors import one_line
 from ballast.core.params import Params, as_dict
 from ballast.report.rendering import Filters, render
 from ballast.scores.intervals import interval_text
 from ballast.scores.run import Run
 
+# The params of `train` that apply to a head on frozen features; the others apply to networks alone.
+OF_A_HEAD = ("backbone", "backbone_alpha", "weights", "threads")
 FEW = 30  # with fewer test photographs, the metrics of a class are very uncertain
 
 # ASCII punctuation that can have a meaning in Markdown; CommonMark allows escaping all of it.
@@ -37,6 +40,9 @@ def model_card(
     values = {
         "classes": classes,
         "counts": counts,
+        "subsets": used_subsets(counts),
+        "backbone": run.training.backbone,
+        "head": run.training.head,
         "metrics": run.metrics,
         "verdict": verdict,
         "settings": settings,
@@ -50,12 +56,15 @@ def model_card(
 
 def training_settings(params: Params) -> dict[str, object]:
     """Settings that a model was trained with, by dotted key."""
+    train = as_dict(params.train)
+    if params.train.has_linear_head:
+        train = {key: train[key] for key in OF_A_HEAD}
     return {
         "seed": params.seed,
         "strategy": params.strategy,
         **{f"strategy.{key}": value for key, value in as_dict(params.active_strategy).items()},
         "data.image_size": params.data.image_size,
-        **{f"train.{key}": value for key, value in as_dict(params.train).items()},
+        **{f"train.{key}": value for key, value in train.items()},
     }
 
 

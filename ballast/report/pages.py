@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 
 from sklearn.metrics import confusion_matrix
 
+from ballast.core.counts import used_subsets
 from ballast.report.curves import history_curves, reliability_plot
 from ballast.report.pictures import SHEET_CLASSES, RunPictures, sheet_classes
 from ballast.report.rendering import Filters, render
 from ballast.report.style import CLASS_COLOURS, class_colour
-from ballast.scores.history import chosen_epoch
+from ballast.scores.history import chosen_epoch, is_solved
 from ballast.scores.intervals import proportion
 from ballast.scores.metrics import calibration_error, reliability
 from ballast.scores.predictions import Predictions
@@ -77,6 +78,7 @@ def page(
         "colours": CLASS_COLOURS,
         "colour_of": {name: class_colour(place) for place, name in enumerate(classes)},
         "counts": count_rows(runs),
+        "subsets": used_subsets(runs[0].counts),
         "matrices": [matrix(run.predictions) for run in runs]
         if len(classes) <= MATRIX_CLASSES
         else [],
@@ -160,13 +162,21 @@ def frequent_confusions(predictions: Predictions) -> list[Confusion]:
     return sorted(found, key=lambda pair: (-pair.photographs, pair))[:CONFUSIONS]
 
 
-def training_curves(runs: Sequence[Run]) -> list[dict[str, Any]]:
-    """Draw the loss and accuracy of each run, on shared scales, with its chosen epoch."""
-    losses = [v for run in runs for key in ("loss", "val_loss") for v in run.history.get(key, ())]
-    epochs = max(len(run.history["loss"]) for run in runs)
-    top = {"loss": max(losses), "accuracy": 1.0}
-    curves = []
+def training_curves(runs: Sequence[Run]) -> list[dict[str, Any] | None]:
+    """Draw the loss and accuracy of each run, on shared scales, with its chosen epoch.
+
+    Returns:
+        One entry per run; None for a linear head, which has no epochs.
+    """
+    histories = [run.history for run in runs if not is_solved(run.history)]
+    losses = [v for h in histories for key in ("loss", "val_loss") for v in h.get(key, ())]
+    epochs = max((len(history["loss"]) for history in histories), default=0)
+    top = {"loss": max(losses, default=0.0), "accuracy": 1.0}
+    curves: list[dict[str, Any] | None] = []
     for place, run in enumerate(runs):
+        if is_solved(run.history):
+            curves.append(None)
+            continue
         best = chosen_epoch(run.history, run.min_epochs)
         pictures = {
             quantity: history_curves(

@@ -9,7 +9,7 @@ from matplotlib import rc_context, rcParamsDefault
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-from ballast.core.counts import Counts
+from ballast.core.counts import Counts, used_subsets
 from ballast.report.style import STYLE, SUBSET_COLOURS
 
 DPI = 120
@@ -21,7 +21,7 @@ SMALLEST_FONT = 4.0
 
 
 def counts_plot(counts: Counts) -> bytes:
-    """Draw the photographs per class and subset as stacked bars.
+    """Draw the photographs per class and subset as stacked bars; omit subsets without photographs.
 
     Returns:
         A PNG file.
@@ -33,9 +33,10 @@ def counts_plot(counts: Counts) -> bytes:
         axes = figure.subplots()
         rows = np.arange(len(counts))
         left = np.zeros(len(counts))
-        for subset, colour in SUBSET_COLOURS.items():
+        subsets = used_subsets(counts)
+        for subset in subsets:
             widths = np.array([by_subset[subset] for by_subset in counts.values()])
-            bars = axes.barh(rows, widths, left=left, color=colour, label=subset)
+            bars = axes.barh(rows, widths, left=left, color=SUBSET_COLOURS[subset], label=subset)
             if few:
                 axes.bar_label(
                     bars,
@@ -48,7 +49,7 @@ def counts_plot(counts: Counts) -> bytes:
         axes.invert_yaxis()
         axes.set_xlabel("photographs")
         axes.margins(y=0.05 if few else 0.001)
-        figure.legend(loc="outside upper center", ncols=3, frameon=False)
+        figure.legend(loc="outside upper center", ncols=len(subsets), frameon=False)
         return _png(figure)
 
 

@@ -1,4 +1,4 @@
-"""The training history: values per epoch, and the epoch whose weights are kept."""
+"""The training history: values per step, and the epoch whose weights are kept."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ History = Mapping[str, Sequence[float]]
 
 
 def read_history(path: Path) -> dict[str, list[float]]:
-    """Read a training history: the values per epoch, by column name.
+    """Read a training history: the values per step, by column name.
 
     Raises:
         UserError: as intact does.
@@ -21,6 +21,11 @@ def read_history(path: Path) -> dict[str, list[float]]:
         if not rows or "loss" not in rows[0]:
             raise ValueError(path)
         return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "step"}
+
+
+def is_solved(history: History) -> bool:
+    """Whether its steps are a solver's, up to the one optimum, and no epochs to choose from."""
+    return "gradient_norm" in history
 
 
 def chosen_epoch(history: History, min_epochs: int) -> int:

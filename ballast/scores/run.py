@@ -18,6 +18,22 @@ from ballast.scores.predictions import Predictions, read_predictions
 FINGERPRINTED = (paths.MANIFEST, paths.AUGMENTED_LIST, paths.HISTORY, paths.PREDICTIONS)
 
 
+class HeadChoice(NamedTuple):
+    """How a linear head was chosen and calibrated, by photographs that were held out."""
+
+    strength: float  # of the penalty: the larger, the weaker
+    scale: float  # of all logits
+    tau: float  # of the logit adjustment afterwards
+    losses: Mapping[str, float]  # mean log loss held out, by strength; empty where all is fixed
+
+
+class Training(NamedTuple):
+    """How the model was trained."""
+
+    backbone: str
+    head: HeadChoice | None  # on frozen features; None for a network that was trained by gradient
+
+
 class Run(NamedTuple):
     """Params, data, training and predictions of one run."""
 
@@ -27,6 +43,7 @@ class Run(NamedTuple):
     counts: Counts
     made: Mapping[str, int]  # training images by class name
     weights: Mapping[str, float]  # class weights in the loss, by class name
+    training: Training
     history: History
     min_epochs: int
     params: Mapping[str, Any]  # dotted keys
@@ -53,11 +70,24 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any], seed: int) -> R
         counts=read_json(folder / paths.CLASS_COUNTS),
         made=Counter(row.class_ for row in read_augmented(folder / paths.AUGMENTED_LIST)),
         weights=read_json(folder / paths.CLASS_WEIGHTS),
+        training=read_training(folder / paths.TRAINING),
         history=read_history(folder / paths.HISTORY),
         min_epochs=params["train.min_epochs"],
         params=params,
         fingerprints={path.as_posix(): _sha256(folder / path) for path in FINGERPRINTED},
     )
+
+
+def read_training(path: Path) -> Training:
+    """Read how the model was trained.
+
+    Raises:
+        UserError: where the file is missing or not as train wrote it.
+    """
+    trained = read_json(path)
+    with intact(path):
+        head = trained["head"]
+        return Training(trained["backbone"], HeadChoice(**head) if head else None)
 
 
 def model_fingerprints(run: Run) -> dict[str, str]:

@@ -22,9 +22,9 @@ from ballast.scores.predictions import read_predictions
 
 def test_history_has_a_line_an_epoch(reproduced: Project) -> None:
     rows = list(csv.DictReader(io.StringIO(reproduced.read("outputs/history.csv"))))
-    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["step"] for row in rows] == ["1", "2"]
     assert list(rows[0]) == [
-        "epoch", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate",
+        "step", "accuracy", "loss", "val_accuracy", "val_loss", "learning_rate",
     ]  # fmt: skip
 
 

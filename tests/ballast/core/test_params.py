@@ -195,7 +195,7 @@ def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
             "split.group: 'a{99999999999999}' is not a valid regular expression",
         ),
         (
-            changed("train.weights", "imagenet"),
+            changed("train.backbone", "cnn").replace("  weights: null", "  weights: imagenet"),
             "train.weights: the cnn is trained from scratch; must be null",
         ),
         (
@@ -210,7 +210,7 @@ def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
             changed("train.backbone", "pretrained/a.keras").replace(
                 "  weights: null", "  weights: imagenet"
             ),
-            "train.weights: a saved model contains its own weights; must be null, not 'imagenet'",
+            "train.weights: 'pretrained/a.keras' contains its own weights; must be null, not",
         ),
     ],
 )
@@ -242,6 +242,48 @@ def test_what_is_no_yaml_of_params_is_told(text: str, problem: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_params(text)
     assert str(caught.value).startswith(f"params.yaml{problem}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        (
+            "train.fine_tune_epochs",
+            1,
+            "efficientnet_lite0 computes in whole numbers and cannot be fine-tuned; must be 0,"
+            " not 1",
+        ),
+        ("data.image_size", 16, "must be 32 or more for efficientnet_lite0, not 16"),
+        ("train.weights", "imagenet", "'efficientnet_lite0' has its own; must be null, not"),
+    ],
+)
+def test_what_the_exact_backbone_cannot_do_is_one_line(
+    key: str, value: object, problem: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_params(changed(key, value))
+    assert str(caught.value).startswith(f"params.yaml: {key}: {problem}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "pretrained", "head"),
+    [
+        ({}, True, True),
+        ({"backbone": "cnn"}, False, False),
+        ({"backbone": "mobilenet_v2"}, False, False),
+        ({"backbone": "mobilenet_v2", "weights": "imagenet"}, True, True),
+        ({"backbone": "pretrained/mine.keras"}, True, True),
+        ({"backbone": "pretrained/mine.keras", "fine_tune_epochs": 1}, True, False),
+    ],
+)
+def test_a_linear_head_is_all_that_is_fitted_on_weights_that_stay(
+    train: dict[str, object], pretrained: bool, head: bool
+) -> None:
+    params = yaml.safe_load(TEXT)
+    params["train"] |= train
+    found = parse_params(yaml.safe_dump(params)).train
+    assert (found.is_pretrained, found.has_linear_head) == (pretrained, head)
 
 
 def test_a_value_that_is_huge_when_written_out_is_told_in_short() -> None:

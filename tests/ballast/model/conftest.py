@@ -4,8 +4,8 @@ import pytest
 from stripes import striped_images, trained
 
 from ballast.keras_setup import keras
-from ballast.model.resizing import accept_any_size
 from ballast.model.inputs import ImageSet
+from ballast.model.resizing import accept_any_size
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from ballast.core.params import Strategy, Train
 from ballast.keras_setup import keras
 from ballast.model.backbones import APPLICATIONS, load_backbone, unfreeze_top, weights_hashes
 from ballast.model.cnn import build_cnn
-from ballast.model.resizing import accept_any_size
 from ballast.model.fine_tuning import fit_backbone
 from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet
+from ballast.model.resizing import accept_any_size
 from ballast.model.saved import ModelInfo, load_model, model_bytes
 from ballast.model.training import TrainingInputs
 

@@ -23,8 +23,7 @@ from ballast.model.efficientnet_lite0 import (
     largest_sums,
     read_network,
 )
-from ballast.model.saved import ModelInfo
-from ballast.model.saved import model_bytes
+from ballast.model.saved import ModelInfo, model_bytes
 from ballast.model.whole_weights import narrowed
 
 FILE = Path(__file__).parents[3] / "pretrained" / "efficientnet_lite0.npz"

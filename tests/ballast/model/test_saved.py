@@ -9,9 +9,9 @@ from stripes import INFO
 
 from ballast.keras_setup import keras
 from ballast.model.cnn import build_cnn
-from ballast.model.resizing import accept_any_size
 from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet
+from ballast.model.resizing import accept_any_size
 from ballast.model.saved import input_size, load_model, model_bytes, read_info
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from ballast.core.counts import Counts
-from ballast.report.model_card import model_card, plain
+from ballast.core.params import Params
+from ballast.report.model_card import model_card, plain, training_settings
 from ballast.scores.intervals import metric_intervals
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
@@ -55,6 +57,31 @@ def test_a_name_is_text_and_no_markdown(card: str) -> None:
 def test_settings_and_fingerprints_are_listed(card: str) -> None:
     assert "| seed | 1 |" in card
     assert "| code | `ab12` |" in card
+
+
+def test_it_names_the_network_and_how_it_was_trained(card: str) -> None:
+    assert "Its network is cnn, trained by gradient descent." in card
+    assert (
+        "\n| class | train | val | test | recall | precision |\n|---|---|---|---|---|---|\n" in card
+    )
+
+
+def test_of_a_head_it_names_the_backbone_and_has_no_column_of_validation(
+    make_run: Callable[..., Run], with_head: Callable[[Run], Run]
+) -> None:
+    run = with_head(make_run("mine", ["a", "b"]))
+    card = model_card(run, "So.", {}, {})
+    assert r"Its backbone is efficientnet\_lite0, pretrained and frozen. What was fitted is" in card
+    assert "\n| class | train | test | recall | precision |\n|---|---|---|---|---|\n" in card
+    assert "\n| a | 1 | 4 | " in card
+
+
+def test_settings_of_a_head_are_those_that_shape_it(shipped: Params) -> None:
+    settings = training_settings(shipped)
+    assert settings["train.backbone"] == "efficientnet_lite0"
+    assert "train.epochs" not in settings
+    network = replace(shipped, train=replace(shipped.train, backbone="cnn"))
+    assert training_settings(network)["train.epochs"] == 100
 
 
 def test_a_class_of_few_test_photographs_is_a_limit(run_of: RunOf) -> None:

@@ -105,6 +105,63 @@ def test_the_figures_of_every_run_are_on_the_page(
     assert "75 %" in text.replace("\N{NO-BREAK SPACE}", " ")
 
 
+def words(html: str) -> str:
+    """The text of a page, its lines joined."""
+    return " ".join(Page(html).text.split())
+
+
+def test_of_a_head_the_page_shows_its_optimum_and_no_curves(
+    make_run: MakeRun, make_pictures: MakePictures, with_head: Callable[[Run], Run]
+) -> None:
+    run = with_head(make_run("balanced", NAMES))
+    html = report_page(run, make_pictures(run), "So.", [])
+    text = words(html)
+    assert (
+        "solved to its one optimum in 2 iterations, where the gradient has a norm of 2.5e-14"
+        in text
+    )
+    assert (
+        "Strength of the penalty: 10, chosen by cross-validation over the training photographs"
+        " (log loss held out: 0.61 with 1, 0.42 with 10, 0.50 with 100). Scale 1.25 and tau 0.70 of"
+        " the logits: calibrated on held-out photographs."
+    ) in text
+    assert "The 2 iterations as a table iteration loss gradient_norm 0 1.1 0.3 1" in text
+    assert html.count("<svg") == 1, "the reliability diagram alone"
+    for word in ("epoch", "validate", "validation (solid)"):
+        assert word not in text, word
+    assert "1 to train on, 4 to test" in text
+
+
+def test_a_head_of_fixed_values_is_said_to_be_one(
+    make_run: MakeRun, make_pictures: MakePictures, with_head: Callable[[Run], Run]
+) -> None:
+    run = with_head(make_run("balanced", NAMES))
+    assert run.training.head
+    fixed = run.training._replace(head=run.training.head._replace(losses={}))
+    text = words(report_page(run._replace(training=fixed), make_pictures(run), "So.", []))
+    assert "Strength of the penalty 10, scale 1.25 and tau 0.70 of the logits are fixed" in text
+    assert "cross-validation" not in text
+
+
+@pytest.mark.parametrize("head_first", [True, False])
+def test_a_page_may_have_a_head_beside_a_network(
+    make_run: MakeRun,
+    make_pictures: MakePictures,
+    with_head: Callable[[Run], Run],
+    compared: Compared,
+    head_first: bool,
+) -> None:
+    runs = [make_run("network", NAMES), with_head(make_run("head", NAMES))]
+    runs = runs[::-1] if head_first else runs
+    html = comparison_page(compared(runs), runs, [*map(make_pictures, runs)])
+    text = words(html)
+    assert html.count("<svg") == 4, "two curves, two reliability diagrams"
+    assert "The 3 epochs of network as a table" in text
+    assert "The 2 iterations of head as a table" in text
+    ids = Page(html).values("id")
+    assert len(ids) == len(set(ids))
+
+
 @pytest.mark.parametrize("classes", [HOSTILE, HOSTILE[::-1]])
 def test_names_are_shown_and_never_run(
     make_run: MakeRun, make_pictures: MakePictures, compared: Compared, classes: list[str]
@@ -180,7 +237,7 @@ from ballast.report.pages import report_page
 from ballast.report.pictures import RunPictures
 from ballast.scores.intervals import Interval, MetricIntervals
 from ballast.scores.predictions import Predictions
-from ballast.scores.run import Run
+from ballast.scores.run import Run, Training
 figure = Interval(0.5, 0.1, 0.9)
 names = ["cat", "dog", "eel"]
 by_class = dict.fromkeys(names, figure)
@@ -188,7 +245,8 @@ metrics = MetricIntervals(figure, figure, figure, figure, by_class, by_class, by
 predictions = Predictions(names, ["a", "b"], ["cat", "eel"],
                           np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
 counts = {name: {"train": 2, "val": 1, "test": 1} for name in names}
-run = Run("balanced", metrics, predictions, counts, {}, {}, {"loss": [1, 0.5]}, 1,
+run = Run("balanced", metrics, predictions, counts, {}, {},
+          Training("cnn", None), {"loss": [1, 0.5]}, 1,
           {"strategy": "balanced"}, {})
 sys.stdout.buffer.write(report_page(run, RunPictures({}, []), "So.", []).encode())
 """

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 from matplotlib import rc_context
+from matplotlib.figure import Figure
 from PIL import Image
 
 from ballast.report.plots import confusion_plot, counts_plot
@@ -31,6 +32,22 @@ def test_a_users_own_settings_of_matplotlib_change_nothing() -> None:
 def test_other_values_give_another_picture() -> None:
     fewer = {**COUNTS, "dog": {"train": 1, "val": 1, "test": 40}}
     assert counts_plot(COUNTS) != counts_plot(fewer)
+
+
+def test_a_subset_without_photographs_is_not_in_the_legend(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels: list[list[str]] = []
+    legend = Figure.legend
+
+    def noted(figure: Figure, **options: object) -> object:
+        labels.append(figure.axes[0].get_legend_handles_labels()[1])
+        return legend(figure, **options)
+
+    monkeypatch.setattr(Figure, "legend", noted)
+    counts_plot(COUNTS)
+    counts_plot({name: {**subsets, "val": 0} for name, subsets in COUNTS.items()})
+    assert labels == [["train", "val", "test"], ["train", "test"]]
 
 
 def test_no_version_or_date_is_written() -> None:

@@ -112,6 +112,8 @@ def test_training_accuracy_far_above_validation_is_overfitting(run_of: RunOf) ->
     assert "90\N{NO-BREAK SPACE}% on the training images and 69\N{NO-BREAK SPACE}% on the" in found
     without = {"loss": [2.0, 1.0], "accuracy": [0.5, 1.0]}
     assert "overfitting" not in said(run_of(history=without)), "no photographs to validate"
+    solved = {"loss": [2.0, 1.0], "gradient_norm": [0.5, 1e-13]}
+    assert "overfitting" not in said(run_of(history=solved)), "a head"
 
 
 @pytest.mark.parametrize(

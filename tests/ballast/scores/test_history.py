@@ -6,21 +6,26 @@ import pytest
 
 from ballast.core.errors import UserError
 from ballast.core.files import write_csv
-from ballast.scores.history import best_loss, chosen_epoch, read_history
+from ballast.scores.history import best_loss, chosen_epoch, is_solved, read_history
 
 
 def test_a_history_comes_back_by_column(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
-    write_csv(path, ["epoch", "loss", "val_loss"], [[1, 0.5, 0.75], [2, 0.25, 1.0]])
+    write_csv(path, ["step", "loss", "val_loss"], [[1, 0.5, 0.75], [2, 0.25, 1.0]])
     assert read_history(path) == {"loss": [0.5, 0.25], "val_loss": [0.75, 1.0]}
 
 
 def test_a_history_of_something_else_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
-    for text in ("epoch,loss\n", "epoch,accuracy\n1,0.5\n", "epoch,loss\n1,much\n"):
+    for text in ("step,loss\n", "step,accuracy\n1,0.5\n", "step,loss\n1,much\n"):
         path.write_text(text)
         with pytest.raises(UserError, match="edited or damaged"):
             read_history(path)
+
+
+def test_a_solver_has_a_gradient_and_no_epochs() -> None:
+    assert is_solved({"loss": [1, 0.5], "gradient_norm": [0.1, 1e-13]})
+    assert not is_solved({"loss": [1, 0.5], "val_loss": [1, 2]})
 
 
 @pytest.mark.parametrize(

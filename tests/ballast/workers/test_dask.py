@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -109,6 +110,20 @@ def test_a_worker_that_is_killed_in_the_middle_changes_no_byte(
         _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert project.outputs() == expected
+
+
+def test_train_gives_the_same_model_of_features_that_workers_compute(
+    features_project: Project, cluster: Cluster, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(features_project.folder, tmp_path / "project"))
+    shutil.rmtree(project.folder / ".dvc/tmp/image_store")
+    model = project.folder / "models/model.keras"
+    model.unlink()
+    cluster.add_worker(project.folder)
+    project.set_params({"runtime.engine": "dask", "runtime.scheduler": cluster.address})
+    done = project.stage("train")
+    assert done.returncode == 0, done.stderr
+    assert model.read_bytes() == (features_project.folder / "models/model.keras").read_bytes()
 
 
 def test_a_cluster_that_is_started_here_gives_what_this_process_gives() -> None:

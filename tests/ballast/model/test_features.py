@@ -1,0 +1,145 @@
+"""Features come from the store where they were computed before, and are the same from anywhere."""
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+from PIL import Image
+from stripes import TRAIN
+
+from ballast.augment.store import ImageStore
+from ballast.core.errors import UserError
+from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
+from ballast.model.features import Backbone, _elsewhere, image_features, read_backbone
+from ballast.model.inputs import ImageFiles
+from ballast.workers.processes import Engine
+
+SIZE = EXACT_LEAST_SIZE
+EXACT = replace(TRAIN, backbone=EXACT_BACKBONE)
+HERE = Engine(2, "local")
+
+
+@pytest.fixture(scope="module")
+def backbone() -> Backbone:
+    return read_backbone(EXACT, SIZE, Path("nowhere"))
+
+
+@pytest.fixture(scope="module")
+def files() -> list[bytes]:
+    """Five PNG files of noise."""
+    random, files = np.random.default_rng(1), []
+    for _ in range(5):
+        file = io.BytesIO()
+        Image.fromarray(random.integers(0, 256, (SIZE, SIZE, 3), np.uint8)).save(file, "PNG")
+        files.append(file.getvalue())
+    return files
+
+
+class Images:
+    """Images that are listed, and which of them were read."""
+
+    def __init__(self, files: list[bytes]) -> None:
+        """Take the files."""
+        self._files = files
+        self.asked: list[int] = []
+        self.sha256 = [hashlib.sha256(data).hexdigest() for data in files]
+
+    def read(self, place: int) -> bytes:
+        """Read one, and note it."""
+        self.asked.append(place)
+        return self._files[place]
+
+    def features(self, backbone: Backbone, folder: Path, engine: Engine = HERE) -> bytes:
+        """Their features, with a store that is opened anew."""
+        self.asked.clear()
+        labels = np.zeros(len(self._files), dtype=np.int64)
+        images = ImageFiles(self.read, labels, SIZE, workers=2)
+        store = ImageStore(folder, 10)
+        return image_features(backbone, images, self.sha256, store, engine).tobytes()
+
+
+def expected(backbone: Backbone, files: list[bytes]) -> bytes:
+    pixels = np.stack([np.asarray(Image.open(io.BytesIO(data))) for data in files])
+    features = np.asarray(backbone.model.predict_on_batch(pixels))
+    return (features + 0.0).tobytes()  # no -0.0
+
+
+def records(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_an_image_seen_before_is_not_read_again(
+    backbone: Backbone, files: list[bytes], tmp_path: Path
+) -> None:
+    some, more = Images(files[:3]), Images(files[::-1])
+    some.features(backbone, tmp_path)
+    assert sorted(some.asked) == [0, 1, 2]
+    assert more.features(backbone, tmp_path) == expected(backbone, files[::-1])
+    assert sorted(more.asked) == [0, 1], "the two that are new"
+    assert more.features(backbone, tmp_path) == expected(backbone, files[::-1])
+    assert more.asked == []
+
+
+def test_without_a_store_features_are_the_same(
+    backbone: Backbone, files: list[bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"in the folder's place")
+    assert Images(files).features(backbone, tmp_path / "file") == expected(backbone, files)
+
+
+@pytest.mark.parametrize("damage", ["removed", "changed", "shortened"])
+def test_a_record_that_is_not_as_it_was_is_made_again_with_the_same_bytes(
+    backbone: Backbone, files: list[bytes], tmp_path: Path, damage: str
+) -> None:
+    images = Images(files)
+    images.features(backbone, tmp_path)
+    before = {path: path.read_bytes() for path in records(tmp_path)}
+    assert len(before) == len(files)
+    broken = records(tmp_path)[2]
+    if damage == "removed":
+        broken.unlink()
+    else:
+        data = before[broken]
+        broken.write_bytes(data[:-2] if damage == "shortened" else b"\xff" + data[1:])
+    assert images.features(backbone, tmp_path) == expected(backbone, files)
+    assert len(images.asked) == 1
+    assert {path: path.read_bytes() for path in records(tmp_path)} == before
+
+
+def test_a_record_of_another_length_is_not_taken_for_features(
+    backbone: Backbone, files: list[bytes], tmp_path: Path
+) -> None:
+    images = Images(files[:1])
+    key = hashlib.sha256(f"{backbone.key}:{images.sha256[0]}".encode()).hexdigest()
+    ImageStore(tmp_path, 10).add(key, {0: b"four"})
+    assert images.features(backbone, tmp_path) == expected(backbone, files[:1])
+
+
+def test_another_size_or_other_weights_have_keys_of_their_own(backbone: Backbone) -> None:
+    assert read_backbone(EXACT, SIZE, Path("nowhere")).key == backbone.key
+    assert read_backbone(EXACT, SIZE + 1, Path("nowhere")).key != backbone.key
+
+
+def test_a_backbone_is_frozen_and_the_exact_one_is_kept_as_whole_numbers(
+    backbone: Backbone, files: list[bytes], tmp_path: Path
+) -> None:
+    assert not backbone.model.trainable_weights
+    Images(files[:1]).features(backbone, tmp_path)
+    (record,) = records(tmp_path)
+    features = np.frombuffer(expected(backbone, files[:1]), np.float32)
+    assert np.array_equal(np.frombuffer(record.read_bytes(), "<u2"), features)
+
+
+def test_a_cluster_gives_the_same_bytes(
+    backbone: Backbone, files: list[bytes], tmp_path: Path
+) -> None:
+    found = Images(files).features(backbone, tmp_path, Engine(1, "dask"))
+    assert found == expected(backbone, files)
+
+
+def test_a_worker_with_another_backbone_is_one_line(files: list[bytes]) -> None:
+    with pytest.raises(UserError, match=r"^a worker has another backbone, code or library"):
+        _elsewhere(EXACT, SIZE, "another key", (files[0],))

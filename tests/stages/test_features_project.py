@@ -1,0 +1,146 @@
+"""The default classifier, a head on frozen features, in a project that dvc repro has run."""
+
+import csv
+import io
+import json
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from projects import Project
+
+from ballast.keras_setup import keras
+from ballast.scores.predictions import read_predictions
+
+# Runs train in one process, and prints of how many images it computed features.
+COUNTING = """
+from ballast.model import features
+computed, batches = [], features._computed
+def counted(backbone, images, chosen, engine):
+    computed.extend(place for places in chosen for place in places)
+    return batches(backbone, images, chosen, engine)
+features._computed = counted
+from stages.train import main
+main()
+print(f"computed {len(computed)}")
+"""
+
+
+def computed(project: Project) -> int:
+    return int(project.run(sys.executable, "-c", COUNTING).stdout.split("computed ")[1])
+
+
+def copied(project: Project, folder: Path) -> Project:
+    return Project(shutil.copytree(project.folder, folder, symlinks=True))
+
+
+def test_no_photograph_is_held_back_for_validation(features_project: Project) -> None:
+    counts = json.loads(features_project.read("outputs/class_counts.json"))
+    assert {subsets["val"] for subsets in counts.values()} == {0}
+    assert ",val," not in features_project.read("data/manifest.csv")
+    card = features_project.read("outputs/model_card.md")
+    assert "\n| class | train | test | recall | precision |\n" in card
+
+
+def test_history_and_training_json_are_those_of_a_head(features_project: Project) -> None:
+    rows = list(csv.DictReader(io.StringIO(features_project.read("outputs/history.csv"))))
+    assert list(rows[0]) == ["step", "loss", "gradient_norm"]
+    assert float(rows[-1]["gradient_norm"]) < 1e-12
+    training = json.loads(features_project.read("outputs/training.json"))
+    assert training["backbone"] == "efficientnet_lite0"
+    assert list(training["weights_sha256"]) == ["efficientnet_lite0.npz"]
+    assert list(training["head"]) == ["strength", "scale", "tau", "losses"]
+
+
+def test_the_report_says_how_the_head_was_fitted(features_project: Project) -> None:
+    report = features_project.read("outputs/report.html")
+    assert "solved to its one optimum" in report
+    assert "validation (solid)" not in report
+    card = features_project.read("outputs/model_card.md")
+    assert r"Its backbone is efficientnet\_lite0, pretrained and frozen." in card
+
+
+def test_dvc_plots_it_without_a_warning(features_project: Project, tmp_path: Path) -> None:
+    said = features_project.dvc("plots", "show", "--out", str(tmp_path))
+    assert said.strip() == (tmp_path / "index.html").as_uri()
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    for plot in ("confusion matrix", '"title": "recall"', '"title": "loss"'):
+        assert plot in page
+
+
+def test_the_model_file_is_small_and_gives_what_predict_wrote_for_photographs_of_any_size(
+    features_project: Project,
+) -> None:
+    path = features_project.folder / "models/model.keras"
+    assert path.stat().st_size <= 6_000_000
+    model = keras.saving.load_model(path, safe_mode=True)
+    predictions = read_predictions(features_project.folder / "outputs/predictions.csv")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=UserWarning)
+        for photo, predicted, expected in zip(
+            predictions.paths, predictions.predicted, predictions.probabilities, strict=True
+        ):
+            # As large as it is: 16 pixels, half of what the backbone sees.
+            opened = Image.open(features_project.folder / "data/raw" / photo).convert("RGB")
+            found = np.asarray(model(np.asarray(opened)[None]))[0]
+            assert predictions.classes[found.argmax()] == predicted
+            assert found == pytest.approx(expected, abs=0.01)
+
+
+def test_the_command_gives_what_the_stage_wrote(features_project: Project) -> None:
+    stage = features_project.folder / "outputs/predictions.csv"
+    expected = read_predictions(stage)
+    photos = [f"data/raw/{path}" for path in expected.paths]
+    done = features_project.ballast("predict", "--format", "csv", *photos)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == f"{len(photos)} predicted, 0 could not be read\n", "no warning"
+    found = list(csv.DictReader(io.StringIO(done.stdout)))
+    written = list(csv.DictReader(io.StringIO(stage.read_text(encoding="utf-8"))))
+    assert [row | {"path": "", "true": ""} for row in found] == [
+        row | {"path": "", "true": ""} for row in written
+    ]
+
+
+def test_train_again_computes_nothing_and_stages_print_no_warning(
+    features_project: Project, tmp_path: Path
+) -> None:
+    project = copied(features_project, tmp_path / "project")
+    model = (project.folder / "models/model.keras").read_bytes()
+    (project.folder / "models/model.keras").unlink()
+    assert computed(project) == 0
+    assert (project.folder / "models/model.keras").read_bytes() == model
+    done = project.stage("predict")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_record_that_was_lost_or_damaged_is_computed_again_to_the_same_model(
+    features_project: Project, tmp_path: Path
+) -> None:
+    project = copied(features_project, tmp_path / "project")
+    model = (project.folder / "models/model.keras").read_bytes()
+    features = [
+        path
+        for path in sorted((project.folder / ".dvc/tmp/image_store").rglob("*-*-*"))
+        if path.name.split("-")[1] == "2560"  # 1280 whole numbers of 16 bits
+    ]
+    features[0].unlink()
+    features[1].chmod(0o644)
+    features[1].write_bytes(bytes(2560))
+    assert computed(project) == 2
+    assert (project.folder / "models/model.keras").read_bytes() == model
+
+
+def test_another_strategy_computes_features_of_new_images_alone(
+    features_project: Project, tmp_path: Path
+) -> None:
+    project = copied(features_project, tmp_path / "project")
+    before = len(project.read("data/augmented.csv").splitlines())
+    project.set_params({"strategy": "weights"})
+    for stage in ("oversample", "compute_weights"):
+        assert project.stage(stage).returncode == 0
+    assert len(project.read("data/augmented.csv").splitlines()) < before
+    assert computed(project) == 0, "without oversampling: fewer variants of the same photographs"
