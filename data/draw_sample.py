@@ -5,6 +5,14 @@ never depends on how many others are drawn before it, and every run writes the s
 the same Pillow and numpy versions). All three classes draw their colours, backgrounds, light and
 clutter from the same distributions, so that shape alone tells them apart.
 
+The set is hard enough for a head on pretrained features to need the help of a strategy: subjects
+are small, often partly hidden, among clutter and of little contrast. The knobs were chosen by the
+recalls of whole sets, those of the seeds 101 to 105; no picture was chosen by what a classifier
+says of it. SEED is the first of 101, 102 and so on for which, with these knobs and the seeds 42, 1
+and 2 in params.yaml, `baseline` recognises less than 50 % of dogs, while `weights`, `effective` and
+`balanced` recognise at least 60 % of each class and 70 % of all. Of the next ten, 102 to 106, 109
+and 111 give the same. With 107, 108 and 110 the baseline fails, too, but others miss their marks.
+
 Usage: python draw_sample.py [--out DIR] [--seed N] [--size PIXELS]
 """
 
@@ -24,23 +32,23 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 POSE_SPREAD = 0.5  # multiplies joint angles and proportion changes; more is harder
 TILT_DEGREES = 10.0  # in-plane rotation, at most; more is harder
 PLACE_SPREAD = 0.6  # share of the free room that the subject may move in; more is harder
-SCALE_RANGE = (0.62, 0.82)  # longest side of the subject, share of the frame; lower is harder
-CLUTTER_COUNT = (1, 4)  # objects behind the subject, least and most; more is harder
-CLUTTER_STRENGTH = (0.15, 0.4)  # how far their colour leaves the background's; more is harder
+SCALE_RANGE = (0.3, 0.5)  # longest side of the subject, share of the frame; lower is harder
+CLUTTER_COUNT = (2, 6)  # objects behind the subject, least and most; more is harder
+CLUTTER_STRENGTH = (0.2, 0.5)  # how far their colour leaves the background's; more is harder
 BAND_STRENGTH = (0.2, 0.6)  # how far the background's two colours differ; more is harder
-OCCLUSION_CHANCE = 0.25  # share of pictures with an object in front; more is harder
-OCCLUSION_MAX = 0.15  # share of the subject's area that it may hide; more is harder
-MIN_CONTRAST = 100.0  # RGB distance of the subject from the background, 0-441; lower is harder
-MIN_LUMINANCE_GAP = 50.0  # the same for luminance alone, 0-255; lower is harder
+OCCLUSION_CHANCE = 0.5  # share of pictures with an object in front; more is harder
+OCCLUSION_MAX = 0.3  # share of the subject's area that it may hide; more is harder
+MIN_CONTRAST = 80.0  # RGB distance of the subject from the background, 0-441; lower is harder
+MIN_LUMINANCE_GAP = 40.0  # the same for luminance alone, 0-255; lower is harder
 SATURATION = 0.65  # 0 is grey, 1 is the full palette; more is harder
-LIGHTER_CHANCE = 0.9  # share of pictures with the subject lighter than its ground; 0.5 is hardest
+LIGHTER_CHANCE = 0.75  # share of pictures with the subject lighter than its ground; 0.5 is hardest
 GROUND_TONE = 0.45  # how far grounds go to dark, or to light under a dark subject; less is harder
 TEXTURE = (4, 14)  # amplitude of the background's texture, grey levels; more is harder
 LIGHT_SPREAD = 0.28  # brightness, direction and vignette, share of full light; more is harder
 NOISE_LEVELS = (2, 9)  # amplitude of the pixel noise, grey levels; more is harder
 BLUR_RADIUS = 0.6  # blur after scaling down, pixels, at most; more is harder
 
-SEED = 104  # of the set in git
+SEED = 101  # of the set in git; chosen as the docstring says
 COUNTS = {
     "train": {"human": 24, "dog": 3, "snake": 35},
     "test": {"human": 40, "dog": 40, "snake": 40},
