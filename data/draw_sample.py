@@ -5,6 +5,14 @@ depends on the others, and every run writes the same bytes (with the same versio
 numpy). All classes draw colours, backgrounds, light and clutter from the same distributions, so
 that only shape distinguishes them.
 
+The set is hard enough that a head on pretrained features needs a balancing strategy: subjects are
+small, often partly hidden, among clutter, and of little contrast. The constants below were chosen by
+the recalls on the whole sets of the seeds 101 to 105; no single picture was chosen. SEED is the first
+from 101 on with which, for the seeds 42, 1 and 2 in params.yaml, `baseline` recognises less than 50 %
+of the dogs, while `weights`, `effective` and `balanced` recognise at least 60 % of each class and
+70 % of all. Of the next ten seeds, 102 to 106, 109 and 111 do so, too. With 107, 108 and 110 the
+baseline fails as well, but another strategy misses one of these marks.
+
 Usage: python draw_sample.py [--out DIR] [--seed N] [--size PIXELS]
 """
 
@@ -24,23 +32,23 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 POSE_SPREAD = 0.5  # multiplies joint angles and proportion changes; more is harder
 TILT_DEGREES = 10.0  # maximum in-plane rotation; more is harder
 PLACE_SPREAD = 0.6  # share of the free space in which the subject may move; more is harder
-SCALE_RANGE = (0.62, 0.82)  # longest side of the subject as a share of the frame; lower is harder
-CLUTTER_COUNT = (1, 4)  # range of the number of objects behind the subject; more is harder
-CLUTTER_STRENGTH = (0.15, 0.4)  # how far their colour is from the background's; more is harder
+SCALE_RANGE = (0.3, 0.5)  # longest side of the subject as a share of the frame; lower is harder
+CLUTTER_COUNT = (2, 6)  # range of the number of objects behind the subject; more is harder
+CLUTTER_STRENGTH = (0.2, 0.5)  # how far their colour is from the background's; more is harder
 BAND_STRENGTH = (0.2, 0.6)  # how far the background's two colours differ; more is harder
-OCCLUSION_CHANCE = 0.25  # share of pictures with an object in front; more is harder
-OCCLUSION_MAX = 0.15  # maximum share of the subject's area that it hides; more is harder
-MIN_CONTRAST = 100.0  # RGB distance between subject and background, 0-441; lower is harder
-MIN_LUMINANCE_GAP = 50.0  # the same for luminance, 0-255; lower is harder
+OCCLUSION_CHANCE = 0.5  # share of pictures with an object in front; more is harder
+OCCLUSION_MAX = 0.3  # maximum share of the subject's area that it hides; more is harder
+MIN_CONTRAST = 80.0  # RGB distance between subject and background, 0-441; lower is harder
+MIN_LUMINANCE_GAP = 40.0  # the same for luminance, 0-255; lower is harder
 SATURATION = 0.65  # 0 is grey, 1 is the full palette; more is harder
-LIGHTER_CHANCE = 0.9  # share of subjects lighter than their background; 0.5 is hardest
+LIGHTER_CHANCE = 0.75  # share of subjects lighter than their background; 0.5 is hardest
 GROUND_TONE = 0.45  # how dark grounds are, or how light behind dark subjects; less is harder
 TEXTURE = (4, 14)  # amplitude of the background's texture, grey levels; more is harder
 LIGHT_SPREAD = 0.28  # brightness, direction and vignette, as a share of full light; more is harder
 NOISE_LEVELS = (2, 9)  # amplitude of the pixel noise, grey levels; more is harder
 BLUR_RADIUS = 0.6  # maximum blur after scaling down, in pixels; more is harder
 
-SEED = 104  # of the set that ships
+SEED = 101  # of the set that ships, chosen as the docstring says
 COUNTS = {
     "train": {"human": 24, "dog": 3, "snake": 35},
     "test": {"human": 40, "dog": 40, "snake": 40},
