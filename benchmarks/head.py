@@ -40,8 +40,16 @@ from ballast.core.params import Augment, parse_params
 from ballast.dataset.groups import copy_sets
 from ballast.dataset.listing import list_files
 from ballast.dataset.scan import inspect_files, sort_out
-from ballast.model.head import (Labels, fit_head, logits, optimum, penalty_of, probabilities, unit_length)
-from ballast.model.logits import (Floats)
+from ballast.model.head import (
+    Labels,
+    fit_head,
+    logits,
+    optimum,
+    penalty_of,
+    probabilities,
+    unit_length,
+)
+from ballast.model.logits import Floats
 from ballast.workers.processes import Engine
 
 Features = Callable[[NDArray[np.uint8]], Floats]

@@ -476,8 +476,8 @@ def parse_params(text: str) -> Params:
         )
     if weights and (backbone == EXACT_BACKBONE or backbone.startswith(PRETRAINED)):
         raise UserError(
-            f"params.yaml: train.weights: {_shown(backbone)} contains its own weights; must be null,"
-            f" not {_shown(weights)}"
+            f"params.yaml: train.weights: {_shown(backbone)} contains its own weights; must be"
+            f" null, not {_shown(weights)}"
         )
     if backbone == EXACT_BACKBONE and params.train.fine_tune_epochs:
         raise UserError(

@@ -10,8 +10,8 @@ from ballast.core.source import BALLAST, source_hash
 # The packages that read photographs and make images from them, here or on another machine.
 ROOMS = ("core", "workers", "dataset", "augment")
 LIBRARIES = ("numpy", "pillow", "imagehash", "scipy")
-# Pillow's wheels bundle these; another build of the same Pillow may have other versions. zlib is left
-# out: all versions decompress alike, and TensorFlow's replaces it if TensorFlow is loaded first.
+# Pillow's wheels bundle these; another build of the same Pillow may have other versions. zlib is
+# left out: all versions decompress alike, and TensorFlow's replaces it if loaded first.
 CODECS = {
     "libjpeg": "jpg",
     "libjpeg-turbo": "libjpeg_turbo",

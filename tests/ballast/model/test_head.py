@@ -12,8 +12,22 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from ballast.model.head import (EXACT, FIXED_SCALE, FIXED_STRENGTH, FIXED_TAU, GRID, Head, Labels, fit_head, logits, optimum, penalty_of, probabilities, unit_length)
-from ballast.model.logits import (Floats)
+from ballast.model.head import (
+    EXACT,
+    FIXED_SCALE,
+    FIXED_STRENGTH,
+    FIXED_TAU,
+    GRID,
+    Head,
+    Labels,
+    fit_head,
+    logits,
+    optimum,
+    penalty_of,
+    probabilities,
+    unit_length,
+)
+from ballast.model.logits import Floats
 
 NONE = np.zeros(3)
 # Fits a head in a process of its own, for what is set before NumPy starts.

@@ -40,7 +40,7 @@ def backbone() -> keras.Model:
 @pytest.fixture(scope="module")
 def probe(backbone: keras.Model, head: Head) -> keras.Model:
     """The two together."""
-    return build_probe(backbone, head)
+    return build_probe(backbone, head.weights, head.bias)
 
 
 @pytest.fixture(scope="module")
