@@ -1,17 +1,19 @@
 """Softmax regression with an L2 penalty on the features of a frozen backbone.
 
-Its loss is convex and has one optimum, so no seed, learning rate or stopping rule shapes the head:
+The loss is convex and has a single optimum, so no seed, learning rate or stopping rule affects the
+head. It is
 
-    mean over the terms, by weight, of cross-entropy(x · weights + bias + offsets, class)
+    weighted mean over the terms of cross-entropy(x · weights + bias + offsets, class)
     + penalty / 2 · sum of squared weights
 
-with x the features scaled to length 1. As it is a mean, twice the weights, or every photograph
-twice, change nothing. scikit-learn's C is 1 / (penalty · sum of the terms' weights).
+where x is the feature vector scaled to length 1. Because of the mean, doubling all weights or
+repeating every photograph changes nothing. scikit-learn's C is 1 / (penalty · sum of term weights).
 
-A rare class looks better separated in training than it is: the head learns what its few
-photographs have by chance, and new ones do not have it. Weights do not correct that. So photographs
-held out in cross-validation fit two numbers more, as Platt (1999) calibrates: a scale of all
-logits, and the tau of a post-hoc logit adjustment (Menon et al. 2021, arXiv:2007.07314, eq. 9).
+A rare class looks better separated in training than it is: the head learns accidental details of
+its few photographs, which new photographs lack. Class weights do not correct that. So two more
+numbers are fitted on photographs held out in cross-validation, in the manner of Platt (1999): a
+scale of all logits, and the tau of a post-hoc logit adjustment (Menon et al. 2021,
+arXiv:2007.07314, eq. 9).
 """
 
 from functools import partial
@@ -23,26 +25,26 @@ from scipy.linalg import qr
 from scipy.optimize import OptimizeResult, minimize
 from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import log_softmax, softmax
+from threadpoolctl import threadpool_limits
 
 from ballast.model.logits import Floats, lengths, linear_logits
 
 Labels = NDArray[np.int64]
 
-# Weights and bias are rounded to multiples of it: far more than the solver's error, so that the
-# order in which a processor sums does not show. It moves a logit by about 0.0003.
+# Weights and bias are rounded to multiples of this. It is far larger than the solver's error, so
+# the order in which a processor sums has no effect. It moves a logit by about 0.0003.
 GRID = 2.0**-10
-# Decimals of the scale, of tau and of the losses that choose the penalty, for the same reason.
+# Decimals of the scale, of tau, and of the losses that choose the penalty, for the same reason.
 DECIMALS = 2
-# Penalties to choose from are 1 / (strength · groups), strongest first.
+# Candidate penalties are 1 / (strength · groups), strongest first.
 STRENGTHS = (1.0, 10.0, 100.0)
 FOLDS = 5
-# Tau is drawn to PRIOR_TAU as if so many more photographs had it for their best: few cannot tell.
+# Tau is drawn towards PRIOR_TAU with the weight of this many photographs: few cannot determine it.
 PRIOR_TAU, PRIOR_PHOTOGRAPHS = 0.5, 50.0
-# Where a class has one group, nothing can be held out.
+# Used if a class has a single group, which cannot be held out.
 FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU = 10.0, 1.5, 0.7
-# Norms of the gradient: enough to choose a penalty; where the trust region stops, whose losses
-# then differ by less than float64 can tell; what Newton's steps reach from there, for the scale
-# and for the head.
+# Gradient norms to stop at: to choose a penalty; for the trust region, beyond which float64 cannot
+# distinguish losses; and for Newton's steps after it, to fit the scale and to fit the head.
 ROUGH, NEAR, FINE, EXACT = 1e-3, 1e-7, 1e-7, 1e-13
 NEWTON_STEPS = 10
 
@@ -55,24 +57,27 @@ class Step(NamedTuple):
 
 
 class Optimum(NamedTuple):
-    """Where the loss is least, before calibration and rounding."""
+    """Minimum of the loss, before calibration and rounding."""
 
     weights: Floats  # shape (d, k)
     bias: Floats  # shape (k,); sums to 0
-    steps: list[Step]  # from all zeros on
+    steps: list[Step]  # the first is at zero
 
 
 class Calibration(NamedTuple):
-    """What photographs held out make of logits: scale · (logits - tau · log(n_c / largest n_c))."""
+    """Correction of logits, fitted on photographs held out.
+
+    The corrected logits are scale · (logits - tau · log(n_c / largest n_c)).
+    """
 
     strength: float
     scale: float
     tau: float
-    losses: dict[float, float]  # mean log loss held out by strength; empty where all is fixed
+    losses: dict[float, float]  # mean held-out log loss by strength; empty for fixed values
 
 
 class Head(NamedTuple):
-    """Logits are unit_length(features) @ weights + bias; both are multiples of GRID."""
+    """A linear head: logits are unit_length(features) @ weights + bias, multiples of GRID."""
 
     weights: Floats  # shape (d, k)
     bias: Floats  # shape (k,)
@@ -92,53 +97,56 @@ def fit_head(
     """Choose the penalty, fit, calibrate and round.
 
     Args:
-        features: of the terms (photographs and their variants), shape (n, d); finite.
+        features: finite features of the terms (photographs and their variants), shape (n, d).
         labels: class index of each term, shape (n,); each of 0 to k - 1 at least once.
-        groups: of each term, shape (n,). Terms of a group are held out together, so a
+        groups: group of each term, shape (n,). The terms of a group are held out together, so a
             photograph's variants belong to its group.
-        weights: of each term in the loss, shape (n,); 0 or more. Only their ratios count.
-        offsets: added to the logits in training alone, shape (k,): tau · log prior for logit
+        weights: weight of each term in the loss, shape (n,); 0 or more. Only ratios matter.
+        offsets: added to the logits in training only, shape (k,): tau · log prior for logit
             adjustment (Menon et al. 2021, arXiv:2007.07314, eq. 10), or zeros.
-        balanced: whether every class counts alike when held out; otherwise every group does, and
-            tau is 0.
+        balanced: whether every class counts the same in calibration; otherwise every group does,
+            and tau is 0.
 
     Raises:
-        ValueError: as optimum does.
+        ValueError: like optimum.
     """
     unit = unit_length(features)
-    chosen = calibrate(unit, labels, groups, weights, offsets, balanced=balanced)
-    penalty = penalty_of(chosen.strength, groups)
-    found = optimum(unit, labels, weights, penalty, offsets)
+    # These products are too small to share between threads: with 1,000 terms one thread takes 3 ms,
+    # and two take 6 ms of each when another process is running.
+    with threadpool_limits(1, user_api="blas"):
+        chosen = calibrate(unit, labels, groups, weights, offsets, balanced=balanced)
+        penalty = penalty_of(chosen.strength, groups)
+        found = optimum(unit, labels, weights, penalty, offsets)
     rarity = _rarity(class_groups(labels, groups, len(offsets)))
     bias = chosen.scale * (found.bias + chosen.tau * rarity)
     return Head(_to_grid(chosen.scale * found.weights), _to_grid(bias), chosen, found.steps)
 
 
 def logits(head: Head, features: Floats) -> Floats:
-    """Logits, shape (n, k), of features of shape (n, d)."""
+    """Compute the logits, shape (n, k), of features of shape (n, d)."""
     return linear_logits(features, head.weights, head.bias)
 
 
 def probabilities(head: Head, features: Floats) -> Floats:
-    """Softmax of the logits, shape (n, k)."""
+    """Compute the softmax of the logits, shape (n, k)."""
     return np.asarray(softmax(logits(head, features), axis=1))
 
 
 def unit_length(features: Floats) -> Floats:
-    """Scale each row to length 1; one of zeros stays as it is."""
+    """Scale each row to length 1; leave rows of zeros unchanged."""
     return features / lengths(features)
 
 
 def penalty_of(strength: float, groups: NDArray[np.int64]) -> float:
-    """The penalty of a strength: weaker the more groups of photographs there are.
+    """Return the penalty for a strength: the more groups, the weaker.
 
-    Variants and repetition make no more groups, and so change no penalty.
+    Variants and repetitions add no groups, so they do not change the penalty.
     """
     return float(1 / (strength * len(np.unique(groups))))
 
 
 def class_groups(labels: Labels, groups: NDArray[np.int64], classes: int) -> Labels:
-    """The number of groups that each class has, shape (classes,)."""
+    """Count the groups of each class, shape (classes,)."""
     pairs = np.unique(np.stack([labels, groups]), axis=1)
     return np.bincount(pairs[0], minlength=classes)
 
@@ -146,24 +154,24 @@ def class_groups(labels: Labels, groups: NDArray[np.int64], classes: int) -> Lab
 def optimum(
     unit: Floats, labels: Labels, weights: Floats, penalty: float, offsets: Floats
 ) -> Optimum:
-    """Fit one head to a gradient of norm EXACT, or as near as float64 comes.
+    """Fit one head until the gradient's norm is EXACT, or as close as float64 allows.
 
     Args:
         unit: features of length 1, shape (n, d).
-        labels: shape (n,).
-        weights: shape (n,).
+        labels: class indices, shape (n,).
+        weights: weights of the terms, shape (n,).
         penalty: above 0.
-        offsets: shape (k,).
+        offsets: as in fit_head, shape (k,).
 
     Raises:
-        ValueError: where a class has no term of a weight above 0, and its bias no optimum.
+        ValueError: if a class has no term with a weight above 0; its bias would have no optimum.
     """
     if not _all_there(labels, weights[:, None], len(offsets)):
         raise ValueError("every class needs a term of a weight above 0")
     x, basis = _coordinates(unit)
     problem = _Problem(x, labels, weights[:, None], offsets, penalty)
     steps: list[Step] = []
-    found = _solved(problem, np.zeros(problem.shape), EXACT, steps)[:, 0]
+    found = _solved(problem, np.zeros(problem.shape), EXACT, steps)[:, 0].T
     slopes = found[:-1] if basis is None else basis @ found[:-1]
     return Optimum(slopes, found[-1], steps)
 
@@ -179,19 +187,19 @@ def calibrate(
 ) -> Calibration:
     """Choose the strength, and fit scale and tau, by cross-validation over groups.
 
-    Folds are dealt class by class, without a seed. The least mean log loss wins; of equal ones
-    that of the strongest penalty. A group counts the same however many terms it has.
+    Groups are dealt to folds class by class, without a seed. The lowest mean log loss wins; if
+    losses are equal, the strongest penalty does. A group counts the same whatever its size.
 
     Args:
         unit: features of length 1, shape (n, d).
-        labels: as for fit_head; so are the others.
+        labels: as in fit_head, like the other arguments; shape (n,).
         groups: shape (n,).
         weights: shape (n,).
         offsets: shape (k,).
-        balanced: whether every class counts alike.
+        balanced: whether every class counts the same.
 
     Returns:
-        Fixed values where a class has a single group, which cannot be held out.
+        Fixed values if a class has a single group, which cannot be held out.
     """
     k = len(offsets)
     folds = _folds(labels, groups)
@@ -200,7 +208,7 @@ def calibrate(
         return Calibration(FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU if balanced else 0.0, {})
     x, _ = _coordinates(unit)
     fit = partial(_scale_and_tau, labels=labels, groups=groups, folds=folds, balanced=balanced)
-    start: Floats = np.zeros((x.shape[1] + 1, FOLDS, k))
+    start: Floats = np.zeros((k, FOLDS, x.shape[1] + 1))
     tried: dict[float, tuple[float, float, float]] = {}
     starts: dict[float, Floats] = {}
     for strength in STRENGTHS:
@@ -215,59 +223,73 @@ def calibrate(
 
 
 class _Problem:
-    """m heads at once, of the same features and other weights of the terms.
+    """m heads to fit at once, to the same features with different weights of the terms.
 
-    At once, since a pass over the features takes much the same time for one as for a few.
+    Fitting them together saves time: multiplying the features by a few columns takes little longer
+    than by one. Arrays start with the classes, because sums over a short last axis are slow.
     """
 
     def __init__(
         self, x: Floats, labels: Labels, weights: Floats, offsets: Floats, penalty: float
     ) -> None:
         """Take features of shape (n, r), weights of shape (n, m) and offsets of shape (k,)."""
-        self.x, self.offsets, self.penalty = x, offsets, penalty
-        self.shares = (weights / weights.sum(axis=0))[:, :, None]
-        self.targets = np.eye(len(offsets))[labels][:, None, :]
-        self.shape = (x.shape[1] + 1, weights.shape[1], len(offsets))
-        self._chances: Floats = np.empty(0)
-        self._at: Floats = self._chances
+        self.x, self.offsets, self.penalty = x, offsets[:, None, None], penalty
+        self.shares = (weights / weights.sum(axis=0)).T
+        self.targets = np.eye(len(offsets))[:, None, labels]
+        # Parameters: k classes, m heads, r slopes and, last, the bias.
+        self.shape = (len(offsets), weights.shape[1], x.shape[1] + 1)
+        self._at: Floats = np.empty(0)
+        self._probabilities: Floats = self._at
+        self._value: tuple[float, Floats] = 0.0, self._at
 
     def logits(self, parameters: Floats) -> Floats:
-        """Without offsets, shape (n, m, k); the last of r + 1 rows of parameters is the bias."""
-        slopes = parameters[:-1].reshape(len(parameters) - 1, -1)
-        return np.asarray((self.x @ slopes).reshape(-1, *self.shape[1:]) + parameters[-1])
+        """Compute the logits without offsets, shape (k, m, n)."""
+        slopes = parameters[..., :-1].reshape(-1, self.x.shape[1])
+        products = (slopes @ self.x.T).reshape(*self.shape[:2], -1)
+        return np.asarray(products + parameters[..., -1:])
 
     def loss(self, flat: Floats) -> tuple[float, Floats]:
-        """The sum over the m heads, and its gradient."""
-        parameters = flat.reshape(self.shape)
-        logs = log_softmax(self.logits(parameters) + self.offsets, axis=2)
-        penalised = self._penalised(parameters)
-        loss = (parameters * penalised).sum() / 2 - (self.shares * self.targets * logs).sum()
-        return float(loss), self._gathered(np.exp(logs) - self.targets) + penalised.ravel()
+        """Compute the sum of the m losses and its gradient, both at `flat`."""
+        # The solver asks again at the place where it has just been.
+        if not np.array_equal(flat, self._at):
+            parameters = flat.reshape(self.shape)
+            shifted = self.logits(parameters) + self.offsets
+            shifted -= shifted.max(axis=0)
+            odds = np.exp(shifted)
+            total = odds.sum(axis=0)
+            self._at, self._probabilities = flat.copy(), odds / total
+            penalised = self._penalised(parameters)
+            errors = np.log(total) - (self.targets * shifted).sum(axis=0)
+            loss = (parameters * penalised).sum() / 2 + (self.shares * errors).sum()
+            gradient = self._gathered(self._probabilities - self.targets) + penalised.ravel()
+            self._value = float(loss), gradient
+        return self._value
 
     def curvature(self, flat: Floats, direction: Floats) -> Floats:
-        """The Hessian times a direction."""
-        if flat is not self._at:  # a step asks many directions at one place
-            self._chances = softmax(self.logits(flat.reshape(self.shape)) + self.offsets, axis=2)
-            self._at = flat
-        chances = self._chances
+        """Multiply the Hessian at `flat` by a direction."""
+        self.loss(flat)
         change = direction.reshape(self.shape)
-        moved = chances * self.logits(change)
-        moved -= chances * moved.sum(axis=2, keepdims=True)
+        moved = self._probabilities * self.logits(change)
+        moved -= self._probabilities * moved.sum(axis=0)
         return self._gathered(moved) + self._penalised(change).ravel()
 
     def _gathered(self, residuals: Floats) -> Floats:
-        weighted = (self.shares * residuals).reshape(len(self.x), -1)
-        return np.concatenate([(self.x.T @ weighted).ravel(), weighted.sum(axis=0)])
+        weighted = self.shares * residuals
+        slopes = weighted.reshape(-1, len(self.x)) @ self.x
+        gathered = np.empty(self.shape)
+        gathered[..., :-1] = slopes.reshape(*self.shape[:2], -1)
+        gathered[..., -1] = weighted.sum(axis=2)
+        return gathered.ravel()
 
     def _penalised(self, parameters: Floats) -> Floats:
         penalised = self.penalty * parameters
-        # The same added to every bias changes no probability: of all such, this takes sum 0.
-        penalised[-1] = parameters[-1].mean(axis=1, keepdims=True)
+        # Adding one number to every bias changes no probability. This picks biases that sum to 0.
+        penalised[..., -1] = parameters[..., -1].mean(axis=0)
         return penalised
 
 
 def _solved(problem: _Problem, start: Floats, tolerance: float, steps: list[Step]) -> Floats:
-    """The optimum, of the problem's shape; `steps` gets the iterations."""
+    """Find the optimum, of the problem's shape; append the iterations to `steps`."""
 
     def note(loss: float, gradient: Floats) -> float:
         steps.append(Step(loss, float(np.linalg.norm(gradient))))
@@ -298,7 +320,7 @@ def _solved(problem: _Problem, start: Floats, tolerance: float, steps: list[Step
         hessian = LinearOperator((flat.size, flat.size), partial(problem.curvature, flat))
         moved = flat - cg(hessian, gradient, rtol=1e-3)[0]
         loss, gradient = problem.loss(moved)
-        # Less cannot be told from rounding.
+        # Below this, the gradient is rounding error.
         if np.linalg.norm(gradient) >= norm:
             break
         flat, norm = moved, note(loss, gradient)
@@ -313,12 +335,19 @@ def _scale_and_tau(
     *,
     balanced: bool,
 ) -> tuple[float, float, float]:
-    """Scale, tau and mean log loss of the terms held out; `every` is of shape (n, FOLDS, k).
+    """Fit scale and tau to the terms held out, and return them with their mean log loss.
 
-    Targets are smoothed, much as Platt's: otherwise the scale is infinite where all that is held
-    out is right.
+    Targets are smoothed in the manner of Platt: otherwise the scale would be infinite if every
+    held-out term is classified correctly.
+
+    Args:
+        every: logits of all terms by the heads of all folds, shape (k, FOLDS, n).
+        labels: as in calibrate.
+        groups: as in calibrate.
+        folds: fold that holds out each term, shape (n,).
+        balanced: as in calibrate.
     """
-    found = every[np.arange(len(labels)), folds]
+    found = every[:, folds, np.arange(len(labels))].T
     k = found.shape[1]
     counts = class_groups(labels, groups, k)
     _, group, terms = np.unique(groups, return_inverse=True, return_counts=True)
@@ -352,12 +381,12 @@ def _scale_and_tau(
 
 
 def _rarity(counts: Labels) -> Floats:
-    """By what logit adjustment raises each class at tau 1; 0 for the largest."""
+    """Compute how much logit adjustment raises each class at tau 1; 0 for the largest class."""
     return np.asarray(-np.log(counts / counts.max()))
 
 
 def _folds(labels: Labels, groups: NDArray[np.int64]) -> Labels:
-    """The fold of each term: groups in the order of their first terms' classes, dealt in turn."""
+    """Assign a fold to each term: groups, ordered by the class of their first term, in turn."""
     _, first, index = np.unique(groups, return_index=True, return_inverse=True)
     places = np.empty(len(first), dtype=np.int64)
     places[np.argsort(labels[first], kind="stable")] = np.arange(len(first)) % FOLDS
@@ -365,16 +394,19 @@ def _folds(labels: Labels, groups: NDArray[np.int64]) -> Labels:
 
 
 def _all_there(labels: Labels, weights: Floats, classes: int) -> bool:
-    """Whether every class has a weight above 0 in each column of weights of shape (n, m)."""
+    """Return whether every class has a weight above 0 in each column of `weights`, (n, m)."""
     sums = np.zeros((classes, weights.shape[1]))
     np.add.at(sums, labels, weights)
     return bool((sums > 0).all())
 
 
 def _coordinates(unit: Floats) -> tuple[Floats, Floats | None]:
-    """Fewer features of the same products, and their basis, where terms are few.
+    """Reduce the features to fewer with the same inner products if terms are few.
 
-    The optimum lies in the span of the terms; an orthonormal basis leaves the penalty as it is.
+    The optimum lies in the span of the terms, and an orthonormal basis preserves the penalty.
+
+    Returns:
+        Features of shape (n, r), and the basis of shape (d, r); None for the identity.
     """
     n, d = unit.shape
     if 2 * n > d:
