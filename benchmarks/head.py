@@ -1,24 +1,24 @@
-"""Measure the head on frozen features: each table of its settings from a folder of photographs.
+"""Measure the linear head on frozen features, with the photographs of a folder.
 
-    python -m benchmarks.head TABLE --data FOLDER --backbone MODULE:FUNCTION
+    python -m benchmarks.head TABLE --data FOLDER
+    python -m benchmarks.head TABLE --data FOLDER --backbone mobilenet_v2 --weights pretrained/m.h5
 
-FUNCTION(size) returns what turns uint8 pixels of shape (n, size, size, 3) into features of shape
-(n, d): the only place where a backbone comes in. FOLDER has a folder per class; where it has
-train/, only that is read: a test folder stays shut. No photograph is judged by a head that saw it
-or anything made of it. Tables:
+FUNCTION(size) returns a function from uint8 pixels of shape (n, size, size, 3) to features of shape
+(n, d); nothing else depends on the backbone. FOLDER contains one folder per class, or train/ with
+these; test folders are not read. No photograph is classified by a head that was fitted to it, its
+copies or its variants. Tables:
 
-    draws       few photographs a class, judged on the others: heads against the nearest class mean
-    folds       cross-validation: plain and balanced, each with and without calibration
+    draws       few photographs per class, tested on the others: heads against nearest class mean
+    folds       cross-validation: baseline and balanced, each with and without calibration
     subsets     balanced against baseline, cross-validated, on random subsets of three classes
     strategies  which strategies give the same head
-    augment     variants: which, and how many a photograph
-    sizes       image sizes: scores, and ms a photograph
-    resampling  ways to enlarge or reduce to --size
+    augment     variants: which kinds, and how many per photograph
+    sizes       image sizes: metrics, and ms per photograph
+    resampling  filters for resizing to --size
     speed       seconds for 1,000 random photographs in 3 and in 10 classes
 """
 
 import argparse
-import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -36,10 +36,12 @@ from ballast.augment.variants import augmented_images, drawn_rounds, resized_pix
 from ballast.balance.class_weights import class_weights
 from ballast.core.files import read_text
 from ballast.core.images import decode_image, image_array
-from ballast.core.params import Augment, parse_params
+from ballast.core.params import EXACT_BACKBONE, Augment, Train, parse_params
+from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.dataset.groups import copy_sets
 from ballast.dataset.listing import list_files
 from ballast.dataset.scan import inspect_files, sort_out
+from ballast.model.features import read_backbone
 from ballast.model.head import (
     Labels,
     fit_head,
@@ -71,7 +73,7 @@ KINDS: dict[str, dict[str, float]] = {
 
 
 class Photos(NamedTuple):
-    """Photographs by path."""
+    """Photographs in the order of their paths."""
 
     files: list[bytes]
     sha256: list[str]
@@ -80,7 +82,7 @@ class Photos(NamedTuple):
 
 
 def read_photos(folder: Path) -> Photos:
-    """Read a folder's photographs, or those of its train/, and find copies."""
+    """Read the photographs of a folder, or of its train/, and group copies."""
     root = folder / "train" if (folder / "train").is_dir() else folder
     photos, *_ = sort_out([*inspect_files(root, list_files(root), 30, Engine(workers=1))])
     names = sorted({photo.class_ for photo in photos})
@@ -92,15 +94,26 @@ def read_photos(folder: Path) -> Photos:
     )
 
 
+def frozen(train: Train, size: int) -> Features:
+    """Load a frozen backbone; return a function from uint8 pixels to features."""
+    model = read_backbone(train, size, KERAS_DOWNLOADS).model
+
+    def features(pixels: NDArray[np.uint8]) -> Floats:
+        batches = (pixels[start : start + 64] for start in range(0, len(pixels), 64))
+        return np.concatenate([np.asarray(model.predict_on_batch(b), np.float64) for b in batches])
+
+    return features
+
+
 def pixels_of(photos: Photos, size: int) -> NDArray[np.uint8]:
-    """All photographs as Ballast resizes them."""
+    """Resize all photographs like Ballast does."""
     return np.stack([image_array(data, size) for data in photos.files])
 
 
 def trained(
     features: Floats, labels: Labels, groups: NDArray[np.int64], *, balanced: bool
 ) -> Callable[[Floats], Floats]:
-    """Fit a head as `baseline` or `balanced` does; return what gives probabilities."""
+    """Fit a head like `baseline` or `balanced`; return a function that gives probabilities."""
     k = int(labels.max()) + 1
     weights = 1 / np.bincount(labels, minlength=k)[labels] if balanced else np.ones(len(labels))
     head = fit_head(features, labels, groups, weights, np.zeros(k), balanced=balanced)
@@ -116,10 +129,10 @@ def uncalibrated(
     strength: float = 10.0,
     smoothing: float = 0.0,
 ) -> Callable[[Floats], Floats]:
-    """The same without calibration.
+    """Fit a head like `trained`, but without calibration.
 
-    Smoothing s gives every other class s times a photograph's weight: Firth's correction as
-    Ghaffari et al. 2021 (arXiv:2110.02529) have it for softmax regression.
+    Smoothing s gives every other class s times a photograph's weight: Firth's correction for
+    softmax regression (Ghaffari et al. 2021, arXiv:2110.02529).
     """
     k = int(labels.max()) + 1
     weights = 1 / np.bincount(labels, minlength=k)[labels] if balanced else np.ones(len(labels))
@@ -136,7 +149,7 @@ def uncalibrated(
 def nearest_mean(
     features: Floats, labels: Labels, groups: NDArray[np.int64], *, balanced: bool
 ) -> Callable[[Floats], Floats]:
-    """Cosine to the class means, less the mean of these (Wang et al. 2019, arXiv:1911.04623)."""
+    """Cosine similarity to the class means, both centred (Wang et al. 2019, arXiv:1911.04623)."""
     del groups, balanced
     unit = unit_length(features)
     means = np.stack([unit[labels == c].mean(axis=0) for c in range(int(labels.max()) + 1)])
@@ -168,7 +181,7 @@ HEADERS = [
 
 
 def show(found: Mapping[str, Sequence[Sequence[float]]]) -> None:
-    """Print mean ± standard deviation of each row's scores."""
+    """Print mean ± standard deviation of each row's metrics."""
     rows = []
     for name, values in found.items():
         means, spread = np.mean(values, axis=0), np.std(values, axis=0)
@@ -177,7 +190,7 @@ def show(found: Mapping[str, Sequence[Sequence[float]]]) -> None:
 
 
 def folds_of(labels: Labels, groups: NDArray[np.int64], seed: int) -> Labels:
-    """Deal groups at random to folds, class by class."""
+    """Deal groups to folds at random, class by class."""
     _, first, index = np.unique(groups, return_index=True, return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(first))
     order = order[np.argsort(labels[first][order], kind="stable")]
@@ -192,7 +205,7 @@ Fit = Callable[..., Callable[[Floats], Floats]]
 def cross_validated(
     features: Floats, photos: Photos, seed: int, fit: Fit, *, balanced: bool
 ) -> list[float]:
-    """Scores of all photographs, each by a head that saw nothing of its group."""
+    """Metrics of all photographs, each classified by a head fitted without its group."""
     folds = folds_of(photos.labels, photos.groups, seed)
     found = np.empty((len(folds), int(photos.labels.max()) + 1))
     for fold in range(FOLDS):
@@ -203,7 +216,7 @@ def cross_validated(
 
 
 def draw(labels: Labels, counts: Sequence[int], seed: int, spare: int = 1) -> Labels:
-    """Indices of so many photographs of each class, the classes in random order, if possible."""
+    """Draw as many photographs of randomly ordered classes as `counts`; return their indices."""
     random = np.random.default_rng(seed)
     sizes = np.bincount(labels)
     order = random.permutation(len(sizes))[: len(counts)]
@@ -217,20 +230,20 @@ def draw(labels: Labels, counts: Sequence[int], seed: int, spare: int = 1) -> La
 
 
 def possible(labels: Labels, counts: Sequence[int], spare: int = 1) -> bool:
-    """Whether there are so many photographs, and so many left of each class."""
+    """Whether classes have as many photographs as `counts`, and `spare` more each."""
     sizes = np.sort(np.bincount(labels))[-len(counts) :]
     return len(sizes) == len(counts) and bool((sizes >= np.sort(counts) + spare).all())
 
 
 def part(photos: Photos, index: Labels) -> Photos:
-    """Some of the photographs, their classes numbered anew."""
+    """Select photographs, and renumber their classes."""
     labels = np.unique(photos.labels[index], return_inverse=True)[1]
     files, sha256 = [photos.files[i] for i in index], [photos.sha256[i] for i in index]
     return Photos(files, sha256, labels, photos.groups[index])
 
 
 def table_draws(photos: Photos, features: Floats, seeds: int) -> None:
-    """Heads on few photographs, judged on the others."""
+    """Fit heads to few photographs and test them on the others."""
     fits: dict[str, Fit] = {
         "head": trained,
         "not calibrated": uncalibrated,
@@ -260,7 +273,7 @@ def table_draws(photos: Photos, features: Floats, seeds: int) -> None:
 
 
 def table_folds(photos: Photos, features: Floats, seeds: int) -> None:
-    """Plain and balanced, with and without calibration."""
+    """Cross-validate baseline and balanced, with and without calibration."""
     show(
         {
             f"{'balanced' if balanced else 'baseline'}{note}": [
@@ -274,7 +287,7 @@ def table_folds(photos: Photos, features: Floats, seeds: int) -> None:
 
 
 def table_subsets(photos: Photos, features: Floats, seeds: int) -> None:
-    """Balanced against baseline on random subsets."""
+    """Compare balanced with baseline on random subsets."""
     for counts in SUBSETS:
         if not possible(photos.labels, counts, spare=0):
             continue
@@ -293,12 +306,12 @@ def table_subsets(photos: Photos, features: Floats, seeds: int) -> None:
         gains = np.array(found["balanced"])[:, 0] - np.array(found["baseline"])[:, 0]
         print(
             f"\nbalanced accuracy: balanced better {np.sum(gains > 0)}, worse {np.sum(gains < 0)},"
-            f" same {np.sum(gains == 0)}; mean gain {gains.mean():+.3f}, least {gains.min():+.3f}"
+            f" same {np.sum(gains == 0)}; mean gain {gains.mean():+.3f}, minimum {gains.min():+.3f}"
         )
 
 
 def table_strategies(photos: Photos, features: Floats) -> None:
-    """The largest distance of each strategy's weights from those of balanced class weights."""
+    """Compare the head of each strategy with that of balanced class weights."""
     labels, n = photos.labels, len(photos.labels)
     sizes = np.bincount(labels)
     k, unit, penalty = len(sizes), unit_length(features), penalty_of(10.0, photos.groups)
@@ -330,13 +343,13 @@ def table_strategies(photos: Photos, features: Floats) -> None:
 
 
 def table_augment(photos: Photos, features: Features, size: int, seeds: int) -> None:
-    """Variants of each kind, shared out as oversampling shares them."""
+    """Cross-validate with variants of each kind, distributed as in oversampling."""
     shipped = parse_params(read_text(Path("params.yaml"))).augment
     off = replace(shipped, **NOTHING)
     kinds: dict[str, Augment] = {"default": shipped}
     kinds |= {name: replace(off, **change) for name, change in KINDS.items()}
     plain = features(pixels_of(photos, size))
-    found = {"photographs alone": [
+    found = {"photographs only": [
         cross_validated(plain, photos, seed, trained, balanced=True) for seed in range(seeds)
     ]}  # fmt: skip
     sizes = np.bincount(photos.labels)
@@ -376,7 +389,7 @@ def _with_variants(
 
 
 def table_sizes(photos: Photos, backbone: Callable[[int], Features], seeds: int) -> None:
-    """Scores by image size, and the time of the forward pass."""
+    """Measure metrics and the time of the forward pass by image size."""
     found = {}
     for size in (96, 128, 160, 192, 224):
         features, pixels = backbone(size), pixels_of(photos, size)
@@ -391,7 +404,7 @@ def table_sizes(photos: Photos, backbone: Callable[[int], Features], seeds: int)
 
 
 def table_resampling(photos: Photos, features: Features, size: int, seeds: int) -> None:
-    """Ways to resize."""
+    """Measure metrics by resizing filter."""
     found = {}
     for way in (Image.Resampling.LANCZOS, Image.Resampling.BICUBIC, Image.Resampling.BILINEAR,
                 Image.Resampling.NEAREST):  # fmt: skip
@@ -404,7 +417,7 @@ def table_resampling(photos: Photos, features: Features, size: int, seeds: int) 
 
 
 def table_speed(dimensions: int = 1280, n: int = 1000) -> None:
-    """Seconds of one optimum, and of the whole head with its cross-validation."""
+    """Measure the seconds for one optimum, and for a whole head with its cross-validation."""
     rows = []
     for k in (3, 10):
         labels = np.arange(n) % k
@@ -423,24 +436,27 @@ def table_speed(dimensions: int = 1280, n: int = 1000) -> None:
 
 
 def main() -> None:
-    """Print the table that the command line asks for."""
+    """Print the table named on the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     tables = ["draws", "folds", "subsets", "strategies", "augment", "sizes", "resampling", "speed"]
     parser.add_argument("table", choices=tables)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--backbone", metavar="MODULE:FUNCTION")
+    parser.add_argument("--backbone", default=EXACT_BACKBONE, help="as train.backbone")
+    parser.add_argument("--weights", help="as train.weights")
     parser.add_argument("--size", type=int, default=160)
-    parser.add_argument("--seeds", type=int, default=5, help="draws, subsets or foldings")
+    parser.add_argument("--seeds", type=int, default=5, help="repetitions of each measurement")
     given = parser.parse_args()
     if given.table == "speed":
         table_speed()
         return
-    if not given.data or not given.backbone:
-        parser.error("--data and --backbone are needed")
-    module, _, function = given.backbone.partition(":")
-    backbone = getattr(importlib.import_module(module), function)
+    if not given.data:
+        parser.error("this table needs --data")
+    train = parse_params(read_text(Path("params.yaml"))).train
+    backbone = partial(
+        frozen, replace(train, backbone=given.backbone, weights=given.weights, fine_tune_epochs=0)
+    )
     photos = read_photos(given.data)
     if given.table == "sizes":
         table_sizes(photos, backbone, given.seeds)

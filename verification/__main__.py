@@ -1,8 +1,8 @@
 """Run HEAD under conditions that should not matter, and compare the outputs byte by byte.
 
-    python -m verification                 everything, as make verify does
+    python -m verification                 everything, like make verify
     python -m verification --only "one core" "umask 077"
-    python -m verification --processors    as on other processors, some of them emulated
+    python -m verification --processors    for other processors, some of them emulated
 
 Clones HEAD into temporary folders and leaves the project unchanged. Training is cut to --epochs in
 all but two rows, which train as committed. The exit code is 0 if all outputs are the same.
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument(
         "--processors",
         action="store_true",
-        help="run as on other processors instead",
+        help="test other processors instead",
     )
     parser.add_argument("--epochs", type=int, default=3, help="epochs in shortened training")
     parser.add_argument(

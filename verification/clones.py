@@ -39,7 +39,7 @@ def make_clone(source: Path, scratch: Path, difference: Difference, epochs: int 
         source: the git repository of the project.
         scratch: a folder for this clone and its files.
         difference: the conditions of the run.
-        epochs: number of epochs to train; None for that of params.yaml.
+        epochs: number of epochs to train; None for the number in params.yaml.
 
     Raises:
         RunError: if HEAD cannot be cloned.
@@ -187,7 +187,7 @@ def interrupted_repro(
     Args:
         clone: the project.
         targets: stages; empty for all.
-        durations: seconds by stage, as repro measured them in a similar clone.
+        durations: seconds by stage, measured by repro in a similar clone.
         number: the signal.
         share: share of a stage's duration after which to send the signal.
 
@@ -214,7 +214,7 @@ def _interrupt(
                 os.killpg(process.pid, number)
                 break
         process.communicate()
-    # As make does, since DVC may have been killed while it wrote dvc.lock.
+    # Like make, since DVC may have been killed while it wrote dvc.lock.
     run(clone, "python", "-m", "ballast", "check")
 
 

@@ -15,7 +15,7 @@ HOME_FILES = {
     ".keras/keras.json": '{"floatx": "float16", "backend": "jax", "epsilon": 0.1}\n',
 }
 TOOLS = ("faketime", "taskset", "unshare", "qemu-x86_64")
-# Those that run on processors without AVX, which TensorFlow's wheels need.
+# Stages that run without AVX, which TensorFlow's wheels need.
 DATA_STAGES = ("count-classes", "oversample", "compute-weights")
 # Kernels of NumPy's OpenBLAS that any x86-64 processor with AVX2 can run.
 OPENBLAS_KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen")
@@ -32,7 +32,7 @@ class Difference(NamedTuple):
     engine: str = "local"
     umask: int = 0o022
     reversed_raw: bool = False  # the photographs are created in the opposite order
-    processor: str = ""  # that qemu emulates, by its name in qemu
+    processor: str = ""  # to emulate, by its name in qemu
 
 
 def single_differences(home: Path) -> list[Difference]:
@@ -106,16 +106,16 @@ def other_engines() -> list[Difference]:
 
 
 def old_processors() -> list[Difference]:
-    """A processor of 2008, by emulation."""
+    """An emulated processor of 2008."""
     return [Difference("processor Nehalem", processor="Nehalem")]
 
 
 def other_processors() -> list[Difference]:
-    """Another processor, by emulation, and the kernels that libraries choose on others."""
+    """An emulated processor, and the kernels that libraries choose on other processors."""
     tensorflow = {
         "oneDNN off": "TF_ENABLE_ONEDNN_OPTS=0",
         "oneDNN with SSE4.1": "ONEDNN_MAX_CPU_ISA=SSE41",
-        "oneDNN with all that there is": "ONEDNN_MAX_CPU_ISA=ALL",
+        "oneDNN with all instruction sets": "ONEDNN_MAX_CPU_ISA=ALL",
     }
     return [
         Difference("processor Haswell", processor="Haswell"),

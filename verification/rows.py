@@ -131,7 +131,7 @@ def verify(
 
 
 def verify_processors(source: Path, scratch: Path, jobs: int, only: Sequence[str] = ()) -> Report:
-    """Run the whole DAG as other processors would, and the data stages on an old one.
+    """Run the whole pipeline for other processors, and the data stages on an old one.
 
     Args:
         source: the project's git repository.
@@ -154,7 +154,7 @@ def verify_processors(source: Path, scratch: Path, jobs: int, only: Sequence[str
 
 
 def _part(whole: Reference, stages: Sequence[str]) -> Reference:
-    """What stages and the split before them wrote of a run."""
+    """Restrict a run to some stages and the split before them."""
     durations = {name: whole.durations[name] for name in ("split", *stages)}
     return Reference(whole.clone, read_outputs(whole.clone.folder, durations), durations)
 
@@ -206,7 +206,7 @@ def _row(source: Path, scratch: Path, plan: Plan) -> Row:
 
 
 def _lock_row(source: Path, full: Reference) -> Row:
-    """Compare the run as committed with the committed dvc.lock."""
+    """Compare the run of full length with the committed dvc.lock."""
     name = "dvc.lock in git"
     try:
         committed = locked_outputs(head_file(source, "dvc.lock"))

@@ -12,7 +12,7 @@ def target_counts(counts: Mapping[str, int], factor: int, oversample: bool) -> d
     Args:
         counts: training images by class.
         factor: 1 or more.
-        oversample: True for factor × the largest class, False for factor × the class's own.
+        oversample: True for factor × the largest class's size, False for factor × its own size.
 
     Returns:
         Targets by class name.
@@ -28,7 +28,7 @@ def plan_rounds(rows: Sequence[Row], targets: Mapping[str, int]) -> list[tuple[R
     Which photographs the last round omits depends on their content, not on their names.
 
     Args:
-        rows: the photographs; no two of one class with the same content.
+        rows: the photographs; no two photographs of a class have the same content.
         targets: number of images by class. Each class has at least one photograph, and its target
             is at least their number.
 

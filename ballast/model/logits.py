@@ -7,15 +7,15 @@ Floats = NDArray[np.float64]
 
 
 def linear_logits(features: Floats, weights: Floats, bias: Floats) -> Floats:
-    """Logits, shape (n, k), of features of shape (n, d), for weights and bias of a Head.
+    """Logits, shape (n, k), of features of shape (n, d), with the weights and bias of a Head.
 
-    The product is exact, and so the same in whatever order a processor sums, where features are
-    whole numbers and their sum times the largest weight is below 2**43.
+    If features are whole numbers and their sum times the largest weight is below 2**43, the product
+    is exact, so the processor's order of summation does not matter.
     """
     return features @ weights / lengths(features) + bias
 
 
 def lengths(features: Floats) -> Floats:
-    """The length of each row, shape (n, 1); 1 for a row of zeros."""
+    """Euclidean length of each row, shape (n, 1); 1 for a row of zeros."""
     found = np.sqrt(np.square(features).sum(axis=1, keepdims=True))
     return np.where(found > 0, found, 1.0)

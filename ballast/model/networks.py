@@ -22,10 +22,10 @@ def train_network(
         downloads: folder for Keras's downloads.
 
     Returns:
-        Model from pixels to probabilities, and the history as fit returns it.
+        Model from pixels to probabilities, and the history that fit returns.
 
     Raises:
-        UserError: as load_backbone and fit do.
+        UserError: if the backbone or an image cannot be loaded, or a loss becomes NaN.
     """
     if params.backbone == "cnn":
         model = build_cnn(image_size, len(inputs.class_weights))

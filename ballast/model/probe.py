@@ -1,8 +1,8 @@
 """A classifier with a linear head on frozen features (a linear probe), as an ordinary Keras model.
 
-The Keras model computes in float32, as every runtime that it is exported to does. Ballast itself
-takes the features and the head out of it and computes in float64: with the exact backbone, whole
-numbers times multiples of a grid, so that logits have the same bits on every processor.
+The Keras model computes in float32, like every runtime that it is exported to. Ballast itself
+extracts the backbone and the head and computes logits in float64. With the exact backbone, these
+multiply whole numbers by multiples of a grid, so they have the same bits on every processor.
 """
 
 from typing import NamedTuple
@@ -25,11 +25,11 @@ class Probe(NamedTuple):
 
 
 def build_probe(features: keras.Model, weights: Floats, bias: Floats) -> keras.Model:
-    """Put a head on a backbone.
+    """Put a linear head on a backbone.
 
     Args:
-        features: from pixels to features of shape (n, d); its weights are shared, not copied.
-        weights: shape (d, k); float32 holds them.
+        features: model from pixels to features of shape (n, d); its weights are shared, not copied.
+        weights: shape (d, k); exact in float32.
         bias: shape (k,).
 
     Returns:
@@ -43,7 +43,7 @@ def build_probe(features: keras.Model, weights: Floats, bias: Floats) -> keras.M
 
 
 def probe_of(network: keras.Model) -> Probe | None:
-    """The parts of a network that build_probe made, saved and loaded or not; None for another."""
+    """The parts of a network from build_probe, saved and loaded or not; None for other networks."""
     if LENGTH not in {layer.name for layer in network.layers}:
         return None
     features = keras.Model(network.input, network.get_layer(LENGTH).input, name=FEATURES)
@@ -54,7 +54,7 @@ def probe_of(network: keras.Model) -> Probe | None:
 def probe_probabilities(probe: Probe, features: NDArray[np.float32]) -> Floats:
     """Probabilities of shape (n, k), in float64, from features of shape (n, d)."""
     logits = linear_logits(features.astype(np.float64), probe.weights, probe.bias)
-    # np.exp rounds differently with and without a processor's newer instructions, in the last of
-    # its 53 bits: what is written of a probability leaves those out.
+    # The last of the 53 bits of np.exp depends on the processor's instructions, so probabilities
+    # are written with fewer digits.
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))

@@ -1,27 +1,28 @@
 """Pillow's bilinear resizing inside a Keras model, bit for bit, for images of any size.
 
-Pillow resizes 8-bit images in fixed point: a triangle of weights, as wide as the pixels that fall
-into one, rounded to 22 bits; first along the rows and then along the columns, each rounded to 8
-bits (Pillow's src/libImaging/Resample.c). Here the same weights come from whole numbers alone, and
-the products of matrices from sums below 2**24, which float32 holds: no processor can differ.
+Pillow resizes 8-bit images in fixed point, first along the rows and then along the columns. Its
+weights form a triangle, which widens with the reduction, and are rounded to 22 bits; each of the
+two results is rounded to 8 bits (Pillow's src/libImaging/Resample.c). Here the same weights are
+computed in integers, and matrix products have sums below 2**24, which are exact in float32, so no
+processor can differ.
 """
 
 from ballast.keras_setup import keras
 
 PRECISION = 22  # bits of Pillow's weights
-HALF = PRECISION // 2  # sums are made of each half: together they would not fit
-# Bits of each step of the long division, 23 together; a remainder is below 2**26.
+HALF = PRECISION // 2  # bits in each half; sums with all 22 bits would exceed 2**24
+# Bits per step of the long division, 23 in total. Remainders are below 2**26, so int32 suffices.
 STEPS = (5, 5, 5, 4, 4)
 
 
 def resize(images: keras.KerasTensor, size: int) -> keras.KerasTensor:
-    """Resize as Image.resize((size, size), Image.Resampling.BILINEAR) does.
+    """Resize like Image.resize((size, size), Image.Resampling.BILINEAR).
 
-    Built of Keras's own operations, so that a model with it loads in safe mode anywhere.
+    Only Keras's own operations are used, so that models with it load in safe mode.
 
     Args:
-        images: RGB of shape (n, height, width, 3), of any type, whole numbers from 0 to 255; a side
-            of up to 64 times `size`. Beyond, single pixels may differ by 1.
+        images: RGB of shape (n, height, width, 3), of any dtype, whole numbers from 0 to 255. If a
+            side is longer than 64 times `size`, single pixels may differ by 1.
         size: side of the results in pixels.
 
     Returns:
@@ -42,28 +43,28 @@ def _weighted(
     high = ops.floor_divide(weights + 2 ** (HALF - 1), 2**HALF)
     low = weights - high * 2**HALF
     sums, parts = (ops.einsum(product, ops.cast(part, "float32"), x) for part in (high, low))
-    # Half of 2**22 rounds to the nearest.
+    # Adding one half before floor rounds to the nearest.
     whole = sums + 2.0 ** (HALF - 1) + ops.floor(parts * 2.0**-HALF)
     return ops.floor(whole * 2.0**-HALF)
 
 
 def _weights(ones: keras.KerasTensor, size: int) -> keras.KerasTensor:
-    """Weights of `length` pixels in each of `size`: int32 of shape (size, length), ones 2**22.
+    """Weights of the source pixels in each result: int32 of shape (size, length); 2**22 means 1.
 
     Args:
-        ones: int32 of shape (length,), since the length itself is not known while a model is built.
-        size: number of pixels afterwards.
+        ones: int32 of shape (length,), since the length is unknown when the model is built.
+        size: number of resulting pixels.
     """
     ops = keras.ops
     length = ops.sum(ones)
-    odd = 2 * ops.cumsum(ones) - 1  # centres, in halves of a pixel
-    # By a sum, too: tf2onnx loses a constant here.
+    odd = 2 * ops.cumsum(ones) - 1  # centres, in half pixels
+    # Also by cumsum, since tf2onnx loses a constant here.
     lengths = ops.broadcast_to(length, (size, 1))
     centres = 2 * ops.cumsum(lengths, axis=0) - lengths
     distances = ops.absolute(size * ops.expand_dims(odd, 0) - centres)
     shares = ops.maximum(2 * ops.maximum(length, size) - distances, 0)
     total = ops.sum(shares, axis=1, keepdims=True)
-    # Shares of the total as whole numbers of 23 bits, and one bit fewer once rounded.
+    # Divide the shares by the total to 23 bits, then round to 22.
     quotient, remainder = ops.zeros_like(shares), shares
     for bits in STEPS:
         remainder = remainder * 2**bits
@@ -74,17 +75,17 @@ def _weights(ones: keras.KerasTensor, size: int) -> keras.KerasTensor:
 
 
 def accept_any_size(network: keras.Model) -> keras.Model:
-    """Put the resizing inside the model, so that it can be called on any uint8 images.
+    """Put the resizing into the model, so that it accepts uint8 images of any size.
 
-    Images that have the network's size already pass unchanged. Training goes without it.
+    Images of the network's own size pass unchanged. Training uses the network without resizing.
 
     Args:
-        network: from pixels to probabilities; its weights are shared, not copied.
+        network: model from pixels to probabilities; its weights are shared, not copied.
 
     Returns:
         Model from uint8 RGB images of shape (batch, height, width, 3) to probabilities.
     """
     images = keras.Input((None, None, 3), dtype="uint8", name="images")
     resized = resize(images, network.input_shape[1])
-    # Without training=False a plain call would drop units by chance.
+    # Without training=False, a plain call would apply dropout.
     return keras.Model(images, network(resized, training=False), name="classifier")

@@ -1,4 +1,4 @@
-"""Weights that are whole numbers, stored as such: a quarter of the bytes, uncompressed."""
+"""Whole-number weights stored as integers: a quarter of the bytes, without compression."""
 
 import io
 from typing import Any
@@ -11,13 +11,13 @@ WHOLE = (np.int8, np.int16, np.int32)
 
 
 def narrowed(weights: bytes) -> bytes:
-    """Store float32 weights that are whole numbers in the narrowest integers that hold them.
+    """Store float32 weights that are whole numbers as the narrowest integers that hold them.
 
-    Keras converts what it reads to the type of the variable, so that loading gives the same
-    weights. Equal weights give equal bytes: nothing goes through zlib, whose versions differ.
+    Keras converts what it reads to the dtype of the variable, so loading gives the same weights.
+    Equal weights give equal bytes: zlib, whose versions differ in output, is not used.
 
     Args:
-        weights: model.weights.h5 of a .keras file.
+        weights: content of model.weights.h5 in a .keras file.
 
     Returns:
         The file with the same groups, names, attributes and values.
@@ -40,6 +40,6 @@ def _copy(source: h5py.Group, target: h5py.Group) -> None:
 def _narrowest(array: NDArray[Any]) -> NDArray[Any]:
     if array.dtype != np.float32 or not np.array_equal(array, np.round(array)):
         return array
-    largest = float(np.abs(array).max(initial=0))  # infinity fits nowhere
+    largest = float(np.abs(array).max(initial=0))  # infinity fits no integer
     fits = (dtype for dtype in WHOLE if largest <= np.iinfo(dtype).max)
     return array.astype(next(fits, np.float32))

@@ -14,7 +14,7 @@ from ballast.report.rendering import Filters, render
 from ballast.scores.intervals import interval_text
 from ballast.scores.run import Run
 
-# The params of `train` that apply to a head on frozen features; the others apply to networks alone.
+# The params of `train` that apply to a head on frozen features; the others apply only to networks.
 OF_A_HEAD = ("backbone", "backbone_alpha", "weights", "threads")
 FEW = 30  # with fewer test photographs, the metrics of a class are very uncertain
 
@@ -29,7 +29,7 @@ def model_card(
 
     Args:
         run: the run that trained the model.
-        verdict: the verdict on it, one sentence.
+        verdict: one sentence.
         settings: training settings by name.
         fingerprints: SHA-256 by name of what was hashed.
 

@@ -14,7 +14,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
     """Read a training history: the values per step, by column name.
 
     Raises:
-        UserError: as intact does.
+        UserError: if the file is missing, edited or damaged.
     """
     with intact(path):
         rows = read_csv(path, ("step",))
@@ -24,7 +24,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
 
 
 def is_solved(history: History) -> bool:
-    """Whether its steps are a solver's, up to the one optimum, and no epochs to choose from."""
+    """Whether the steps are iterations of a solver, which has one optimum, rather than epochs."""
     return "gradient_norm" in history
 
 
@@ -32,8 +32,8 @@ def chosen_epoch(history: History, min_epochs: int) -> int:
     """The epoch whose weights are kept: the one with the lowest val_loss, from min_epochs on.
 
     Args:
-        history: as train writes it; without val_loss, the training loss is used.
-        min_epochs: train.min_epochs of the params.
+        history: result of read_history; without val_loss, the training loss is used.
+        min_epochs: params' train.min_epochs.
 
     Returns:
         Number of the epoch, counted from 1.

@@ -19,19 +19,19 @@ FINGERPRINTED = (paths.MANIFEST, paths.AUGMENTED_LIST, paths.HISTORY, paths.PRED
 
 
 class HeadChoice(NamedTuple):
-    """How a linear head was chosen and calibrated, by photographs that were held out."""
+    """How a linear head was chosen and calibrated on held-out photographs."""
 
-    strength: float  # of the penalty: the larger, the weaker
-    scale: float  # of all logits
-    tau: float  # of the logit adjustment afterwards
-    losses: Mapping[str, float]  # mean log loss held out, by strength; empty where all is fixed
+    strength: float  # 1 / (penalty · groups): the larger, the weaker the penalty
+    scale: float  # factor of all logits
+    tau: float  # of the post-hoc logit adjustment
+    losses: Mapping[str, float]  # mean held-out log loss by strength; empty if values are fixed
 
 
 class Training(NamedTuple):
     """How the model was trained."""
 
     backbone: str
-    head: HeadChoice | None  # on frozen features; None for a network that was trained by gradient
+    head: HeadChoice | None  # on frozen features; None for a network trained by gradient descent
 
 
 class Run(NamedTuple):
@@ -82,7 +82,7 @@ def read_training(path: Path) -> Training:
     """Read how the model was trained.
 
     Raises:
-        UserError: where the file is missing or not as train wrote it.
+        UserError: if the file is missing, edited or damaged.
     """
     trained = read_json(path)
     with intact(path):

@@ -1,4 +1,4 @@
-"""The maker of the weights file: what it reads, what it refuses, and what it makes."""
+"""The script for the weights file: what it reads, what it refuses, and what it writes."""
 
 import collections
 import hashlib
@@ -27,14 +27,14 @@ from pretrained.make_efficientnet_lite0 import (
 
 
 class Name(NamedTuple):
-    """What is pickled as the name of a function or class, though nothing here has it."""
+    """A name that is pickled like a function or class, which need not exist."""
 
     module: str
     name: str
 
 
 class View(NamedTuple):
-    """A tensor that shows a part of a storage."""
+    """A tensor: a view of a storage."""
 
     storage: str
     offset: int
@@ -45,13 +45,13 @@ class View(NamedTuple):
 
 
 class Pickled(NamedTuple):
-    """What is pickled as a reference to a storage."""
+    """A persistent reference, here to a storage."""
 
     parts: tuple[Any, ...]
 
 
 def pickled(value: Any) -> bytes:  # noqa: ANN401  # anything
-    """Pickle by hand, protocol 2, so that names need not exist."""
+    """Pickle by hand with protocol 2, so that names need not exist."""
     if isinstance(value, Name):
         return f"c{value.module}\n{value.name}\n".encode()
     if isinstance(value, Pickled):
@@ -145,7 +145,7 @@ def test_it_refuses_another_format(tmp_path: Path) -> None:
 
 
 def random_weights(seed: int) -> dict[str, Any]:
-    """Weights with the names and shapes of the real ones, and a filter that is all zero."""
+    """Random weights with the real names and shapes, and with one filter of zeros."""
     generator = np.random.default_rng(seed)
     weights: dict[str, Any] = {}
     with np.load(PRODUCT) as arrays:

@@ -58,10 +58,10 @@ def test_history_and_training_json_are_those_of_a_head(features_project: Project
 
 def test_the_report_says_how_the_head_was_fitted(features_project: Project) -> None:
     report = features_project.read("outputs/report.html")
-    assert "solved to its one optimum" in report
+    assert "reached the only optimum" in report
     assert "validation (solid)" not in report
     card = features_project.read("outputs/model_card.md")
-    assert r"Its backbone is efficientnet\_lite0, pretrained and frozen." in card
+    assert r"Its backbone, efficientnet\_lite0, is pretrained and frozen." in card
 
 
 def test_dvc_plots_it_without_a_warning(features_project: Project, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The exact backbone: no sum is ever rounded, and features are those of integer arithmetic."""
+"""The exact backbone never rounds a sum, and its features equal those of integer arithmetic."""
 
 import hashlib
 import io
@@ -27,7 +27,7 @@ from ballast.model.saved import ModelInfo, model_bytes
 from ballast.model.whole_weights import narrowed
 
 FILE = Path(__file__).parents[3] / "pretrained" / "efficientnet_lite0.npz"
-SIZES = (32, 47)  # an even side and an odd one, which is padded otherwise
+SIZES = (32, 47)  # an even and an odd side, which are padded differently
 Ints = NDArray[np.int64]
 
 
@@ -42,11 +42,11 @@ def models(network: Network) -> dict[int, keras.Model]:
 
 
 def convolved(x: Ints, kernel: Ints, stride: int) -> Ints:
-    """A convolution of one image in int64; TensorFlow's "same" pads more on the right and below.
+    """Convolve one image in int64; TensorFlow's "same" pads more on the right and below.
 
     Args:
         x: (height, width, channels).
-        kernel: (side, side, channels, filters), or (side, side, channels, 1) of a depthwise one.
+        kernel: (side, side, channels, filters), or (side, side, channels, 1) if depthwise.
         stride: 1 or 2.
     """
     side = len(kernel)
@@ -70,7 +70,7 @@ def convolved(x: Ints, kernel: Ints, stride: int) -> Ints:
 
 
 def integer_features(network: Network, image: NDArray[np.uint8]) -> Ints:
-    """Features of one image in int64, but for the scaling, which is float32 as IEEE 754 has it."""
+    """Features of one image in int64, except for the scaling, which is float32 by IEEE 754."""
 
     def convolve(x: Ints, name: str, stride: int = 1) -> Ints:
         kernel, bias, multiplier = network[name]
@@ -103,7 +103,7 @@ def extremes(size: int) -> NDArray[np.uint8]:
 
 
 def small_file(model: keras.Model) -> bytes:
-    """A .keras file with its whole weights stored as such."""
+    """A .keras file with whole-number weights stored as integers."""
     file = io.BytesIO()
     data = model_bytes(model, ModelInfo(["a", "b"], max_megapixels=30, threads=2))
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(file, "w") as target:

@@ -1,4 +1,4 @@
-"""Features come from the store where they were computed before, and are the same from anywhere."""
+"""Features are read from the store if they were computed before, and are the same anywhere."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ def files() -> list[bytes]:
 
 
 class Images:
-    """Images that are listed, and which of them were read."""
+    """Listed images, with a record of those that were read."""
 
     def __init__(self, files: list[bytes]) -> None:
         """Take the files."""
@@ -53,7 +53,7 @@ class Images:
         return self._files[place]
 
     def features(self, backbone: Backbone, folder: Path, engine: Engine = HERE) -> bytes:
-        """Their features, with a store that is opened anew."""
+        """Their features, with a newly opened store."""
         self.asked.clear()
         labels = np.zeros(len(self._files), dtype=np.int64)
         images = ImageFiles(self.read, labels, SIZE, workers=2)
@@ -78,7 +78,7 @@ def test_an_image_seen_before_is_not_read_again(
     some.features(backbone, tmp_path)
     assert sorted(some.asked) == [0, 1, 2]
     assert more.features(backbone, tmp_path) == expected(backbone, files[::-1])
-    assert sorted(more.asked) == [0, 1], "the two that are new"
+    assert sorted(more.asked) == [0, 1], "the two new images"
     assert more.features(backbone, tmp_path) == expected(backbone, files[::-1])
     assert more.asked == []
 
@@ -141,5 +141,5 @@ def test_a_cluster_gives_the_same_bytes(
 
 
 def test_a_worker_with_another_backbone_is_one_line(files: list[bytes]) -> None:
-    with pytest.raises(UserError, match=r"^a worker has another backbone, code or library"):
+    with pytest.raises(UserError, match=r"^a worker's backbone, code or libraries differ"):
         _elsewhere(EXACT, SIZE, "another key", (files[0],))

@@ -1,4 +1,4 @@
-"""The head: its optimum is scikit-learn's, and what must not change it does not."""
+"""The head has scikit-learn's optimum, and what must not change it does not."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ from ballast.model.head import (
 from ballast.model.logits import Floats
 
 NONE = np.zeros(3)
-# Fits a head in a process of its own, for what is set before NumPy starts.
+# Fits a head in its own process, for settings that must precede the import of NumPy.
 ELSEWHERE = """
 import hashlib, sys
 sys.path.insert(0, sys.argv[1])
@@ -45,7 +45,7 @@ print(hashlib.sha256(head.weights.tobytes() + head.bias.tobytes()).hexdigest())
 
 
 def drawn(counts: list[int], d: int = 40, seed: int = 1) -> tuple[Floats, Labels]:
-    """Whole-number features of classes that overlap."""
+    """Whole-number features of overlapping classes."""
     random = np.random.default_rng(seed)
     labels = np.repeat(np.arange(len(counts)), counts)
     lifted = np.arange(d) % len(counts) == labels[:, None]
@@ -58,7 +58,7 @@ def fitted(features: Floats, labels: Labels, classes: int = 3, *, balanced: bool
     return fit_head(features, labels, np.arange(n), weights, np.zeros(classes), balanced=balanced)
 
 
-@pytest.mark.parametrize("d", [40, 400])  # fewer features than terms, and more
+@pytest.mark.parametrize("d", [40, 400])  # fewer and more features than terms
 @pytest.mark.parametrize("penalty", [1e-1, 1e-3, 1e-5])
 def test_the_optimum_is_that_of_scikit_learn(d: int, penalty: float) -> None:
     features, labels = drawn([5, 30, 60], d)
@@ -173,7 +173,7 @@ def test_a_class_of_one_photograph_takes_the_fixed_values() -> None:
 
 
 def test_variants_are_held_out_with_their_photograph() -> None:
-    # Features that say nothing: a variant left in training would give its photograph away.
+    # Random features: a variant left in training would reveal the class of its photograph.
     random = np.random.default_rng(1)
     photographs = np.rint(random.exponential(100, (40, 300)))
     features, labels = np.tile(photographs, (3, 1)), np.tile(np.repeat([0, 1], 20), 3)

@@ -1,4 +1,4 @@
-"""What balances means for a head, and what is written of it."""
+"""Balancing methods have their meaning for a head, too, and its outputs describe it."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ ONES = np.ones(3)
 
 @pytest.fixture(scope="module")
 def terms() -> Terms:
-    """Whole-number features of three classes that overlap; every photograph is its own group."""
+    """Whole-number features of three overlapping classes; every photograph is its own group."""
     random = np.random.default_rng(1)
     labels = np.repeat(np.arange(3), COUNTS)
     lifted = np.arange(20) % 3 == labels[:, None]

@@ -1,4 +1,4 @@
-"""The probe: an ordinary Keras model, whose parts come out of it as they went in."""
+"""The probe is an ordinary Keras model, from which its parts can be extracted unchanged."""
 
 import warnings
 from pathlib import Path
@@ -30,7 +30,7 @@ def head() -> Head:
 
 @pytest.fixture(scope="module")
 def backbone() -> keras.Model:
-    """A small one, which no one trained."""
+    """A small, untrained one."""
     keras.utils.set_random_seed(1)
     pixels = keras.Input((SIZE, SIZE, 3), name="pixels")
     maps = keras.layers.Conv2D(FEATURES, 4, 4, activation="relu", name="maps")(pixels)
@@ -39,13 +39,13 @@ def backbone() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def probe(backbone: keras.Model, head: Head) -> keras.Model:
-    """The two together."""
+    """The head on the backbone."""
     return build_probe(backbone, head.weights, head.bias)
 
 
 @pytest.fixture(scope="module")
 def images() -> NDArray[np.uint8]:
-    """Noise, and a black image, of whose features none is above 0."""
+    """Noise, and a black image, whose features are all 0."""
     noise = np.random.default_rng(2).integers(0, 256, (5, SIZE, SIZE, 3), dtype=np.uint8)
     return np.concatenate([noise, np.zeros_like(noise[:1])])
 

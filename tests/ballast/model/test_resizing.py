@@ -1,4 +1,4 @@
-"""Resizing inside a model is Pillow's, bit for bit, whatever the size."""
+"""Resizing inside a model equals Pillow's, bit for bit, for any size."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SIZE = 32
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> keras.Model:
-    """As it is after saving and loading in safe mode."""
+    """The resizing, saved and loaded in safe mode."""
     path: Path = tmp_path_factory.mktemp("model") / "resizing.keras"
     images = keras.Input((None, None, 3), dtype="uint8", name="images")
     keras.Model(images, resize(images, SIZE), name="resizing").save(path)
@@ -25,13 +25,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> keras.Model:
 
 
 def resized(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What Pillow makes of an image."""
+    """Resize an image with Pillow."""
     bilinear = Image.fromarray(image).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
     return np.asarray(bilinear)
 
 
 def noise(height: int, width: int, seed: int, levels: int) -> NDArray[np.uint8]:
-    """Noise of some levels from 0 to 255; two are black and white."""
+    """Noise of `levels` values from 0 to 255; with 2, black and white."""
     values = np.random.default_rng(seed).integers(0, levels, (height, width, 3))
     return (values * 255 // (levels - 1)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Weights stored as whole numbers: the same values, in fewer bytes."""
+"""Weights stored as integers have the same values in fewer bytes."""
 
 import io
 from typing import Any
@@ -10,7 +10,7 @@ import pytest
 from ballast.model.whole_weights import narrowed
 
 
-def weights_file(**arrays: Any) -> bytes:  # noqa: ANN401  # what h5py takes
+def weights_file(**arrays: Any) -> bytes:  # noqa: ANN401  # anything h5py takes
     file = io.BytesIO()
     with h5py.File(file, "w") as weights:
         group = weights.create_group("layers/dense/vars")
@@ -24,7 +24,7 @@ def weights_file(**arrays: Any) -> bytes:  # noqa: ANN401  # what h5py takes
     ("values", "dtype"),
     [
         ([-127, 0, 127], "int8"),
-        ([-128, 0], "int16"),  # symmetrical ranges: one test for both ends
+        ([-128, 0], "int16"),  # ranges are symmetric: int8 is -127 to 127
         ([40_000], "int32"),
         ([2**31], "float32"),
         ([0.5, 1], "float32"),

@@ -60,7 +60,7 @@ def test_settings_and_fingerprints_are_listed(card: str) -> None:
 
 
 def test_it_names_the_network_and_how_it_was_trained(card: str) -> None:
-    assert "Its network is cnn, trained by gradient descent." in card
+    assert "Its network, cnn, was trained by gradient descent." in card
     assert (
         "\n| class | train | val | test | recall | precision |\n|---|---|---|---|---|---|\n" in card
     )
@@ -71,7 +71,7 @@ def test_of_a_head_it_names_the_backbone_and_has_no_column_of_validation(
 ) -> None:
     run = with_head(make_run("mine", ["a", "b"]))
     card = model_card(run, "So.", {}, {})
-    assert r"Its backbone is efficientnet\_lite0, pretrained and frozen. What was fitted is" in card
+    assert r"Its backbone, efficientnet\_lite0, is pretrained and frozen. A linear head" in card
     assert "\n| class | train | test | recall | precision |\n|---|---|---|---|---|\n" in card
     assert "\n| a | 1 | 4 | " in card
 

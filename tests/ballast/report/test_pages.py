@@ -117,13 +117,13 @@ def test_of_a_head_the_page_shows_its_optimum_and_no_curves(
     html = report_page(run, make_pictures(run), "So.", [])
     text = words(html)
     assert (
-        "solved to its one optimum in 2 iterations, where the gradient has a norm of 2.5e-14"
+        "the solver reached the only optimum in 2 iterations, with a gradient norm of 2.5e-14"
         in text
     )
     assert (
         "Strength of the penalty: 10, chosen by cross-validation over the training photographs"
-        " (log loss held out: 0.61 with 1, 0.42 with 10, 0.50 with 100). Scale 1.25 and tau 0.70 of"
-        " the logits: calibrated on held-out photographs."
+        " (held-out log loss: 0.61 with 1, 0.42 with 10, 0.50 with 100). Scale 1.25 and tau 0.70 of"
+        " the logits were calibrated on held-out photographs."
     ) in text
     assert "The 2 iterations as a table iteration loss gradient_norm 0 1.1 0.3 1" in text
     assert html.count("<svg") == 1, "the reliability diagram alone"
