@@ -42,7 +42,7 @@ FOLDS = 5
 # Tau is drawn towards PRIOR_TAU with the weight of this many photographs: few cannot determine it.
 PRIOR_TAU, PRIOR_PHOTOGRAPHS = 0.5, 50.0
 # Used if a class has a single group, which cannot be held out.
-FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU = 10.0, 1.5, 0.7
+FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU = 10.0, 1.5, 1.0
 # Gradient norms to stop at: to choose a penalty; for the trust region, beyond which float64 cannot
 # distinguish losses; and for Newton's steps after it, to fit the scale and to fit the head.
 ROUGH, NEAR, FINE, EXACT = 1e-3, 1e-7, 1e-7, 1e-13
@@ -67,7 +67,7 @@ class Optimum(NamedTuple):
 class Calibration(NamedTuple):
     """Correction of logits, fitted on photographs held out.
 
-    The corrected logits are scale · (logits - tau · log(n_c / largest n_c)).
+    The corrected logits are scale · logits - tau · log(n_c / largest n_c).
     """
 
     strength: float
@@ -118,7 +118,7 @@ def fit_head(
         penalty = penalty_of(chosen.strength, groups)
         found = optimum(unit, labels, weights, penalty, offsets)
     rarity = _rarity(class_groups(labels, groups, len(offsets)))
-    bias = chosen.scale * (found.bias + chosen.tau * rarity)
+    bias = chosen.scale * found.bias + chosen.tau * rarity
     return Head(_to_grid(chosen.scale * found.weights), _to_grid(bias), chosen, found.steps)
 
 
@@ -369,13 +369,12 @@ def _scale_and_tau(
 
     def loss(numbers: Floats) -> tuple[float, Floats]:
         scale, tau = np.exp(numbers[0]), numbers[1]
-        shifted = found + tau * rarity
-        logs = log_softmax(scale * shifted, axis=1)
-        residuals = scale * shares[:, None] * (np.exp(logs) - targets)
+        logs = log_softmax(scale * found + tau * rarity, axis=1)
+        residuals = shares[:, None] * (np.exp(logs) - targets)
         off = tau - PRIOR_TAU if balanced else 0.0
         total = pull * off**2 / 2 - (shares[:, None] * targets * logs).sum()
         slope = (residuals @ rarity).sum() + pull * off if balanced else 0.0
-        return float(total), np.array([(residuals * shifted).sum(), slope])
+        return float(total), np.array([scale * (residuals * found).sum(), slope])
 
     best = minimize(
         loss,
