@@ -3,9 +3,8 @@
     python -m benchmarks.head TABLE --data FOLDER
     python -m benchmarks.head TABLE --data FOLDER --backbone mobilenet_v2 --weights pretrained/m.h5
 
-FOLDER contains one folder per class, or train/ with
-these; test folders are not read. No photograph is classified by a head that was fitted to it, its
-copies or its variants. Tables:
+FOLDER contains one folder per class, or train/ with these; test folders are not read. No photograph
+is classified by a head that was fitted to it, its copies or its variants. Tables:
 
     draws       few photographs per class, tested on the others: heads against nearest class mean
     folds       cross-validation: baseline and balanced, each with and without calibration
@@ -63,8 +62,6 @@ NOTHING = {
 }  # fmt: skip
 KINDS: dict[str, dict[str, float]] = {
     "mirror": {},
-    "mild": {"rotate": 5, "zoom": 0.1, "shift": 0.05, "brightness": 0.1, "contrast": 0.1,
-             "saturation": 0.2, "hue": 5},
     "crops": {"zoom": 0.2, "shift": 0.1},
     "colour": {"brightness": 0.25, "contrast": 0.4, "saturation": 1, "hue": 60},
     "geometry": {"rotate": 20, "zoom": 0.25, "shift": 0.15},
