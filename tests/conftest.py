@@ -128,7 +128,7 @@ def with_head() -> Callable[[Run], Run]:
         losses = {"1": 0.61, "10": 0.42, "100": 0.5}
         return run._replace(
             training=Training(EXACT_BACKBONE, HeadChoice(10.0, 1.25, 0.7, losses)),
-            history={"loss": [1.1, 0.6, 0.5], "gradient_norm": [0.3, 0.01, 2.5e-14]},
+            history={"loss": [1.1, 0.6, 0.5], "gradient_norm": [0.3, 0.01, 1e-6]},
             counts={name: {**subsets, "val": 0} for name, subsets in run.counts.items()},
         )
 

@@ -11,6 +11,8 @@ from ballast.core.manifest import AugmentedRow, Row
 from ballast.core.params import Strategy
 from ballast.model.head import Head, fit_head
 
+LEAST_NORM = 1e-6
+
 
 class Terms(NamedTuple):
     """The n training images that a head is fitted to."""
@@ -59,11 +61,23 @@ def source_groups(images: Sequence[AugmentedRow], rows: Sequence[Row]) -> NDArra
 
 
 def solver_history(head: Head) -> dict[str, list[float]]:
-    """Columns of a head in outputs/history.csv: one value per iteration of the solver."""
+    """Columns of a head in outputs/history.csv: one value per iteration of the solver.
+
+    They end with the first gradient norm of LEAST_NORM or less, which is written as LEAST_NORM, and
+    have four significant digits: what is smaller depends on the processor.
+    """
+    steps = head.steps
+    reached = (place for place, step in enumerate(steps) if step.gradient_norm <= LEAST_NORM)
+    last = next(reached, len(steps) - 1)
+    norms = [max(step.gradient_norm, LEAST_NORM) for step in steps[: last + 1]]
     return {
-        "loss": [step.loss for step in head.steps],
-        "gradient_norm": [step.gradient_norm for step in head.steps],
+        "loss": [_four_digits(step.loss) for step in steps[: last + 1]],
+        "gradient_norm": [_four_digits(norm) for norm in norms],
     }
+
+
+def _four_digits(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def head_choice(head: Head) -> dict[str, Any]:
