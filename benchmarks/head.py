@@ -40,7 +40,7 @@ from ballast.dataset.groups import copy_sets
 from ballast.dataset.listing import list_files
 from ballast.dataset.scan import inspect_files, sort_out
 from ballast.model.features import read_backbone
-from ballast.model.head import (
+from ballast.model.head_fitting import (
     Labels,
     fit_head,
     logits,
@@ -122,7 +122,7 @@ def uncalibrated(
     groups: NDArray[np.int64],
     *,
     balanced: bool,
-    strength: float = 10.0,
+    strength: float = 0.1,
     smoothing: float = 0.0,
 ) -> Callable[[Floats], Floats]:
     """Fit a head like `trained`, but without calibration.
@@ -245,7 +245,7 @@ def table_draws(photos: Photos, features: Floats, seeds: int) -> None:
         "not calibrated": uncalibrated,
         **{
             f"not calibrated, strength {strength:g}": partial(uncalibrated, strength=strength)
-            for strength in (0.1, 1.0, 100.0)
+            for strength in (10.0, 1.0, 0.01)
         },
         **{f"Firth, {share:g}": partial(uncalibrated, smoothing=share) for share in (0.01, 0.1)},
         "nearest class mean": nearest_mean,
@@ -310,7 +310,7 @@ def table_strategies(photos: Photos, features: Floats) -> None:
     """Compare the head of each strategy with that of balanced class weights."""
     labels, n = photos.labels, len(photos.labels)
     sizes = np.bincount(labels)
-    k, unit, penalty = len(sizes), unit_length(features), penalty_of(10.0, photos.groups)
+    k, unit, penalty = len(sizes), unit_length(features), penalty_of(0.1, photos.groups)
     counts = {str(c): int(m) for c, m in enumerate(sizes)}
     logs = np.log(sizes / n)
 
@@ -422,7 +422,7 @@ def table_speed(dimensions: int = 1280, n: int = 1000) -> None:
         features = np.rint(np.exp(random.normal(4, 1, (n, dimensions)) + 0.2 * lifted))
         start = time.perf_counter()
         found = optimum(
-            unit_length(features), labels, np.ones(n), penalty_of(10, np.arange(n)), np.zeros(k)
+            unit_length(features), labels, np.ones(n), penalty_of(0.1, np.arange(n)), np.zeros(k)
         )
         one = time.perf_counter() - start
         head = fit_head(features, labels, np.arange(n), np.ones(n), np.zeros(k), balanced=True)

@@ -78,11 +78,11 @@ def main() -> None:
 
 def ballast(data: Path, images: int, workers: int) -> float:
     """Oversample as the stage does."""
-    from ballast.augment.store import ImageStore
     from ballast.augment.variants import augmented_path, oversampled_images
     from ballast.balance.oversampling import plan_rounds
     from ballast.core.files import link_or_write
     from ballast.core.manifest import Row
+    from ballast.core.store import ContentStore
 
     params = parse_params(read_text(Path("params.yaml")))
     runtime = replace(params.runtime, workers=workers)
@@ -112,7 +112,7 @@ def ballast(data: Path, images: int, workers: int) -> float:
         rows.append(Row(name, "photographs", "train", "", sha256, width, height))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        store = ImageStore(Path(folder) / "store", 1024)
+        store = ContentStore(Path(folder) / "store", 1024)
         plan = plan_rounds(rows, {"photographs": images})
         (Path(folder) / "photographs").mkdir()
         made = oversampled_images(plan, data, 42, SIZE, augment, store, runtime)

@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 from ballast.augment.shards import append_image, close_shard, shard_names
-from ballast.augment.store import ImageStore
 from ballast.augment.variants import augmented_path, oversampled_images
 from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core import paths
@@ -20,6 +19,7 @@ from ballast.core.files import (
 )
 from ballast.core.manifest import AugmentedRow, read_manifest, subset_rows, write_augmented
 from ballast.core.params import parse_params
+from ballast.core.store import ContentStore
 from ballast.workers.progress import with_progress
 
 
@@ -39,7 +39,7 @@ def main() -> None:
         params.seed,
         params.data.image_size,
         params.augment,
-        ImageStore(paths.IMAGE_STORE, runtime.image_store),
+        ContentStore(paths.IMAGE_STORE, runtime.image_store),
         runtime,
     )
     with whole_folder(paths.AUGMENTED) as folder:

@@ -8,7 +8,6 @@ import yaml
 from joblib import cpu_count
 
 from ballast.augment.shards import image_reader
-from ballast.augment.store import ImageStore
 from ballast.core import paths
 from ballast.core.errors import one_line_errors
 from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
@@ -21,10 +20,11 @@ from ballast.core.manifest import (
 )
 from ballast.core.params import parse_params
 from ballast.core.source import code_deps, source_hash
+from ballast.core.store import ContentStore
 from ballast.keras_setup import prepare_training
 from ballast.model.backbones import weights_hashes
 from ballast.model.features import image_features, read_backbone
-from ballast.model.head_fitting import Terms, fit_probe, head_choice, solver_history, source_groups
+from ballast.model.head_strategy import Terms, fit_probe, head_choice, solver_history, source_groups
 from ballast.model.inputs import image_files, load_within
 from ballast.model.live import epoch_progress, live_values
 from ballast.model.networks import train_network
@@ -50,7 +50,7 @@ def main() -> None:
     prepare_training(params.seed, settings.threads)
     if settings.has_linear_head:
         backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS)
-        store = ImageStore(paths.IMAGE_STORE, runtime.image_store)
+        store = ContentStore(paths.IMAGE_STORE, runtime.image_store)
         engine = Engine(workers, runtime.engine, runtime.scheduler)
         hashes = [row.sha256 for row in rows_made]
         features = image_features(backbone, images, hashes, store, engine)

@@ -125,9 +125,9 @@ def with_head() -> Callable[[Run], Run]:
     """Make a run one of a linear head: of other steps, and without photographs to validate."""
 
     def make(run: Run) -> Run:
-        losses = {"1": 0.61, "10": 0.42, "100": 0.5}
+        losses = {"1": 0.61, "0.1": 0.42, "0.01": 0.5}
         return run._replace(
-            training=Training(EXACT_BACKBONE, HeadChoice(10.0, 1.25, 0.7, losses)),
+            training=Training(EXACT_BACKBONE, HeadChoice(0.1, 1.25, 0.7, losses)),
             history={"loss": [1.1, 0.6, 0.5], "gradient_norm": [0.3, 0.01, 1e-6]},
             counts={name: {**subsets, "val": 0} for name, subsets in run.counts.items()},
         )
@@ -215,7 +215,12 @@ def new_project(
     def make(folder: Path) -> Project:
         project = copy_project(folder)
         write_digits(folder / "data" / "raw", zero=8, one=3, two=10)
-        quick = {"data.raw": "data/raw", "data.image_size": 16, "train.epochs": 2}
+        quick = {
+            "data.raw": "data/raw",
+            "data.image_size": 16,
+            "train.epochs": 2,
+            "augment.factor": 3,
+        }
         project.set_params({**quick, "train.backbone": "cnn"})
         return project
 

@@ -123,10 +123,10 @@ def test_no_import_goes_up() -> None:
     ],
 )
 def test_an_import_that_goes_up_is_found(copied: Path, line: str) -> None:
-    plant(copied / "report/style.py", line)
+    plant(copied / "report/palette.py", line)
     with pytest.raises(pytest.fail.Exception, match="but comparison is above report") as raised:
         refuse_upward(arrows(copied))
-    assert "ballast/report/style.py:" in str(raised.value)
+    assert "ballast/report/palette.py:" in str(raised.value)
 
 
 def test_a_circle_is_found_with_its_places(copied: Path) -> None:

@@ -14,13 +14,13 @@ import numpy as np
 import PIL
 from PIL import Image, features
 
-from ballast.augment.store import ImageStore, Record
 from ballast.augment.transforms import Transform, apply_transforms, draw_transform
 from ballast.core.errors import UserError
 from ballast.core.images import decode_image, resize_image
 from ballast.core.manifest import Row, read_image
 from ballast.core.params import Augment, Runtime, as_dict
 from ballast.core.source import BALLAST, source_hash
+from ballast.core.store import ContentStore, Record
 from ballast.workers.versions import CODECS
 
 # Modules that determine the bytes of an image.
@@ -33,7 +33,7 @@ def oversampled_images(
     seed: int,
     size: int,
     augment: Augment,
-    store: ImageStore,
+    store: ContentStore,
     runtime: Runtime,
 ) -> Iterator[tuple[Row, int, Record]]:
     """Yield all images of a plan: make those that the store lacks, and add them to it.
@@ -109,7 +109,7 @@ class _Chunk(NamedTuple):
 class _Stored(NamedTuple):
     """The photographs, and what the store has of them."""
 
-    store: ImageStore
+    store: ContentStore
     raw: Path
     draw: Callable[[str, Sequence[int]], dict[int, Transform | None]]
     pixels_key: Callable[[str], str]

@@ -26,6 +26,8 @@ MIDDLE = 127  # subtracted from pixels, so that padding with 0 is mid-grey
 PIXELS = (0, 255)  # minimum and maximum
 RELU6 = (0, 255)  # 255 stands for 6
 LINEAR = (-255, 255)
+# Also under mixed precision, which a GPU turns on: float16 cannot hold these sums.
+EXACT = {"dtype": "float32"}
 
 Map = TypeVar("Map")
 
@@ -133,22 +135,22 @@ def build_maps(network: Network, image_size: int) -> keras.Model:
         linear = is_linear(name)
         # TensorFlow fuses bias and ReLU into the convolution.
         activation = None if linear else "relu"
-        options = {"padding": "same", "strides": stride, "activation": activation, "name": name}
+        options = {**EXACT, "padding": "same", "strides": stride, "activation": activation}
         if is_depthwise(name):
-            layer = layers.DepthwiseConv2D(side, **options)
+            layer = layers.DepthwiseConv2D(side, name=name, **options)
         else:
-            layer = layers.Conv2D(filters, side, **options)
+            layer = layers.Conv2D(filters, side, name=name, **options)
         x = layer(x)
         layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
-        x = layers.Rescaling(multiplier.tolist(), name=f"{name}_scale")(x)
+        x = layers.Rescaling(multiplier.tolist(), name=f"{name}_scale", **EXACT)(x)
         x = ops.round(x)
         return ops.clip(x, *LINEAR) if linear else ops.minimum(x, RELU6[1])
 
     def add(x: keras.KerasTensor, y: keras.KerasTensor, block: Block) -> keras.KerasTensor:
-        return layers.Add(name=f"{block.name}_add")([x, y])
+        return layers.Add(name=f"{block.name}_add", **EXACT)([x, y])
 
-    pixels = keras.Input((image_size, image_size, 3), name="pixels")
-    maps = walk(layers.Rescaling(1.0, -MIDDLE, name="centre")(pixels), convolve, add)
+    pixels = keras.Input((image_size, image_size, 3), name="pixels", **EXACT)
+    maps = walk(layers.Rescaling(1.0, -MIDDLE, name="centre", **EXACT)(pixels), convolve, add)
     model = keras.Model(pixels, maps, name="efficientnet_lite0_maps")
     model.trainable = False
     return model

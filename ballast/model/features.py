@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import features as pillow
 
-from ballast.augment.store import ImageStore
 from ballast.core.errors import UserError
 from ballast.core.images import image_array
 from ballast.core.params import EXACT_BACKBONE, Train
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.core.source import BALLAST, source_hash
+from ballast.core.store import ContentStore
 from ballast.keras_setup import keras
 from ballast.model.backbones import load_backbone, weights_hashes
 from ballast.model.inputs import ImageFiles, pixel_batches
@@ -61,6 +61,7 @@ def read_backbone(train: Train, image_size: int, downloads: Path) -> Backbone:
         "backbone": [train.backbone, train.backbone_alpha, image_size],
         "weights": weights_hashes(train, image_size, downloads),
         "code": source_hash(BALLAST / module for module in SHAPING),
+        "precision": keras.config.dtype_policy().name,
         "libraries": [version(name) for name in LIBRARIES],
         "codecs": [pillow.version(name) for name in CODECS.values()],
     }
@@ -73,7 +74,7 @@ def image_features(
     backbone: Backbone,
     images: ImageFiles,
     sha256: Sequence[str],
-    store: ImageStore,
+    store: ContentStore,
     engine: Engine,
 ) -> NDArray[np.float32]:
     """Read the features of images from the store; compute and store those that are missing.

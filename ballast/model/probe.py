@@ -35,7 +35,7 @@ def build_probe(features: keras.Model, weights: Floats, bias: Floats) -> keras.M
     Returns:
         Model from pixels to probabilities of shape (n, k).
     """
-    x = keras.layers.UnitNormalization(name=LENGTH)(features(features.input))
+    x = keras.layers.UnitNormalization(dtype="float32", name=LENGTH)(features(features.input))
     dense = keras.layers.Dense(len(bias), dtype="float32", name=LOGITS)
     probabilities = keras.layers.Softmax(dtype="float32", name="probabilities")(dense(x))
     dense.set_weights([weights.astype(np.float32), bias.astype(np.float32)])

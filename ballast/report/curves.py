@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ballast.report.style import STYLE
+from ballast.report.palette import STYLE
 from ballast.scores.history import History
 from ballast.scores.intervals import proportion
 from ballast.scores.metrics import ReliabilityBin

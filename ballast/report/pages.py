@@ -14,9 +14,9 @@ from sklearn.metrics import confusion_matrix
 
 from ballast.core.counts import used_subsets
 from ballast.report.curves import history_curves, reliability_plot
+from ballast.report.palette import CLASS_COLOURS, class_colour
 from ballast.report.pictures import SHEET_CLASSES, RunPictures, sheet_classes
 from ballast.report.rendering import Filters, render
-from ballast.report.style import CLASS_COLOURS, class_colour
 from ballast.scores.history import chosen_epoch, is_solved
 from ballast.scores.intervals import proportion
 from ballast.scores.metrics import calibration_error, reliability

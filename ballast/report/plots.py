@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
 from ballast.core.counts import Counts, used_subsets
-from ballast.report.style import STYLE, SUBSET_COLOURS
+from ballast.report.palette import STYLE, SUBSET_COLOURS
 
 DPI = 120
 # With more classes, bars and cells have no numbers and names are smaller. Names are left out if

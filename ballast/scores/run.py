@@ -21,7 +21,7 @@ FINGERPRINTED = (paths.MANIFEST, paths.AUGMENTED_LIST, paths.HISTORY, paths.PRED
 class HeadChoice(NamedTuple):
     """How a linear head was chosen and calibrated on held-out photographs."""
 
-    strength: float  # 1 / (penalty · groups): the larger, the weaker the penalty
+    strength: float  # of the penalty, times the number of groups
     scale: float  # factor of all logits
     tau: float  # of the post-hoc logit adjustment
     losses: Mapping[str, float]  # mean held-out log loss by strength; empty if values are fixed

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from PIL import Image
 
-from ballast.augment.store import ImageStore
 from ballast.augment.variants import (
     _most_rounds,
     augmented_images,
@@ -31,6 +30,7 @@ from ballast.core.errors import UserError
 from ballast.core.images import image_array
 from ballast.core.manifest import Row
 from ballast.core.params import Params
+from ballast.core.store import ContentStore
 
 
 def test_round_0_is_the_photograph_and_the_others_are_variants(
@@ -93,14 +93,14 @@ class Oversampling(NamedTuple):
         factor: int = 2,
         *,
         photographs: int = 5,
-        store: ImageStore | None = None,
+        store: ContentStore | None = None,
         workers: int = 1,
         seed: int = 42,
         size: int = 16,
         **bounds: object,
     ) -> tuple[list[tuple[str, int, bytes, str]], list[int]]:
         """The images, and which rounds were made anew."""
-        store = store or ImageStore(self.raw.parent / "store", 64)
+        store = store or ContentStore(self.raw.parent / "store", 64)
         chosen = [row for row in self.rows if int(Path(row.path).stem) < photographs]
         counts = Counter(row.class_ for row in chosen)
         plan = plan_rounds(chosen, target_counts(counts, factor, oversample=True))
@@ -119,7 +119,7 @@ class Oversampling(NamedTuple):
 
     def cold(self, *arguments: object, **changes: Any) -> list[tuple[str, int, bytes, str]]:  # noqa: ANN401
         """The images of a run without a store."""
-        none = ImageStore(self.raw.parent / "none", 0)
+        none = ContentStore(self.raw.parent / "none", 0)
         return self.run(*arguments, store=none, **changes)[0]  # type: ignore[arg-type]
 
 
@@ -212,7 +212,7 @@ def test_damage_anywhere_in_the_store_changes_no_byte(
 
 def test_a_store_that_is_too_small_changes_no_byte(oversampling: Oversampling) -> None:
     for _ in range(2):
-        small = ImageStore(oversampling.raw.parent / "store", 1)
+        small = ContentStore(oversampling.raw.parent / "store", 1)
         small.room = 6000
         assert oversampling.run(store=small)[0] == oversampling.cold()
         files = (oversampling.raw.parent / "store").glob("*/*")

@@ -199,3 +199,14 @@ def test_a_saved_model_is_small_and_loads_in_safe_mode_to_the_same_features(
     images = extremes(32)
     assert np.array_equal(loaded.predict(images, verbose=0), model.predict(images, verbose=0))
     assert small_file(loaded) == data
+
+
+def test_mixed_precision_changes_nothing(network: Network, models: dict[int, keras.Model]) -> None:
+    images = np.random.default_rng(4).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    keras.config.set_dtype_policy("mixed_float16")  # like prepare_training if there is a GPU
+    try:
+        mixed = build_features(network, 32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    expected = np.asarray(models[32].predict_on_batch(images))
+    assert np.asarray(mixed.predict_on_batch(images)).tobytes() == expected.tobytes()

@@ -10,9 +10,9 @@ from msgspec.structs import replace
 from PIL import Image
 from stripes import TRAIN
 
-from ballast.augment.store import ImageStore
 from ballast.core.errors import UserError
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
+from ballast.core.store import ContentStore
 from ballast.model.features import Backbone, _elsewhere, image_features, read_backbone
 from ballast.model.inputs import ImageFiles
 from ballast.workers.processes import Engine
@@ -57,7 +57,7 @@ class Images:
         self.asked.clear()
         labels = np.zeros(len(self._files), dtype=np.int64)
         images = ImageFiles(self.read, labels, SIZE, workers=2)
-        store = ImageStore(folder, 10)
+        store = ContentStore(folder, 10)
         return image_features(backbone, images, self.sha256, store, engine).tobytes()
 
 
@@ -114,7 +114,7 @@ def test_a_record_of_another_length_is_not_taken_for_features(
 ) -> None:
     images = Images(files[:1])
     key = hashlib.sha256(f"{backbone.key}:{images.sha256[0]}".encode()).hexdigest()
-    ImageStore(tmp_path, 10).add(key, {0: b"four"})
+    ContentStore(tmp_path, 10).add(key, {0: b"four"})
     assert images.features(backbone, tmp_path) == expected(backbone, files[:1])
 
 

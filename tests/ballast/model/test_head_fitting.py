@@ -1,110 +1,219 @@
-"""Balancing methods have their meaning for a head, too, and its outputs describe it."""
+"""The head has scikit-learn's optimum, and what must not change it does not."""
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from msgspec.structs import replace
 from numpy.typing import NDArray
-from stripes import PLAIN
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
 
-from ballast.core.manifest import AugmentedRow, Row
-from ballast.model.head import Head, fit_head
 from ballast.model.head_fitting import (
-    LEAST_NORM,
-    Terms,
-    fit_probe,
-    head_choice,
-    solver_history,
-    source_groups,
+    EXACT,
+    FIXED_SCALE,
+    FIXED_STRENGTH,
+    FIXED_TAU,
+    GRID,
+    Head,
+    Labels,
+    fit_head,
+    logits,
+    optimum,
+    penalty_of,
+    probabilities,
+    unit_length,
 )
+from ballast.model.logits import Floats
 
-COUNTS = np.array([6, 18, 36])
-ONES = np.ones(3)
+NONE = np.zeros(3)
+# Fits a head in its own process, for settings that must precede the import of NumPy.
+ELSEWHERE = """
+import hashlib, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from ballast.model.head_fitting import fit_head
+random = np.random.default_rng(1)
+labels = np.repeat(np.arange(3), [5, 30, 60])
+features = np.rint(np.exp(random.normal(0, 1, (95, 400)) + (np.arange(400) % 3 == labels[:, None])))
+head = fit_head(features, labels, np.arange(95), np.ones(95), np.zeros(3), balanced=True)
+print(hashlib.sha256(head.weights.tobytes() + head.bias.tobytes()).hexdigest())
+"""
 
 
-@pytest.fixture(scope="module")
-def terms() -> Terms:
-    """Whole-number features of three overlapping classes; every photograph is its own group."""
+def drawn(counts: list[int], d: int = 40, seed: int = 1) -> tuple[Floats, Labels]:
+    """Whole-number features of overlapping classes."""
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    lifted = np.arange(d) % len(counts) == labels[:, None]
+    return np.rint(np.exp(random.normal(1, 1, (len(labels), d)) + 0.7 * lifted)), labels
+
+
+def fitted(features: Floats, labels: Labels, classes: int = 3, *, balanced: bool = True) -> Head:
+    n = len(labels)
+    weights = 1 / np.bincount(labels, minlength=classes)[labels] if balanced else np.ones(n)
+    return fit_head(features, labels, np.arange(n), weights, np.zeros(classes), balanced=balanced)
+
+
+@pytest.mark.parametrize("d", [40, 400])  # fewer and more features than terms
+@pytest.mark.parametrize("penalty", [1e-1, 1e-3, 1e-5])
+def test_the_optimum_is_that_of_scikit_learn(d: int, penalty: float) -> None:
+    features, labels = drawn([5, 30, 60], d)
+    unit, weights = unit_length(features), (1 / np.bincount(labels))[labels]
+    found = optimum(unit, labels, weights, penalty, NONE)
+    strength = 1 / (penalty * weights.sum())
+    theirs = LogisticRegression(C=strength, tol=1e-12, max_iter=1000, solver="newton-cholesky")
+    theirs.fit(unit, labels, sample_weight=weights)
+    assert found.weights == pytest.approx(theirs.coef_.T, abs=1e-6)
+    bias = theirs.intercept_ - theirs.intercept_.mean()
+    assert found.bias == pytest.approx(bias, abs=1e-6)
+
+
+@pytest.mark.parametrize("penalty", [1e-1, 1e-3, 1e-5])
+def test_the_solver_ends_at_a_gradient_of_nearly_nothing(penalty: float) -> None:
+    features, labels = drawn([5, 30, 60])
+    steps = optimum(unit_length(features), labels, np.ones(95), penalty, NONE).steps
+    assert steps[0].loss == pytest.approx(np.log(3))
+    assert steps[-1].gradient_norm < 10 * EXACT
+    assert all(later.loss <= earlier.loss + 1e-12 for earlier, later in pairwise(steps))
+
+
+def test_a_weight_is_a_repetition() -> None:
+    features, labels = drawn([5, 30, 60])
+    times = np.array([12, 2, 1])[labels]
+    unit = unit_length(features)
+    weighted = optimum(unit, labels, times.astype(float), 1e-3, NONE)
+    index = np.repeat(np.arange(95), times)
+    repeated = optimum(unit[index], labels[index], np.ones(len(index)), 1e-3, NONE)
+    assert weighted.weights == pytest.approx(repeated.weights, abs=1e-9)
+    assert weighted.bias == pytest.approx(repeated.bias, abs=1e-9)
+
+
+def test_repeated_photographs_and_scaled_weights_give_the_same_head() -> None:
+    features, labels = drawn([5, 30, 60])
+    once = fitted(features, labels)
+    groups = np.tile(np.arange(95), 2)
+    weights = 7 / np.bincount(labels)[labels]
+    twice = fit_head(
+        np.tile(features, (2, 1)), np.tile(labels, 2), groups, np.tile(weights, 2), NONE,
+        balanced=True,
+    )  # fmt: skip
+    assert np.array_equal(once.weights, twice.weights)
+    assert np.array_equal(once.bias, twice.bias)
+
+
+@pytest.mark.parametrize("tau", [0.5, 1.0])
+def test_offsets_are_logit_adjustment(tau: float) -> None:
+    features, labels = drawn([5, 30, 60], d=6)
+    unit, offsets = unit_length(features), tau * np.log(np.array([5, 30, 60]) / 95)
+
+    def loss(flat: Floats) -> float:
+        slopes, bias = flat[:18].reshape(6, 3), flat[18:]
+        logs = log_softmax(unit @ slopes + bias + offsets, axis=1)
+        return float((slopes**2).sum() * 1e-2 / 2 - logs[np.arange(95), labels].mean())
+
+    direct = minimize(loss, np.zeros(21), method="BFGS", options={"gtol": 1e-8}).x
+    found = optimum(unit, labels, np.ones(95), 1e-2, offsets)
+    assert found.weights == pytest.approx(direct[:18].reshape(6, 3), abs=1e-4)
+    assert found.bias == pytest.approx(direct[18:] - direct[18:].mean(), abs=1e-4)
+
+
+def test_weights_and_bias_are_on_the_grid_and_logits_exact() -> None:
+    features, labels = drawn([5, 30, 60])
+    head = fitted(features, labels)
+    for values in (head.weights, head.bias):
+        assert np.array_equal(np.rint(values / GRID) * GRID, values)
+    order = np.random.default_rng(2).permutation(40)
+    shuffled = Head(head.weights[order], head.bias, head.calibration, head.steps)
+    assert np.array_equal(logits(head, features), logits(shuffled, features[:, order]))
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("kernel", ["Haswell", "SkylakeX", "Prescott", "Zen"])
+def test_the_head_has_the_same_bytes_under_every_kernel(
+    kernel: str, threads: str, pytestconfig: pytest.Config
+) -> None:
+    if kernel == "SkylakeX" and "avx512f" not in _cpu_flags():
+        pytest.skip("this processor has no AVX-512")
+
+    def digest(**settings: str) -> str:
+        command = [sys.executable, "-c", ELSEWHERE, str(pytestconfig.rootpath)]
+        run = subprocess.run(
+            command, env={**os.environ, **settings}, capture_output=True, text=True, check=True
+        )
+        return run.stdout
+
+    here = digest(OPENBLAS_NUM_THREADS="1")
+    assert digest(OPENBLAS_CORETYPE=kernel, OPENBLAS_NUM_THREADS=threads) == here
+
+
+def test_a_strategy_that_balances_finds_the_rare_class_more_often() -> None:
+    features, labels = drawn([5, 60, 120], seed=3)
+    new, truth = drawn([200, 200, 200], seed=4)
+
+    def recall(*, balanced: bool) -> NDArray[np.float64]:
+        predicted = logits(fitted(features, labels, balanced=balanced), new).argmax(axis=1)
+        return np.array([np.mean(predicted[truth == c] == c) for c in range(3)])
+
+    assert recall(balanced=True)[0] > recall(balanced=False)[0] + 0.2
+    assert recall(balanced=True).mean() > recall(balanced=False).mean()
+
+
+def test_without_balance_tau_is_0() -> None:
+    assert fitted(*drawn([5, 30, 60]), balanced=False).calibration.tau == 0
+
+
+def test_a_class_of_one_photograph_takes_the_fixed_values() -> None:
+    head = fitted(*drawn([1, 12, 35]))
+    assert head.calibration == (FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU, {})
+    assert np.isfinite(head.weights).all()
+
+
+def test_variants_are_held_out_with_their_photograph() -> None:
+    # Random features: a variant left in training would reveal the class of its photograph.
     random = np.random.default_rng(1)
-    labels = np.repeat(np.arange(3), COUNTS)
-    lifted = np.arange(20) % 3 == labels[:, None]
-    features = np.rint(np.exp(random.normal(1, 1, (len(labels), 20)) + 0.7 * lifted))
-    return Terms(features.astype(np.float32), labels, np.arange(len(labels)))
-
-
-def fitted(
-    terms: Terms, *, class_weights: NDArray[np.float64] = ONES, **strategy: float | bool
-) -> Head:
-    return fit_probe(terms, class_weights, replace(PLAIN, **strategy))
-
-
-def chosen(terms: Terms, index: NDArray[np.int64]) -> Terms:
-    return Terms(terms.features[index], terms.labels[index], terms.groups[index])
-
-
-def same(one: Head, other: Head) -> bool:
-    return np.array_equal(one.weights, other.weights) and np.array_equal(one.bias, other.bias)
-
-
-def test_without_balance_every_term_has_the_same_weight(terms: Terms) -> None:
-    features, n = terms.features.astype(np.float64), len(terms.labels)
-    expected = fit_head(
-        features, terms.labels, terms.groups, np.ones(n), np.zeros(3), balanced=False
+    photographs = np.rint(random.exponential(100, (40, 300)))
+    features, labels = np.tile(photographs, (3, 1)), np.tile(np.repeat([0, 1], 20), 3)
+    head = fit_head(
+        features, labels, np.tile(np.arange(40), 3), np.ones(120), np.zeros(2), balanced=True
     )
-    assert same(fitted(terms, balanced_val=False), expected)
+    assert min(head.calibration.losses.values()) > 0.6
 
 
-def test_balanced_batches_are_balanced_class_weights_and_repeated_images(terms: Terms) -> None:
-    batches = fitted(terms, balanced_batches=True)
-    assert same(batches, fitted(terms, class_weights=60 / (3 * COUNTS)))
-    index = np.repeat(np.arange(60), (36 // COUNTS)[terms.labels])
-    assert same(batches, fitted(chosen(terms, index)))
-    assert not same(batches, fitted(terms))
+def test_the_penalty_goes_by_groups() -> None:
+    assert penalty_of(0.1, np.array([0, 0, 1, 2, 2])) == pytest.approx(1 / 30)
 
 
-def test_logit_adjustment_makes_up_for_what_is_not_balanced_yet(terms: Terms) -> None:
-    plain, adjusted = fitted(terms), fitted(terms, logit_adjustment=1.0)
-    assert not same(plain, adjusted)
-    balanced = fitted(terms, balanced_batches=True)
-    assert same(fitted(terms, balanced_batches=True, logit_adjustment=1.0), balanced), "not twice"
+def test_same_features_with_other_labels_are_equally_likely() -> None:
+    features = np.ones((30, 8))
+    head = fitted(features, np.repeat([0, 1, 2], 10))
+    assert probabilities(head, features) == pytest.approx(np.full((30, 3), 1 / 3), abs=1e-3)
 
 
-def test_a_strategy_that_does_not_judge_classes_alike_has_no_tau(terms: Terms) -> None:
-    assert fitted(terms, balanced_val=False).calibration.tau == 0
-    assert fitted(terms).calibration.tau > 0
+def test_features_of_zeros_leave_the_bias() -> None:
+    head = fitted(np.zeros((20, 8)), np.repeat([0, 1], [5, 15]), 2, balanced=False)
+    assert not head.weights.any()
+    assert np.isfinite(probabilities(head, np.zeros((1, 8)))).all()
 
 
-def test_images_belong_to_the_group_of_their_photograph() -> None:
-    rows = [
-        Row(path, "cat", "train", group, "", 1, 1)
-        for path, group in (("a.png", "one"), ("b.png", "two"), ("c.png", "one"))
-    ]
-    images = [
-        AugmentedRow(f"{place}.jpg", "cat", source, place, "")
-        for place, source in enumerate(["c.png", "a.png", "b.png", "b.png", "a.png"])
-    ]
-    assert source_groups(images, rows).tolist() == [0, 0, 1, 1, 0]
+def test_200_classes() -> None:
+    features, labels = drawn([2] * 200, d=50)
+    head = fitted(features, labels, 200)
+    assert probabilities(head, features).sum(axis=1) == pytest.approx(np.ones(400))
 
 
-def test_the_history_is_of_the_solver_and_ends_at_the_optimum(terms: Terms) -> None:
-    history = solver_history(fitted(terms))
-    assert list(history) == ["loss", "gradient_norm"]
-    assert history["loss"][0] == pytest.approx(np.log(3), abs=5e-4)
-    assert history["loss"][-1] == min(history["loss"])
-    assert history["gradient_norm"][-1] == LEAST_NORM < min(history["gradient_norm"][:-1])
+def test_a_class_without_weight_is_an_error() -> None:
+    features, labels = drawn([5, 30, 60])
+    with pytest.raises(ValueError, match="weight above 0"):
+        optimum(unit_length(features), labels, (labels > 0).astype(float), 1e-3, NONE)
 
 
-def test_the_history_leaves_out_what_depends_on_the_processor(terms: Terms) -> None:
-    head = fitted(terms)
-    noise = [step._replace(gradient_norm=step.gradient_norm * (1 + 1e-9)) for step in head.steps]
-    noise.append(noise[-1]._replace(gradient_norm=1e-15))
-    assert solver_history(head._replace(steps=noise)) == solver_history(head)
-
-
-def test_the_choice_of_a_head_is_written_by_strength(terms: Terms) -> None:
-    head = fitted(terms)
-    choice = head_choice(head)
-    assert list(choice) == ["strength", "scale", "tau", "losses"]
-    assert list(choice["losses"]) == ["1", "10", "100"]
-    assert choice["losses"][f"{choice['strength']:g}"] == min(choice["losses"].values())
-    alone = chosen(terms, np.arange(5, 60))  # one photograph of the first class
-    assert head_choice(fitted(alone))["losses"] == {}
+def _cpu_flags() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
+            return file.read()
+    except OSError:
+        return ""

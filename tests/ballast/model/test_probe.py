@@ -10,7 +10,7 @@ from stripes import INFO
 
 from ballast.keras_setup import keras
 from ballast.model.cnn import build_cnn
-from ballast.model.head import GRID, Calibration, Head, probabilities
+from ballast.model.head_fitting import GRID, Calibration, Head, probabilities
 from ballast.model.inference import predict
 from ballast.model.probe import build_probe, probe_of, probe_probabilities
 from ballast.model.resizing import accept_any_size

@@ -121,15 +121,15 @@ def test_of_a_head_the_page_shows_its_optimum_and_no_curves(
         in text
     )
     assert (
-        "Strength of the penalty: 10, chosen by cross-validation over the training photographs"
-        " (held-out log loss: 0.61 with 1, 0.42 with 10, 0.50 with 100). Scale 1.25 and tau 0.70 of"
-        " the logits were calibrated on held-out photographs."
+        "Strength of the penalty: 0.1, chosen by cross-validation over the training photographs"
+        " (held-out log loss: 0.61 with 1, 0.42 with 0.1, 0.50 with 0.01). Scale 1.25 and tau 0.70"
+        " of the logits were calibrated on held-out photographs."
     ) in text
     assert "The 2 iterations as a table iteration loss gradient_norm 0 1.1 0.3 1" in text
     assert html.count("<svg") == 1, "the reliability diagram alone"
     for word in ("epoch", "validate", "validation (solid)"):
         assert word not in text, word
-    assert "1 to train on, 4 to test" in text
+    assert "1 training, 4 test" in text
 
 
 def test_a_head_of_fixed_values_is_said_to_be_one(
@@ -139,7 +139,7 @@ def test_a_head_of_fixed_values_is_said_to_be_one(
     assert run.training.head
     fixed = run.training._replace(head=run.training.head._replace(losses={}))
     text = words(report_page(run._replace(training=fixed), make_pictures(run), "So.", []))
-    assert "Strength of the penalty 10, scale 1.25 and tau 0.70 of the logits are fixed" in text
+    assert "Strength of the penalty 0.1, scale 1.25 and tau 0.70 of the logits are fixed" in text
     assert "cross-validation" not in text
 
 

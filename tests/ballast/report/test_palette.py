@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ballast.report.style import CLASS_COLOURS, class_colour
+from ballast.report.palette import CLASS_COLOURS, class_colour
 
 PAPER = {"light": "#ffffff", "dark": "#14171a"}
 # Machado, Oliveira & Fernandes 2009, table 1, severity 1.0; on linear RGB.

@@ -39,7 +39,7 @@ class _Kept(NamedTuple):
     size: int  # bytes of all files, according to their names
 
 
-class ImageStore:
+class ContentStore:
     """Numbered records by key, with one subfolder per key.
 
     The store never fails: an unreadable folder or a damaged record counts as missing, and what

@@ -1,0 +1,87 @@
+"""Fitting a linear head to training images with a strategy."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ballast.balance.priors import class_priors
+from ballast.core.manifest import AugmentedRow, Row
+from ballast.core.params import Strategy
+from ballast.model.head_fitting import Head, fit_head
+
+LEAST_NORM = 1e-6
+
+
+class Terms(NamedTuple):
+    """The n training images that a head is fitted to."""
+
+    features: NDArray[np.float32]  # shape (n, d)
+    labels: NDArray[np.int64]  # class indices, shape (n,)
+    groups: NDArray[np.int64]  # of the photographs that they were made from, shape (n,)
+
+
+def fit_probe(terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy) -> Head:
+    """Fit a head with a strategy.
+
+    Balancing methods mean the same as in the loss of a network: class weights weight the terms;
+    balanced batches give every class the same total weight; logit adjustment shifts the logits in
+    training; oversampled images are additional terms. With `balanced_val`, every class has the same
+    weight when the strength of the penalty is chosen; otherwise every group has.
+
+    Args:
+        terms: at least one image of each class.
+        class_weights: shape (k,).
+        strategy: balanced_batches, logit_adjustment and balanced_val are used.
+    """
+    counts = np.bincount(terms.labels, minlength=len(class_weights))
+    shares = class_priors(terms.labels, class_weights, balanced=strategy.balanced_batches)
+    return fit_head(
+        terms.features.astype(np.float64),
+        terms.labels,
+        terms.groups,
+        (shares / counts)[terms.labels],
+        strategy.logit_adjustment * np.log(shares),
+        balanced=strategy.balanced_val,
+    )
+
+
+def source_groups(images: Sequence[AugmentedRow], rows: Sequence[Row]) -> NDArray[np.int64]:
+    """Number the groups of the photographs that training images were made from; shape (n,).
+
+    Args:
+        images: n training images.
+        rows: rows of the manifest.
+    """
+    groups = {row.path: row.group for row in rows}
+    names = np.array([groups[image.source] for image in images])
+    _, numbers = np.unique(names, return_inverse=True)
+    return np.asarray(numbers, dtype=np.int64)
+
+
+def solver_history(head: Head) -> dict[str, list[float]]:
+    """Columns of a head in outputs/history.csv: one value per iteration of the solver.
+
+    They end with the first gradient norm of LEAST_NORM or less, which is written as LEAST_NORM, and
+    have four significant digits: what is smaller depends on the processor.
+    """
+    steps = head.steps
+    reached = (place for place, step in enumerate(steps) if step.gradient_norm <= LEAST_NORM)
+    last = next(reached, len(steps) - 1)
+    norms = [max(step.gradient_norm, LEAST_NORM) for step in steps[: last + 1]]
+    return {
+        "loss": [_four_digits(step.loss) for step in steps[: last + 1]],
+        "gradient_norm": [_four_digits(norm) for norm in norms],
+    }
+
+
+def _four_digits(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def head_choice(head: Head) -> dict[str, Any]:
+    """Entry of a head in outputs/training.json: how it was chosen and calibrated."""
+    chosen = head.calibration
+    losses = {f"{strength:g}": loss for strength, loss in chosen.losses.items()}
+    return {**chosen._asdict(), "losses": losses}
