@@ -365,8 +365,8 @@ class Runtime(Section, frozen=True):
         Meta(
             ge=0,
             le=1_048_576,
-            description="maximum size of the training images kept for later runs of oversample, in"
-            " MiB; 0 for none",
+            description="maximum size of the images and features kept for later runs, in MiB; 0 for"
+            " none",
         ),
     ]
     image_memory: Annotated[
