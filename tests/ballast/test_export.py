@@ -19,7 +19,6 @@ from projects import Project
 from ballast.core.manifest import read_manifest, subset_rows
 from ballast.export import onnx_bytes, tflite_bytes
 from ballast.keras_setup import keras
-from ballast.model.inference import predict
 from ballast.model.inputs import load_images
 from ballast.model.saved import ModelInfo, input_size, load_model, read_info
 from ballast.scores.predictions import read_predictions
@@ -72,7 +71,7 @@ def test_the_resizing_inside_is_that_of_keras(
     # Of 4 x 4 blocks: in noise, a pixel in some thousands is rounded the other way.
     blocks = np.random.default_rng(1).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
     images = blocks.repeat(4, axis=1)[:, :height].repeat(4, axis=2)[:, :, :width]
-    assert run(images) == pytest.approx(predict(model, images), abs=1e-3)
+    assert run(images) == pytest.approx(np.asarray(model.predict_on_batch(images)), abs=1e-3)
 
 
 def test_the_class_names_are_inside(exported: dict[str, bytes]) -> None:

@@ -179,7 +179,7 @@ def test_a_photograph_may_have_another_name(oversampling: Oversampling) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"seed": 1}, {"size": 17}, {"quality": 50}, {"rotate": 5.0}, {"flip": None}]
+    "change", [{"seed": 1}, {"size": 17}, {"quality": 50}, {"rotate": 20.0}, {"flip": None}]
 )
 def test_what_shapes_an_image_makes_it_anew_and_back_again_costs_nothing(
     oversampling: Oversampling, change: dict[str, Any]

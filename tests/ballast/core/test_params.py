@@ -35,7 +35,7 @@ def without(key: str) -> str:
 def test_the_shipped_params_are_right() -> None:
     params = parse_params(TEXT)
     assert params.seed == 42
-    assert params.augment.factor == 3
+    assert params.augment.factor == 1
     assert params.active_strategy == params.strategies["balanced"]
 
 
@@ -254,7 +254,7 @@ def test_what_is_no_yaml_of_params_is_told(text: str, problem: str) -> None:
             " not 1",
         ),
         ("data.image_size", 16, "must be 32 or more for efficientnet_lite0, not 16"),
-        ("train.weights", "imagenet", "'efficientnet_lite0' has its own; must be null, not"),
+        ("train.weights", "imagenet", "'efficientnet_lite0' contains its own weights; must be"),
     ],
 )
 def test_what_the_exact_backbone_cannot_do_is_one_line(
