@@ -112,7 +112,10 @@ class Classifier(NamedTuple):
 
     def _named(self, probabilities: NDArray[np.float64]) -> Prediction:
         if not np.isfinite(probabilities).all():
-            raise UserError("the model's probabilities are not finite; train it again")
+            raise UserError(
+                "the model predicts NaN or infinite probabilities: it is damaged, or Ballast did"
+                " not train it; train a new one"
+            )
         return Prediction(
             self.classes[probabilities.argmax()],
             dict(zip(self.classes, probabilities.tolist(), strict=True)),

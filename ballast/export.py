@@ -122,7 +122,9 @@ def _tf2onnx() -> ModuleType:
     try:
         return importlib.import_module("tf2onnx")
     except ImportError:
-        raise UserError("exporting to ONNX needs the group export; run make export") from None
+        raise UserError(
+            "exporting to ONNX needs the dependency group 'export'; run make export"
+        ) from None
 
 
 def _serving(model: keras.Model) -> Any:  # noqa: ANN401  # result of tf.function

@@ -188,8 +188,8 @@ def mean_over_classes(figures: dict[str, float | None]) -> float:
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     """The rows of the manifest for one seed and fold."""
     found = inspect_files(raw, list_files(raw), params.data.max_megapixels, Engine(workers=1))
-    photos, *_ = sort_out([*found])
-    check_classes(raw, photos)
+    photos, _, rejections = sort_out([*found])
+    check_classes(raw, photos, rejections)
     if folds and any(photo.given == "test" for photo in photos):
         # Leave the test folder out; the folds are made from the rest.
         photos = [p._replace(given=None) for p in photos if p.given != "test"]

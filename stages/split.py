@@ -9,7 +9,7 @@ from ballast.core.files import read_text, write_csv, write_json
 from ballast.core.manifest import write_manifest
 from ballast.core.params import parse_params
 from ballast.dataset.report import refuse_fatal, report_warnings
-from ballast.dataset.split import split_folder
+from ballast.dataset.split import split_folder, validation_share
 
 
 def main() -> None:
@@ -27,7 +27,8 @@ def main() -> None:
     write_csv(paths.REJECTED, ("path", "reason"), rejected)
 
     print(f"{len(rows)} photographs, {len(rejected)} files rejected ({paths.REJECTED})")
-    for warning in [*report_warnings(report), *thin_classes(count_classes(rows))]:
+    warnings = report_warnings(report, validation=validation_share(params) > 0)
+    for warning in [*warnings, *thin_classes(count_classes(rows))]:
         warn(warning)
 
 

@@ -45,4 +45,5 @@ def in_files(images: ImageSet) -> ImageFiles:
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "PNG")
         files.append(file.getvalue())
-    return ImageFiles(files.__getitem__, images.labels, size=16, workers=2)
+    paths = [f"{place}.png" for place in range(len(files))]
+    return ImageFiles(files.__getitem__, images.labels, 16, 2, paths)

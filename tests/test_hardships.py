@@ -261,7 +261,7 @@ def test_a_lock_file_that_dvc_was_killed_while_writing_is_mended(
     done = reproduced.ballast("check")
     assert done.returncode == 0
     # Cut at the end of a line, it passes for one of fewer stages.
-    said = "WARNING: dvc.lock: half written; removed; dvc repro recreates it" in done.stderr
+    said = "WARNING: dvc.lock: incomplete; removed; dvc repro recreates it" in done.stderr
     assert said != last.endswith("\n")
     ran, _ = reproduced.repro()
     assert reproduced.read("dvc.lock") == lock
@@ -275,7 +275,7 @@ def test_a_list_of_running_stages_that_dvc_was_killed_while_writing_is_mended(
     (reproduced.folder / ".dvc/tmp/rwlock").write_text(left)
     done = reproduced.ballast("check")
     assert done.returncode == 0
-    assert "/.dvc/tmp/rwlock: half written; removed" in done.stderr
+    assert "/.dvc/tmp/rwlock: incomplete; removed" in done.stderr
     assert reproduced.repro() == ([], [])
     assert reproduced.ballast("check").stderr == ""
 

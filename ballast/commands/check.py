@@ -62,9 +62,11 @@ def check_reading(params: Params, text: str) -> None:
     ours = dotted(as_dict(params))
     for key, value in dotted(read).items():
         if isinstance(value, int | float) and ours[key] != value:
+            # YAML 1.1 reads 010 as 8, and 08 and 1e3 as text; YAML 1.2 reads numbers.
+            cure = "in quotes" if isinstance(ours[key], str) else "without leading zeros"
             raise UserError(
-                f"params.yaml: {key}: {ours[key]} in YAML 1.1, {value} in YAML 1.2, which DVC uses;"
-                " write the number without leading zeros"
+                f"params.yaml: {key}: Ballast (YAML 1.1) reads this number as {ours[key]}, DVC"
+                f" (YAML 1.2) as {value}; write it {cure}"
             )
 
 
@@ -78,7 +80,7 @@ def clear_half_written(repo: Repo) -> None:
     with make_lock(str(running.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir):
         if running.exists() and not is_json(running.read_bytes()):
             running.unlink()
-            warn(f"{running}: half written; removed")
+            warn(f"{running}: incomplete; removed")
     lock = Path("dvc.lock")
     try:
         Lockfile(repo, str(lock)).load()
@@ -88,7 +90,7 @@ def clear_half_written(repo: Repo) -> None:
         whole = False
     if not whole:
         lock.unlink()
-        warn(f"{lock}: half written; removed; dvc repro recreates it")
+        warn(f"{lock}: incomplete; removed; dvc repro recreates it")
 
 
 def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:

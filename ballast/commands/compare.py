@@ -73,7 +73,9 @@ def run(options: argparse.Namespace) -> int:
     """Compare the revisions; write and print the results; return the exit code."""
     names: list[str] = options.revisions
     if len(set(names)) < max(len(names), 2):
-        raise UserError("name two or more revisions, each once, such as baseline balanced")
+        raise UserError(
+            "give two or more different revisions, for example: ballast compare baseline balanced"
+        )
 
     with tempfile.TemporaryDirectory() as scratch:
         folders = {name: Path(scratch) / str(place) for place, name in enumerate(names)}
@@ -116,7 +118,8 @@ def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     with repo:
         if isinstance(repo.scm, NoSCM) and set(folders) != {"workspace"}:
             raise UserError(
-                "comparing needs a git repository with a commit, where DVC keeps its experiments"
+                "comparing needs a git repository with a commit, where DVC keeps its experiments:"
+                " git init && git add . && git commit -m start"
             )
         params = {}
         for name, folder in folders.items():
@@ -192,8 +195,8 @@ def copy(repo: Repo, path: str, target: Path) -> None:
         data = repo.dvcfs.read_bytes(path)
     except FileNotFoundError:
         raise UserError(
-            f"{path}: neither in DVC's cache nor in a remote; run dvc pull or dvc exp pull if it"
-            " was pushed, or run it again"
+            f"{path} is not in DVC's cache, and no remote has it; push it where it was made (dvc"
+            " push), or run the experiment again"
         ) from None
     with writing(target):
         target.write_bytes(data)

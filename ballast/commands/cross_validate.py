@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from ballast.comparison.pooled import Experiment, differences, pool, shared, summarise
 from ballast.core import paths
-from ballast.core.errors import UserError, warn
+from ballast.core.errors import UserError, counted, warn
 from ballast.core.files import read_text, write_bytes, write_json
 from ballast.core.params import Params, as_dict, parse_params
 from ballast.core.source import code_deps, source_hash
@@ -131,7 +131,8 @@ def cross_validate(asked: argparse.Namespace) -> None:
     report(found, asked, raw)
     if failed:
         raise UserError(
-            f"{len(failed)} experiments failed: {', '.join(failed)}; run the command again"
+            f"{counted(len(failed), 'experiment')} failed: {', '.join(failed)}; run the command"
+            " again"
         )
 
 
@@ -143,8 +144,9 @@ def check_asked(asked: argparse.Namespace, params: Params) -> None:
             raise UserError(f"--strategies: {name!r} is not one of the strategies: {known}")
     if not 2 <= asked.folds <= 1000:
         raise UserError(f"--folds: must be 2 to 1000, not {asked.folds}")
-    if any(not 0 <= seed < 2**32 for seed in asked.seeds):
-        raise UserError("--seeds: each must be 0 to 4294967295")
+    for seed in asked.seeds:
+        if not 0 <= seed < 2**32:
+            raise UserError(f"--seeds: each must be 0 to 4294967295, not {seed}")
     if asked.jobs < 1:
         raise UserError(f"--jobs: must be 1 or more, not {asked.jobs}")
 
@@ -156,18 +158,21 @@ def photographs_folder(params: Params) -> str:
     """
     raw = Path(params.data.raw)
     list_files(raw)
-    subsets = {subset_of(path.name): path for path in sorted(raw.iterdir()) if path.is_dir()}
+    subsets = {
+        subset_of(path.name): path.as_posix() for path in sorted(raw.iterdir()) if path.is_dir()
+    }
     if "train" not in subsets or not {"val", "test"} & subsets.keys():
         return params.data.raw
-    if params.split.group and params.split.group.endswith(".csv"):
+    train, table = subsets["train"], params.split.group
+    if table and table.endswith(".csv"):
         raise UserError(
-            f"params.yaml: split.group: {params.split.group} lists photographs of {raw},"
-            f" but only {subsets['train']} is cross-validated; put a table for that folder into"
-            f" it, and set data.raw to it"
+            f"params.yaml: split.group: {table} lists paths relative to {raw.as_posix()}, but only"
+            f" {train} is cross-validated; put a {table} with paths relative to {train} into"
+            f" {train}, and set data.raw: {train}"
         )
-    others = ", ".join(str(path) for key, path in subsets.items() if key not in ("train", None))
-    print(f"cross-validating {subsets['train']}; leaving out {others}")
-    return subsets["train"].as_posix()
+    others = ", ".join(path for key, path in subsets.items() if key not in ("train", None))
+    print(f"cross-validating {train}; leaving out {others}")
+    return train
 
 
 @contextmanager
@@ -263,8 +268,8 @@ def paths_to_copy(repo: Repo, raw: str) -> list[str]:
         return []
     if ".." in path.parts:
         raise UserError(
-            f"params.yaml: data.raw: {raw}: experiments run in other folders; write it as"
-            f" {path.resolve()}"
+            f"params.yaml: data.raw: each experiment runs in a folder of its own, where {raw} does"
+            f" not exist; set data.raw to {path.resolve()}"
         )
     try:
         repo.find_outs_by_path(raw)
@@ -306,7 +311,7 @@ def report(found: Mapping[Experiment, Predictions], asked: argparse.Namespace, r
     """Compare the strategies over the complete seeds; write and print the results.
 
     Raises:
-        UserError: if no seed has all of its experiments.
+        UserError: if no seed has a complete set of experiments.
     """
     folds = range(asked.folds)
     seeds = [
@@ -315,7 +320,7 @@ def report(found: Mapping[Experiment, Predictions], asked: argparse.Namespace, r
         if all(Experiment(name, fold, seed) in found for name in asked.strategies for fold in folds)
     ]
     if not seeds:
-        raise UserError("no seed has all of its experiments; the warnings above say why")
+        raise UserError("no seed has a complete set of experiments; the warnings above say why")
     pooled = shared(
         {
             name: {

@@ -43,7 +43,11 @@ def check_comparable(
         classes = [{row.class_ for row in manifests[revision]} for revision in (reference, name)]
         if classes[0] != classes[1]:
             odd = min(classes[0] ^ classes[1])
-            raise UserError(f"{name}: its classes differ from those of {reference}, as in {odd}")
+            only = reference if odd in classes[0] else name
+            raise UserError(
+                f"{name}: its classes differ from those of {reference}: only {only} has {odd};"
+                " compare runs of the same data.raw"
+            )
     differing = [key for key in different_params(params) if not _of_strategy(key)]
     if differing and not allow_different_params:
         raise UserError(

@@ -43,8 +43,8 @@ def thin_classes(counts: Counts) -> list[str]:
         if subsets["train"] == 1:
             warnings.append(f"class {name} has only one training photograph")
         warnings += [
-            f"class {name} has no photographs in {subset}: it is too small, or this fold has none"
-            " of it"
+            f"class {name} has no photographs in {subset}: it is too small, or this fold contains"
+            " none"
             for subset in used
             if not subsets[subset]
         ]

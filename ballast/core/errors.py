@@ -19,6 +19,11 @@ def warn(message: str) -> None:
     print(f"WARNING: {one_line(message)}", file=sys.stderr)
 
 
+def counted(number: int, noun: str) -> str:
+    """Format a number of things, as in "1 file" or "2 files"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Exit with one line on a UserError (exit code 1) or on Ctrl-C (130); other errors propagate.

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ballast.core.errors import UserError
+from ballast.core.errors import UserError, counted
 from ballast.dataset.duplicates import find_copies, merge, no_copies
 from ballast.dataset.scan import Photo
 
@@ -129,7 +129,8 @@ def keys_by_table(
         if not row:
             continue
         if len(row) != 2:
-            raise UserError(f"{name}: line {number}: must be a path and a group")
+            cells = counted(len(row), "cell")
+            raise UserError(f"{name}: line {number}: has {cells}, must have 2: path,group")
         path, group = row
         if path not in known:
             raise UserError(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ballast.core.errors import UserError
+from ballast.core.errors import UserError, counted
 from ballast.core.params import Policy
 from ballast.dataset.leakage import Member, label_conflicts, leaks, sets_of
 from ballast.dataset.scan import Photo, Rejection
@@ -60,20 +60,30 @@ def data_report(
     }
 
 
-def report_warnings(report: dict[str, Any]) -> list[str]:
-    """The warnings that a data report gives rise to."""
-    kinds = {
-        "label_conflicts": "pictures are in more than one class; see split.label_conflicts",
-        "leakage": "pictures or groups are in more than one set of the given split;"
-        " see split.leakage",
-    }
+def report_warnings(report: dict[str, Any], *, validation: bool) -> list[str]:
+    """The warnings that a data report gives rise to.
+
+    Args:
+        report: result of data_report.
+        validation: whether the split draws photographs for validation.
+    """
+    kinds = (
+        ("label_conflicts", "picture is", "pictures are", "in more than one class"),
+        (
+            "leakage",
+            "picture or group is",
+            "pictures or groups are",
+            "in more than one set of the given split",
+        ),
+    )
     warnings = [
         f"folder {name} contains no photographs and is not a class"
         for name in report["empty_folders"]
     ]
     warnings += [
-        f"{len(report[kind])} {words} (outputs/data_report.json: {kind})"
-        for kind, words in kinds.items()
+        f"{len(report[kind])} {one if len(report[kind]) == 1 else more} {where}; see split.{kind}"
+        f" (outputs/data_report.json: {kind})"
+        for kind, one, more, where in kinds
         if report[kind]
     ]
     warnings += [
@@ -82,11 +92,11 @@ def report_warnings(report: dict[str, Any]) -> list[str]:
         if not sizes["photographs"]
     ]
     for name, sizes in report["groups"].items():
-        if sizes["groups"] < 3 <= sizes["photographs"]:
+        if sizes["groups"] < (3 if validation else 2) <= sizes["photographs"]:
             warnings.append(
                 f"class {name}: its {sizes['photographs']} photographs form"
-                f" {sizes['groups']} groups (near duplicates, or by split.group), too few to train,"
-                " validate and test"
+                f" {counted(sizes['groups'], 'group')} (near duplicates, or by split.group), but"
+                " training and testing need at least 2 groups, with validation 3"
             )
     return warnings
 

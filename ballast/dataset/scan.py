@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ballast.core.errors import UserError
+from ballast.core.errors import UserError, counted
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, decode_image, without_warnings
 from ballast.core.manifest import Subset
@@ -174,9 +174,10 @@ def _result(depth: int, path: str, content: Content) -> Photo | Rejection:
 def sort_out(
     results: Sequence[Photo | Rejection],
 ) -> tuple[list[Photo], list[tuple[Photo, Photo]], list[Rejection]]:
-    """Separate photographs from rejections; keep one of identical files in the same class.
+    """Separate photographs from rejections.
 
-    The one kept is in test if any is, else in val if any is, and the first of these by path.
+    Of identical files in a class, keep the one in test, else in val, else in train; break ties by
+    path.
 
     Args:
         results: of all files.
@@ -196,8 +197,13 @@ def sort_out(
     return sorted(first.values()), sorted(twins), sorted(rejections)
 
 
-def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
+def check_classes(raw: Path, photos: Sequence[Photo], rejections: Sequence[Rejection]) -> None:
     """Refuse photographs that no classifier can be trained on.
+
+    Args:
+        raw: the folder, for errors.
+        photos: all that are left.
+        rejections: all other files.
 
     Raises:
         UserError: if there are no photographs, fewer than two classes, two classes whose names
@@ -205,9 +211,12 @@ def check_classes(raw: Path, photos: Sequence[Photo]) -> None:
     """
     layouts = "<class>/… or train/<class>/… and test/<class>/…"
     if not photos:
-        raise UserError(
-            f"{raw}: no images; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {layouts}"
-        )
+        found = "no images"
+        if rejections:
+            path, reason = min(rejections, key=lambda r: (r.reason == "hidden file", r.path))
+            files = counted(len(rejections), "file")
+            found = f"no usable images among {files}, for example {path} ({reason})"
+        raise UserError(f"{raw}: {found}; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {layouts}")
     classes = sorted({photo.class_ for photo in photos})
     if len(classes) < 2:
         raise UserError(

@@ -42,7 +42,7 @@ def split_folder(
     """Split a folder; return the rows of the manifest, the rejections and the data report."""
     split = params.split
     photos, twins, rejections = sort_out(inspect_all(raw, params, inspections))
-    check_classes(raw, photos)
+    check_classes(raw, photos, rejections)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
     members = find_groups(raw, params, photos, twins, files)
@@ -53,12 +53,17 @@ def split_folder(
     left_out = {path for path, _ in dropped}
     kept = [member for member in members if member.photo.path not in left_out]
     photos, groups = [member.photo for member in kept], [member.group for member in kept]
-    check_classes(raw, photos)
-    # Where nothing is stopped early, no photograph is spent on validation.
-    val = 0.0 if params.train.has_linear_head else split.val
-    rows = split_photos(photos, groups, split.folds, split.fold, val, params.seed)
     same = [Rejection(photo.path, f"same bytes as {original.path}") for photo, original in twins]
-    return rows, sorted([*rejections, *same, *dropped]), report
+    rejections = sorted([*rejections, *same, *dropped])
+    check_classes(raw, photos, rejections)
+    val = validation_share(params)
+    rows = split_photos(photos, groups, split.folds, split.fold, val, params.seed)
+    return rows, rejections, report
+
+
+def validation_share(params: Params) -> float:
+    """The share of photographs to draw for validation: none where nothing is stopped early."""
+    return 0.0 if params.train.has_linear_head else params.split.val
 
 
 def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Rejection]:

@@ -96,8 +96,8 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
         x = base(x, training=False if train.is_pretrained else None)
     except ValueError as error:
         raise UserError(
-            f"train.backbone: {train.backbone} does not accept images of data.image_size"
-            f" {image_size}: {_line(error)}"
+            f"params.yaml: train.backbone: {train.backbone} does not accept images of"
+            f" data.image_size {image_size}: {_line(error)}"
         ) from None
     if len(x.shape) == 4:
         x = layers.GlobalAveragePooling2D(name="average")(x)
@@ -162,6 +162,12 @@ def _application(train: Train, image_size: int, cache: Path) -> keras.Model:
                 input_shape=(image_size, image_size, 3), weights=imagenet, **options
             )
     except ValueError as error:
+        small = re.match(r"Input size must be at least \d+x\d+", str(error))
+        if small:
+            raise UserError(
+                f"params.yaml: data.image_size: {image_size} is too small for {train.backbone}:"
+                f" {small[0]}; raise it"
+            ) from None
         raise UserError(f"params.yaml: train.backbone: {train.backbone}: {_line(error)}") from None
     except Exception as error:  # Keras raises a plain Exception if a download fails
         url = re.search(r"https?://\S+[^\s:]", str(error))
@@ -169,7 +175,8 @@ def _application(train: Train, image_size: int, cache: Path) -> keras.Model:
             raise
         file = cache / "models" / url[0].rsplit("/", 1)[-1]
         raise UserError(
-            f"train.weights: imagenet: cannot be downloaded; fetch {url[0]} and save it as {file}"
+            f"params.yaml: train.weights: imagenet: cannot be downloaded; fetch {url[0]} and save"
+            f" it as {file}"
         ) from None
     if train.weights and not imagenet:
         _load_weights(base, Path(train.weights), train.backbone)
@@ -186,8 +193,8 @@ def _load_weights(base: keras.Model, path: Path, name: str) -> None:
         base.load_weights(path)
     except Exception as error:  # many types: an extra layer, another shape, not an HDF5 file
         raise UserError(
-            f"train.weights: {path}: does not fit {name} without its top at this backbone_alpha:"
-            f" {_line(error)}"
+            f"params.yaml: train.weights: {path}: does not fit {name} without its top at this"
+            f" backbone_alpha: {_line(error)}"
         ) from None
 
 
@@ -204,7 +211,8 @@ def _saved(train: Train) -> keras.Model:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # many types: a Lambda, a custom layer, not a Keras file
         raise UserError(
-            f"train.backbone: {path}: cannot be loaded as a Keras model: {_line(error)}"
+            f"params.yaml: train.backbone: {path}: cannot be loaded as a Keras model:"
+            f" {_line(error)}"
         ) from None
     if model.name == "classifier" and isinstance(model.layers[-1], keras.Model):  # Ballast's own
         model = model.layers[-1]

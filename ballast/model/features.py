@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
+from platform import node
 from typing import NamedTuple
 
 import numpy as np
@@ -120,18 +122,28 @@ def _computed(
             yield np.asarray(backbone.model.predict_on_batch(pixels))
         return
     work = partial(_elsewhere, backbone.train, backbone.image_size, backbone.key)
-    files = (tuple(images.read(place) for place in places) for places in batches)
-    yield from each(work, files, engine, lambda _: "a batch of images")
+    named = (
+        (_span([images.paths[place] for place in places]), tuple(map(images.read, places)))
+        for places in batches
+    )
+    yield from each(work, named, engine, itemgetter(0))
+
+
+def _span(paths: Sequence[str]) -> str:
+    """Name a batch by its first and last path."""
+    return paths[0] if len(paths) == 1 else f"{paths[0]} to {paths[-1]}"
 
 
 def _elsewhere(
-    train: Train, image_size: int, key: str, files: tuple[bytes, ...]
+    train: Train, image_size: int, key: str, batch: tuple[str, tuple[bytes, ...]]
 ) -> NDArray[np.float32]:
-    """Compute the features of images on a worker, if its backbone has the given key."""
+    """Compute the features of a named batch on a worker, if its backbone has the given key."""
+    _, files = batch
     backbone = _cached_backbone(train, image_size)
     if backbone.key != key:
         raise UserError(
-            "a worker's backbone, code or libraries differ from this machine's; update the worker"
+            f"worker {node()} has another backbone, code or libraries, so its features could"
+            " differ; check out this commit there and run uv sync --frozen"
         )
     pixels = np.stack([image_array(data, image_size) for data in files])
     return np.asarray(backbone.model.predict_on_batch(pixels))

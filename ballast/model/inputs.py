@@ -29,6 +29,7 @@ class ImageFiles(NamedTuple):
     labels: NDArray[np.int64]  # (n,), indices into the class names
     size: int  # side in pixels
     workers: int  # number of files read at a time
+    paths: Sequence[str]  # n, for error messages
 
 
 def image_files(
@@ -49,7 +50,8 @@ def image_files(
     """
     index = {name: number for number, name in enumerate(classes)}
     labels = np.array([index[row.class_] for row in rows], dtype=np.int64)
-    return ImageFiles(lambda chosen: read(rows[chosen]), labels, size, workers)
+    paths = [row.path for row in rows]
+    return ImageFiles(lambda chosen: read(rows[chosen]), labels, size, workers, paths)
 
 
 def load_images(

@@ -249,7 +249,7 @@ def points(difference: float | None) -> str:
 
 
 def yaml_scalar(value: object) -> str:
-    """Format a param's value as in params.yaml."""
+    """Format a param's value for display; floats get six significant digits."""
     if isinstance(value, float):
         return f"{value:g}"
     if value is None or isinstance(value, bool):

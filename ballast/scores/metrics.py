@@ -40,8 +40,8 @@ def compute_metrics(predictions: Predictions) -> dict[str, Any]:
 
     calibration_error is the expected calibration error of Guo et al. 2017, eq. 3: the mean absolute
     difference between confidence and accuracy over the bins of `reliability`, weighted by the share
-    of photographs in each. With few photographs it never approaches 0, since the accuracy of each
-    bin is noisy.
+    of photographs in each. With few photographs it stays above 0 even for a perfectly calibrated
+    model, since the accuracy of each bin is noisy.
 
     Args:
         predictions: at least one photograph.
@@ -49,7 +49,7 @@ def compute_metrics(predictions: Predictions) -> dict[str, Any]:
     Returns:
         accuracy, balanced_accuracy, macro_f1, worst_class_recall, log_loss (in nats) and
         calibration_error, then recall, precision, f1, roc_auc and average_precision by class
-        name; all but log_loss are 0 to 1.
+        name; all but log_loss lie between 0 and 1.
     """
     classes, true, predicted = predictions.classes, predictions.true, predictions.predicted
     precision, recall, f1, support = precision_recall_fscore_support(

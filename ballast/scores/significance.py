@@ -51,6 +51,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Rejecting all hypotheses with a corrected p value below 0.05 keeps the family-wise error rate at
     or below 5 %.
+
+    Returns:
+        The corrected p values, in the order given.
     """
     corrected, highest = [1.0] * len(p_values), 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):

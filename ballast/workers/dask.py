@@ -124,7 +124,7 @@ def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
         for address, answer in client.run(code_versions, on_error="return").items():
             if isinstance(answer, Exception):
                 raise UserError(
-                    f"runtime.scheduler: worker {address}: {answer}; install Ballast's"
+                    f"params.yaml: runtime.scheduler: worker {address}: {answer}; install Ballast's"
                     " environment there, with Ballast on its PYTHONPATH"
                 )
         yield DaskBackend(client)

@@ -10,6 +10,7 @@ from functools import partial
 from importlib import import_module
 from itertools import chain, islice
 from multiprocessing import TimeoutError as JoblibTimeoutError
+from platform import node
 from typing import Generic, NamedTuple, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
@@ -146,7 +147,10 @@ def _with_same_code(
     """Call a function on a worker, provided that the worker has the expected versions."""
     other = different_version(expected)
     if other:
-        raise UserError(f"a worker has {other}: its images could differ; update it")
+        raise UserError(
+            f"worker {node()} has {other}, so its images could differ; check out this commit there"
+            " and run uv sync --frozen"
+        )
     return function(item)
 
 
@@ -167,7 +171,10 @@ def _problem(error: Exception, engine: Engine) -> str | None:
             " check the cluster"
         )
     if isinstance(error, CancelledError | OSError):
-        return f"runtime.engine: {engine.name}: lost the cluster; check that it is running"
+        return (
+            f"runtime.engine: {engine.name}: lost the connection to the cluster; check that it is"
+            " running"
+        )
     if isinstance(error, ImportError):
         return (
             f"runtime.engine: {engine.name}: {error}; install Ballast's environment on its workers"
@@ -221,13 +228,13 @@ def _told(
             try:
                 executor.submit(function, item).result(deadline - time.monotonic())
             except BrokenProcessPool:
-                return f"{name(item)}: crashed the process that read it; remove this file"
+                return f"{name(item)}: crashed a worker process; remove the damaged file"
             except TimeoutError:
                 executor.shutdown(kill_workers=True)
                 break
             except Exception:  # an error is not a crash
                 continue
     return (
-        f"{name(first)}, or a file soon after it: the process that read it was killed, perhaps for"
-        " lack of memory; lower runtime.workers in params.yaml"
+        f"{name(first)}, or a file soon after: a worker process was killed, perhaps for lack of"
+        " memory; lower runtime.workers in params.yaml"
     )

@@ -31,9 +31,9 @@ def code_versions() -> dict[str, str]:
 
 
 def different_version(expected: dict[str, str]) -> str | None:
-    """Describe the first version that differs: "pillow 12.2.0, not 12.3.0"; None if none does."""
+    """Describe the first difference: "pillow 12.2.0 instead of 12.3.0"; None if there is none."""
     here = code_versions()
     for name in expected:
         if here.get(name) != expected[name]:
-            return f"{name} {here.get(name)}, not {expected[name]}"
+            return f"{name} {here.get(name)} instead of {expected[name]}"
     return None

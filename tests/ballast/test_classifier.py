@@ -125,7 +125,7 @@ def test_probabilities_that_are_no_numbers_are_told(classifier: Classifier, phot
     weights = model.get_weights()
     model.set_weights([*weights[:-1], np.full_like(weights[-1], np.nan)])
     try:
-        with pytest.raises(UserError, match="are not finite"):
+        with pytest.raises(UserError, match="predicts NaN or infinite"):
             classifier.predict([photo])
     finally:
         model.set_weights(weights)

@@ -114,5 +114,7 @@ def test_without_the_group_it_is_one_line(reproduced: Project) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == "ERROR: exporting to ONNX needs the group export; run make export\n"
+    assert done.stderr == (
+        "ERROR: exporting to ONNX needs the dependency group 'export'; run make export\n"
+    )
     assert not Path(reproduced.folder / "exports/model.onnx").exists()

@@ -21,7 +21,7 @@ from projects import Project
 from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.errors import UserError
 from ballast.core.manifest import Row, read_manifest, subset_rows
-from ballast.core.params import Params
+from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params
 from ballast.dataset.split import split_folder
 
 STAGES = ["split", "count_classes", "oversample", "compute_weights"]
@@ -240,7 +240,7 @@ def test_one_picture_in_two_classes(project: Project, policy: str, same_bytes: b
         assert not (project.folder / "data/manifest.csv").exists()
         return
     assert done.returncode == 0
-    assert "WARNING: 1 pictures are in more than one class" in done.stderr
+    assert "WARNING: 1 picture is in more than one class" in done.stderr
     rows = manifest(project)
     if policy == "keep":
         assert rows["two/000.png"].split == rows["zero/copy.png"].split
@@ -293,6 +293,8 @@ def test_groups_by_a_pattern_and_by_a_table(project: Project) -> None:
     assert "WARNING: class two: its 10 photographs form 2 groups" in done.stderr
     rows = manifest(project)
     assert len({row.group for path, row in rows.items() if path.startswith("two/00")}) == 1
+    project.set_params({"train.backbone": EXACT_BACKBONE, "data.image_size": EXACT_LEAST_SIZE})
+    assert "form 2 groups" not in project.stage("split").stderr, "nothing is validated"
 
     (raw / "groups.csv").write_text("path,group\none/000.png,a\none/001.png,a\n")
     project.set_params({"split.group": "groups.csv"})

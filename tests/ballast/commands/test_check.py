@@ -20,7 +20,13 @@ def test_the_shipped_params_are_read_alike() -> None:
     [
         (
             TEXT.replace("seed: 42", "seed: 010"),
-            "params.yaml: seed: 8 in YAML 1.1, 10 in YAML 1.2, which DVC uses;",
+            "params.yaml: seed: Ballast (YAML 1.1) reads this number as 8, DVC (YAML 1.2) as 10;"
+            " write it without leading zeros",
+        ),
+        (
+            TEXT.replace("raw: data/sample", "raw: 1e3"),
+            "params.yaml: data.raw: Ballast (YAML 1.1) reads this number as 1e3, DVC (YAML 1.2) as"
+            " 1000.0; write it in quotes",
         ),
         (
             f"{TEXT}\nseed: 7",

@@ -16,7 +16,8 @@ import yaml
 from projects import Project, environment
 from sklearn.metrics import accuracy_score, recall_score
 
-from ballast.commands.cross_validate import code_and_photographs
+from ballast.commands.cross_validate import code_and_photographs, paths_to_copy
+from ballast.core.errors import UserError
 
 # In place of training and predicting, so that an experiment takes seconds. The split is the real
 # one; predictions are right for all but every third photograph, and fold 1 of seed 3 fails.
@@ -183,7 +184,7 @@ def test_one_that_fails_is_named_and_the_others_count(quick: Project) -> None:
     assert ended.returncode == 1
     assert "WARNING: cv-balanced-f1-s3 failed: this one fails" in said
     *_, last = said.splitlines()
-    assert last == "ERROR: 1 experiments failed: cv-balanced-f1-s3; run the command again"
+    assert last == "ERROR: 1 experiment failed: cv-balanced-f1-s3; run the command again"
     assert result(quick)["seeds"] == [1]
     assert "No experiment tasks in the queue" in quick.dvc("queue", "status")
 
@@ -219,7 +220,11 @@ def test_what_was_set_aside_for_testing_stays_shut(quick: Project) -> None:
 
     quick.set_params({"split.group": "groups.csv"})
     refused = start(quick, "--seeds", "1")
-    assert "ERROR: params.yaml: split.group: groups.csv lists" in refused.communicate()[0]
+    assert (
+        "ERROR: params.yaml: split.group: groups.csv lists paths relative to data/raw, but only"
+        " data/raw/Train is cross-validated; put a groups.csv with paths relative to data/raw/Train"
+        " into data/raw/Train, and set data.raw: data/raw/Train\n"
+    ) in refused.communicate()[0]
     assert refused.returncode == 1
 
 
@@ -228,7 +233,7 @@ def test_what_was_set_aside_for_testing_stays_shut(quick: Project) -> None:
     [
         (["--strategies", "balancd"], "--strategies: 'balancd' is not one of the strategies: base"),
         (["--folds", "1"], "--folds: must be 2 to 1000, not 1"),
-        (["--seeds", "-1"], "--seeds: each must be 0 to 4294967295"),
+        (["--seeds", "-1"], "--seeds: each must be 0 to 4294967295, not -1"),
         (["--jobs", "0"], "--jobs: must be 1 or more, not 0"),
         (["--seeds", "1"], "cross-validation needs a git repository with a commit"),
     ],
@@ -241,6 +246,19 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert done.returncode == 1
     assert f"ERROR: {words}" in said
     assert "Traceback" not in said
+
+
+def test_photographs_outside_the_project_need_an_absolute_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "project").mkdir()
+    monkeypatch.chdir(tmp_path / "project")
+    with pytest.raises(UserError) as caught:
+        paths_to_copy(None, "../photos")
+    assert str(caught.value) == (
+        "params.yaml: data.raw: each experiment runs in a folder of its own, where ../photos does"
+        f" not exist; set data.raw to {tmp_path / 'photos'}"
+    )
 
 
 @pytest.mark.long

@@ -25,9 +25,11 @@ def test_other_test_photographs_are_refused() -> None:
     with pytest.raises(UserError, match="only other has it"):
         check_comparable({"baseline": first[1:], "other": first}, params)
     trained = [*first, first[0]._replace(path="cat/1.jpg", class_="cat", split="train")]
-    message = "other: its classes differ from those of baseline, as in cat"
+    message = "other: its classes differ from those of baseline: only other has cat; compare"
     with pytest.raises(UserError, match=message):
         check_comparable({"baseline": first, "other": trained}, params)
+    with pytest.raises(UserError, match=r"^other: .* of baseline: only baseline has cat; compare"):
+        check_comparable({"baseline": trained, "other": first}, params)
     moved = [*first, first[0]._replace(path="dog/9.jpg", split="train")]
     check_comparable({"baseline": first, "other": moved}, params)
 

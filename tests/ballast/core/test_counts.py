@@ -28,10 +28,10 @@ def test_thin_classes_are_named() -> None:
         }
     ) == [
         "class dog has only one training photograph",
-        "class dog has no photographs in test: it is too small, or this fold has none of it",
-        "class dog has no photographs in val: it is too small, or this fold has none of it",
+        "class dog has no photographs in test: it is too small, or this fold contains none",
+        "class dog has no photographs in val: it is too small, or this fold contains none",
         "class cat has only one training photograph",
-        "class cat has no photographs in val: it is too small, or this fold has none of it",
+        "class cat has no photographs in val: it is too small, or this fold contains none",
     ]
 
 

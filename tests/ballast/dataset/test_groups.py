@@ -69,7 +69,7 @@ def test_a_table_gives_a_group_a_path(line_end: str) -> None:
     [
         ("", "first line must be path,group"),
         ("file,subject\na,b\n", "first line must be path,group"),
-        ("path,group\ncat/tom-1.jpg\n", "line 2: must be a path and a group"),
+        ("path,group\ncat/tom-1.jpg\n", "line 2: has 1 cell, must have 2: path,group"),
         ("path,group\ncat/tom-1.jpg,1\ncat/tom-1.jpg,2\n", "line 3: cat/tom-1.jpg has two groups"),
         (
             "path,group\nphotos/cat/tom-1.jpg,tom\n",

@@ -56,19 +56,29 @@ def test_conflicts_leaks_and_classes_of_few_groups_are_told_at_once() -> None:
         "leakage": [],
         "groups": {},
     }
-    assert report_warnings(quiet) == []
-    assert report_warnings(quiet | {"leakage": [{}, {}]})[0].startswith("2 pictures or groups are")
-    assert report_warnings(quiet | {"label_conflicts": [{}]})[0].startswith("1 pictures are in")
 
-    (warning,) = report_warnings(quiet | {"empty_folders": ["bird"]})
+    def told(found: dict[str, Any], *, validation: bool = True) -> list[str]:
+        return report_warnings(quiet | found, validation=validation)
+
+    assert told({}) == []
+    assert told({"leakage": [{}]})[0].startswith("1 picture or group is in more than one set")
+    assert told({"leakage": [{}, {}]})[0].startswith("2 pictures or groups are in")
+    assert told({"label_conflicts": [{}]}) == [
+        "1 picture is in more than one class; see split.label_conflicts"
+        " (outputs/data_report.json: label_conflicts)"
+    ]
+
+    (warning,) = told({"empty_folders": ["bird"]})
     assert warning == "folder bird contains no photographs and is not a class"
 
     def class_of(photographs: int, groups: int) -> dict[str, Any]:
-        return quiet | {"groups": {"cat": {"photographs": photographs, "groups": groups}}}
+        return {"groups": {"cat": {"photographs": photographs, "groups": groups}}}
 
-    assert report_warnings(class_of(2, 2)) == []
-    assert report_warnings(class_of(9, 3)) == []
-    assert "its 9 photographs form 2 groups" in report_warnings(class_of(9, 2))[0]
+    assert told(class_of(2, 2)) == []
+    assert told(class_of(9, 3)) == []
+    assert "its 9 photographs form 2 groups" in told(class_of(9, 2))[0]
+    assert told(class_of(9, 2), validation=False) == []
+    assert "its 9 photographs form 1 group (" in told(class_of(9, 1), validation=False)[0]
 
 
 def test_what_is_fatal_is_refused_with_its_first_case() -> None:

@@ -311,7 +311,6 @@ def photo(class_: str, given: str | None = None) -> Photo:
 @pytest.mark.parametrize(
     ("photos", "words"),
     [
-        ([], "no images; put JPEG"),
         ([photo("dog")], "only one class, dog"),
         ([photo("Dog"), photo("dog")], "classes Dog and dog differ only in case"),
         ([photo("dog", "train"), photo("cat", "test")], "class cat has no images in train/"),
@@ -319,4 +318,24 @@ def photo(class_: str, given: str | None = None) -> Photo:
 )
 def test_what_cannot_be_trained_on_is_refused(photos: list[Photo], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        check_classes(Path("data/raw"), photos)
+        check_classes(Path("data/raw"), photos, [])
+
+
+@pytest.mark.parametrize(
+    ("rejections", "words"),
+    [
+        ([], "no images"),
+        ([Rejection(".a", "hidden file")], "no usable images among 1 file, for example .a (hidden"),
+        (
+            [Rejection(".a", "hidden file"), Rejection("b", "empty file")],
+            "no usable images among 2 files, for example b (empty file)",
+        ),
+    ],
+)
+def test_a_folder_without_images_is_refused_with_an_example(
+    rejections: list[Rejection], words: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        check_classes(Path("photos"), [], rejections)
+    assert str(caught.value).startswith(f"photos: {words}")
+    assert "; put JPEG" in str(caught.value)

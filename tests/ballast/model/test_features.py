@@ -2,7 +2,9 @@
 
 import hashlib
 import io
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from stripes import TRAIN
 from ballast.core.errors import UserError
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
 from ballast.core.store import ContentStore
+from ballast.model import features
 from ballast.model.features import Backbone, _elsewhere, image_features, read_backbone
 from ballast.model.inputs import ImageFiles
 from ballast.workers.processes import Engine
@@ -56,7 +59,8 @@ class Images:
         """Their features, with a newly opened store."""
         self.asked.clear()
         labels = np.zeros(len(self._files), dtype=np.int64)
-        images = ImageFiles(self.read, labels, SIZE, workers=2)
+        names = [f"{place}.png" for place in range(len(self._files))]
+        images = ImageFiles(self.read, labels, SIZE, 2, names)
         store = ContentStore(folder, 10)
         return image_features(backbone, images, self.sha256, store, engine).tobytes()
 
@@ -140,6 +144,24 @@ def test_a_cluster_gives_the_same_bytes(
     assert found == expected(backbone, files)
 
 
+def test_a_batch_is_named_by_its_first_and_last_image(
+    backbone: Backbone, files: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+
+    def each(
+        work: Callable[[object], Any], items: Iterable[object], _: Engine, name: Callable[..., str]
+    ) -> Iterator[Any]:
+        for item in items:
+            names.append(name(item))
+            yield work(item)
+
+    monkeypatch.setattr(features, "each", each)
+    monkeypatch.setattr(features, "BATCH_SIZE", 4)
+    Images(files).features(backbone, tmp_path, Engine(1, "dask"))
+    assert names == ["0.png to 3.png", "4.png"]
+
+
 def test_a_worker_with_another_backbone_is_one_line(files: list[bytes]) -> None:
-    with pytest.raises(UserError, match=r"^a worker's backbone, code or libraries differ"):
-        _elsewhere(EXACT, SIZE, "another key", (files[0],))
+    with pytest.raises(UserError, match=r"^worker \S+ has another backbone, code or lib"):
+        _elsewhere(EXACT, SIZE, "another key", ("0.png", (files[0],)))

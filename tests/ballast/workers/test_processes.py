@@ -75,7 +75,7 @@ def test_what_kills_its_process_is_named_within_seconds(number: signal.Signals) 
         return item
 
     start = time.monotonic()
-    with pytest.raises(UserError, match=r"^photo 7: crashed the process that read it; remove"):
+    with pytest.raises(UserError, match=r"^photo 7: crashed a worker process; remove"):
         list(each(die, range(40), Engine(2), lambda item: f"photo {item}"))
     assert time.monotonic() - start < 30, "no hang"
 
@@ -87,7 +87,7 @@ def test_a_process_that_was_killed_once_is_told_with_where_it_was(tmp_path: Path
             os.kill(os.getpid(), signal.SIGKILL)
         return item
 
-    with pytest.raises(UserError, match=r"^photo \d, or a file soon after it: .* runtime\.workers"):
+    with pytest.raises(UserError, match=r"^photo \d, or a file soon after: .* runtime\.workers"):
         list(each(die_once, range(8), Engine(2), lambda item: f"photo {item}"))
 
 
