@@ -157,7 +157,7 @@ def test_a_worker_that_is_killed_ends_the_stage_with_an_error_that_names_an_imag
     assert time.monotonic() - start < 30
     line = errors.strip().splitlines()[-1]
     assert line.startswith("ERROR: data/raw/one/")
-    assert "the process that read it was killed" in line
+    assert "a worker process was killed" in line
     assert not (project.folder / "data/augmented").exists()
     assert not (project.folder / "data/augmented.tmp").exists()
 
