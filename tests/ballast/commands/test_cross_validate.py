@@ -101,7 +101,9 @@ def quick(
         "outs": ["outputs/predictions.csv"],
     }
     (project.folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"quick": stage}}))
-    (project.folder / ".gitignore").write_text("/data/raw\n/outputs/cross_validation.json\n__pycache__/\n")
+    (project.folder / ".gitignore").write_text(
+        "/data/raw\n/outputs/cross_validation.json\n__pycache__/\n"
+    )
     project.commit_all()
     return project
 

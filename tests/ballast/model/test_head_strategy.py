@@ -88,7 +88,7 @@ def test_images_belong_to_the_group_of_their_photograph() -> None:
 def test_the_history_is_of_the_solver_and_ends_at_the_optimum(terms: Terms) -> None:
     history = solver_history(fitted(terms))
     assert list(history) == ["loss", "gradient_norm"]
-    assert history["loss"][0] == pytest.approx(np.log(3), abs=5e-4)
+    assert history["loss"][0] == pytest.approx(np.log(3), abs=5e-3)
     assert history["loss"][-1] == min(history["loss"])
     assert history["gradient_norm"][-1] == LEAST_NORM < min(history["gradient_norm"][:-1])
 
