@@ -11,7 +11,6 @@ rates: above 1, the whole numbers are faster.
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -32,6 +31,7 @@ from ballast.model.efficientnet_lite0 import (
     walk,
 )
 from ballast.model.features import BATCH_SIZE, read_backbone
+from benchmarks.alternation import alternated_seconds
 
 
 def main() -> None:
@@ -53,14 +53,7 @@ def main() -> None:
         "float network, model.predict": lambda: peer.predict(pixels, verbose=0),
         "whole numbers, as in train": lambda: in_batches(exact.predict_on_batch, pixels),
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for repeat in range(arguments.repeats + 1):
-        # Reverse the order in every other round, so that drift affects both.
-        for name in list(ways) if repeat % 2 else reversed(list(ways)):
-            started = time.perf_counter()
-            ways[name]()
-            if repeat:  # the first is a warm-up
-                times[name].append(time.perf_counter() - started)
+    times = alternated_seconds(ways, arguments.repeats)
     rates = {name: arguments.images / statistics.median(found) for name, found in times.items()}
     rows = [
         [name, rates[name], arguments.images / max(found), arguments.images / min(found)]

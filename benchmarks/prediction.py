@@ -14,7 +14,6 @@ import contextlib
 import io
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from ballast.core.images import decode_image, image_array
 from ballast.dataset.listing import list_files
 from ballast.keras_setup import keras, make_deterministic
 from ballast.model.saved import input_size, read_info
+from benchmarks.alternation import alternated_seconds
 
 SIZE = (500, 400)
 
@@ -49,14 +49,7 @@ def main() -> None:
             "decoding, then model.predict": lambda: bare(model, paths),
             "ballast predict": lambda: command(arguments.model, paths),
         }
-        times: dict[str, list[float]] = {name: [] for name in ways}
-        for repeat in range(arguments.repeats + 1):
-            # Reverse the order in every other round, so that drift affects both alike.
-            for name in list(ways) if repeat % 2 else reversed(list(ways)):
-                started = time.perf_counter()
-                ways[name]()
-                if repeat:  # the first is a warm-up
-                    times[name].append(time.perf_counter() - started)
+        times = alternated_seconds(ways, arguments.repeats)
     rows = [[name, statistics.median(s), min(s), max(s)] for name, s in times.items()]
     bare_median, median = (statistics.median(seconds) for seconds in times.values())
     headers = [f"{len(paths)} photographs", "median s", "min s", "max s"]
