@@ -43,13 +43,11 @@ from ballast.model.features import read_backbone
 from ballast.model.head_fitting import (
     Labels,
     fit_head,
-    logits,
     optimum,
     penalty_of,
-    probabilities,
     unit_length,
 )
-from ballast.model.logits import Floats
+from ballast.model.logits import Floats, linear_logits, linear_probabilities
 from ballast.workers.processes import Engine
 
 Features = Callable[[NDArray[np.uint8]], Floats]
@@ -113,7 +111,7 @@ def trained(
     k = int(labels.max()) + 1
     weights = 1 / np.bincount(labels, minlength=k)[labels] if balanced else np.ones(len(labels))
     head = fit_head(features, labels, groups, weights, np.zeros(k), balanced=balanced)
-    return lambda tested: probabilities(head, tested)
+    return lambda tested: linear_probabilities(tested, head.weights, head.bias)
 
 
 def uncalibrated(
@@ -426,7 +424,7 @@ def table_speed(dimensions: int = 1280, n: int = 1000) -> None:
         )
         one = time.perf_counter() - start
         head = fit_head(features, labels, np.arange(n), np.ones(n), np.zeros(k), balanced=True)
-        logits(head, features)
+        linear_logits(features, head.weights, head.bias)
         rows.append([k, len(found.steps), one, time.perf_counter() - start - one])
     print(tabulate(rows, headers=["classes", "steps", "optimum, s", "head, s"], tablefmt="github"))
 

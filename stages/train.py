@@ -1,4 +1,4 @@
-"""Train the classifier on the augmented images: a head on frozen features, or a network."""
+"""Train the classifier, a head on frozen features or a network; predict the test photographs."""
 
 from functools import partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from joblib import cpu_count
 
 from ballast.augment.shards import image_reader
 from ballast.core import paths
-from ballast.core.errors import one_line_errors
+from ballast.core.errors import UserError, one_line_errors
 from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
 from ballast.core.manifest import (
     class_names,
@@ -25,43 +25,52 @@ from ballast.keras_setup import prepare_training
 from ballast.model.backbones import weights_hashes
 from ballast.model.features import image_features, read_backbone
 from ballast.model.head_strategy import Terms, fit_probe, head_choice, solver_history, source_groups
+from ballast.model.inference import predict
 from ballast.model.inputs import image_files, load_within
 from ballast.model.live import epoch_progress, live_values
+from ballast.model.logits import linear_probabilities
 from ballast.model.networks import train_network
 from ballast.model.probe import build_probe
 from ballast.model.resizing import accept_any_size
-from ballast.model.saved import ModelInfo, model_bytes
+from ballast.model.saved import ModelInfo, load_model, model_bytes
 from ballast.model.training import TrainingInputs
+from ballast.scores.predictions import Predictions, write_predictions
 from ballast.workers.processes import Engine
 
 
 def main() -> None:
-    """Read data/augmented, class weights and val photographs; write models/ and the history."""
+    """Read data/augmented, class weights and photographs; write models/ and what it predicts."""
     params = parse_params(read_text(paths.PARAMS))
     settings, runtime, size = params.train, params.runtime, params.data.image_size
     workers = runtime.workers or cpu_count()
-    rows = read_manifest(paths.MANIFEST)
+    rows, rows_made = read_manifest(paths.MANIFEST), read_augmented(paths.AUGMENTED_LIST)
+    val_rows, test_rows = subset_rows(rows, "val"), subset_rows(rows, "test")
+    if not test_rows:
+        raise UserError(f"{paths.MANIFEST}: edited or damaged; run ballast check, then dvc repro")
     classes = class_names(rows)
     weights = read_json(paths.CLASS_WEIGHTS)
     class_weights = np.array([weights[name] for name in classes])
-    rows_made = read_augmented(paths.AUGMENTED_LIST)
+    read_raw = partial(read_image, Path(params.data.raw))
     images = image_files(image_reader(paths.AUGMENTED), rows_made, classes, size, workers)
+    val, test = (image_files(read_raw, r, classes, size, workers) for r in (val_rows, test_rows))
 
     prepare_training(params.seed, settings.threads)
+    info = ModelInfo(classes, params.data.max_megapixels, settings.threads)
     if settings.has_linear_head:
         backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS)
         store = ContentStore(paths.IMAGE_STORE, runtime.image_store)
         engine = Engine(workers, runtime.engine, runtime.scheduler)
-        hashes = [row.sha256 for row in rows_made]
-        features = image_features(backbone, images, hashes, store, engine)
+        features, tested = (
+            image_features(backbone, found, [row.sha256 for row in listed], store, engine)
+            for found, listed in ((images, rows_made), (test, test_rows))
+        )
         terms = Terms(features, images.labels, source_groups(rows_made, rows))
         head = fit_probe(terms, class_weights, params.active_strategy)
-        model, history = build_probe(backbone.model, head.weights, head.bias), solver_history(head)
-        choice = head_choice(head)
+        choice, history = head_choice(head), solver_history(head)
+        model = build_probe(backbone.model, head.weights, head.bias)
+        probabilities = linear_probabilities(tested, head.weights, head.bias)
+        write_bytes(paths.MODEL, model_bytes(accept_any_size(model), info))
     else:
-        choice = None
-        read_val = partial(read_image, Path(params.data.raw))
-        val = image_files(read_val, subset_rows(rows, "val"), classes, size, workers)
         train_set, val_set = load_within(runtime.image_memory * 2**20, images, val)
         epochs = settings.epochs + settings.fine_tune_epochs
         with epoch_progress(epochs) as progress, live_values(paths.LIVE) as live:
@@ -74,10 +83,11 @@ def main() -> None:
                 [progress, *live],
             )
             model, history = train_network(inputs, settings, size, paths.KERAS_DOWNLOADS)
+        choice = None
+        write_bytes(paths.MODEL, model_bytes(accept_any_size(model), info))
+        probabilities = predict(load_model(paths.MODEL), test)
 
     stages = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"]
-    info = ModelInfo(classes, params.data.max_megapixels, settings.threads)
-    write_bytes(paths.MODEL, model_bytes(accept_any_size(model), info))
     write_json(paths.CLASSES, classes)
     training = {
         "backbone": settings.backbone,
@@ -90,6 +100,8 @@ def main() -> None:
     steps = range(1, 1 + len(history["loss"]))
     columns = [[f"{value:.6g}" for value in values] for values in history.values()]
     write_csv(paths.HISTORY, ["step", *history], zip(steps, *columns, strict=True))
+    names, true = [row.path for row in test_rows], [row.class_ for row in test_rows]
+    write_predictions(paths.PREDICTIONS, Predictions(classes, names, true, probabilities))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import pytest
 from projects import Project, environment
 
 STAGES = [
-    "split", "count_classes", "oversample", "compute_weights", "train", "predict", "evaluate",
+    "split", "count_classes", "oversample", "compute_weights", "train", "evaluate",
 ]  # fmt: skip
 FULL = """
 set -e
@@ -237,7 +237,7 @@ def disturb(project: Project, stage: str, number: signal.Signals, share: float) 
         for line in process.stdout:
             if line.startswith("Running stage"):
                 break
-        time.sleep(share * (6 if stage in ("train", "predict") else 1.5))
+        time.sleep(share * (6 if stage == "train" else 1.5))
         os.killpg(process.pid, number)
         process.communicate()
     # What make does. By itself dvc repro would do, but for the moments when DVC writes dvc.lock.

@@ -22,11 +22,9 @@ from ballast.core.files import write_csv, write_json
 from ballast.core.manifest import AugmentedRow, write_augmented, write_manifest
 from ballast.scores.predictions import Predictions, write_predictions
 
-ALL = [
-    "split", "count-classes", "compute-weights", "oversample", "train", "predict", "evaluate",
-]  # fmt: skip
+ALL = ["split", "count-classes", "compute-weights", "oversample", "train", "evaluate"]
 SHOWING_PARAMS = ["evaluate"]
-BELOW_OVERSAMPLE = ["train", "predict", "evaluate"]
+BELOW_OVERSAMPLE = ["train", "evaluate"]
 
 
 def ran(project: Project) -> set[str]:
@@ -42,7 +40,7 @@ def test_partial_reruns(reproduced: Project) -> None:
 
     reproduced.set_params({"train.learning_rate": 0.001})
     again, restored = reproduced.repro()
-    assert {"train", "predict"} <= set(restored), "a param set back: restored, not run"
+    assert "train" in restored, "a param set back: restored, not run"
     assert set(again) <= {"evaluate"}
 
     reproduced.set_params({"augment.factor": 2})
@@ -58,7 +56,7 @@ def test_partial_reruns(reproduced: Project) -> None:
     reproduced.set_params({"seed": 42})
     again, restored = reproduced.repro()
     assert set(again) <= {"evaluate"}
-    assert {"split", "oversample", "train", "predict"} <= set(restored)
+    assert {"split", "oversample", "train"} <= set(restored)
 
     reproduced.set_params({"runtime.workers": 1})
     assert reproduced.repro() == ([], []), "workers change how fast, not what"
@@ -87,7 +85,7 @@ def test_a_new_image_runs_split_and_what_its_output_changes(reproduced: Project)
     (raw / "one" / "100.png").unlink()
     again, restored = reproduced.repro()
     assert set(again) <= {"evaluate"}
-    assert {"train", "predict"} <= set(restored)
+    assert "train" in restored
 
 
 def test_a_line_of_code_runs_the_stages_that_import_it(reproduced: Project) -> None:
@@ -105,7 +103,7 @@ def test_a_line_of_code_runs_the_stages_that_import_it(reproduced: Project) -> N
     assert touched("report/plots.py") == {"count-classes", "evaluate"}
     assert touched("augment/transforms.py") == {"oversample"}
     # The model is what it was; the card has the hash of the code.
-    assert touched("model/cnn.py") == {"train", "predict", "evaluate"}
+    assert touched("model/cnn.py") == {"train", "evaluate"}
 
 
 @contextmanager
@@ -127,9 +125,9 @@ def one_more_line(
 # Of each room that a stage imports, a module, and of some what only one stage imports of it.
 STAGES_OF = {
     "core/errors.py": {*ALL},
-    "keras_setup.py": {"train", "predict"},
+    "keras_setup.py": {"train"},
     "workers/processes.py": {"split", "oversample", "train"},
-    "workers/threads.py": {"split", "oversample", "train", "predict"},
+    "workers/threads.py": {"split", "oversample", "train"},
     "dataset/folds.py": {"split"},
     "balance/class_weights.py": {"compute-weights", "train"},
     "balance/oversampling.py": {"oversample", "train"},
@@ -138,8 +136,8 @@ STAGES_OF = {
     "augment/shards.py": {"oversample", "train", "evaluate"},
     "scores/significance.py": {"evaluate"},
     "scores/history.py": {"train", "evaluate"},
-    "scores/predictions.py": {"predict", "evaluate"},
-    "model/training.py": {"train", "predict"},
+    "scores/predictions.py": {"train", "evaluate"},
+    "model/training.py": {"train"},
     "report/pages.py": {"evaluate"},
     "report/plots.py": {"count-classes", "evaluate"},
 }
@@ -190,9 +188,9 @@ def test_a_new_version_of_a_package_runs_the_stages_that_it_matters_to(
 ) -> None:
     assert changed_by(reproduced, '"ruff==', '"ruff==99.') == set()
     assert changed_by(reproduced, '"dvc==', '"dvc==99.') == set()
-    images = {"split", "oversample", "train", "predict", "evaluate"}
+    images = {"split", "oversample", "train", "evaluate"}
     assert changed_by(reproduced, '"pillow==', '"pillow==99.') == images
-    assert changed_by(reproduced, '"keras==', '"keras==99.') == {"train", "predict"}
+    assert changed_by(reproduced, '"keras==', '"keras==99.') == {"train"}
     pictures = {"count-classes", "evaluate"}
     assert changed_by(reproduced, '"matplotlib==', '"matplotlib==99.') == pictures
     assert changed_by(reproduced, '"jinja2==', '"jinja2==99.') == {"evaluate"}
@@ -235,28 +233,35 @@ def test_damage_in_the_cache_is_noticed_and_mended(reproduced: Project) -> None:
     readers = {
         "data/manifest.csv": "count_classes",
         "outputs/history.csv": None,
-        "models/model.keras": "predict",
+        "models/model.keras": None,
+        "outputs/predictions.csv": None,
         image_path: "train",
     }
-    for path, reader in readers.items():
-        whole = (reproduced.folder / path).read_bytes()
+    files = [reproduced.folder / path for path in readers]
+    whole = [file.read_bytes() for file in files]
+    manifest = whole[0]
+    for path, file in zip(readers, files, strict=True):
         overwrite_in_cache(reproduced, path)
-        (reproduced.folder / path).unlink()
-        # DVC hands the damage out; the stage that reads it refuses, and says what to do.
-        reproduced.repro()
-        assert (reproduced.folder / path).read_bytes() == b"garbage"
+        file.unlink()
+    reproduced.repro()
+    assert [file.read_bytes() for file in files] == [b"garbage"] * len(files), "DVC hands it out"
+    for path, reader in readers.items():
         if reader:
             done = reproduced.stage(reader)
             assert done.returncode == 1
             assert f"ERROR: {path}: " in done.stderr
             assert "run ballast check, then dvc repro" in done.stderr
+            files[0].write_bytes(manifest)  # which train reads before the image
 
-        said = reproduced.ballast("check").stderr
-        assert "damaged since DVC wrote it; removed" in said
-        assert f"{reproduced.folder / path}: holds the damaged content; removed" in said
-        reproduced.repro()
-        assert (reproduced.folder / path).read_bytes() == whole
-        assert reproduced.read("dvc.lock") == lock
+    for file in files:
+        file.write_bytes(b"garbage")
+    said = reproduced.ballast("check").stderr
+    assert said.count("damaged since DVC wrote it; removed") == len(files)
+    for file in files:
+        assert f"{file}: holds the damaged content; removed" in said
+    reproduced.repro()
+    assert [file.read_bytes() for file in files] == whole
+    assert reproduced.read("dvc.lock") == lock
 
 
 def test_what_dvc_cannot_read_is_rejected_and_stops_nothing(project: Project) -> None:

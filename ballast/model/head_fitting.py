@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 from scipy.linalg import qr
 from scipy.optimize import OptimizeResult, minimize
 from scipy.sparse.linalg import LinearOperator, cg
-from scipy.special import log_softmax, softmax
+from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
-from ballast.model.logits import Floats, lengths, linear_logits
+from ballast.model.logits import Floats, lengths
 
 Labels = NDArray[np.int64]
 
@@ -120,16 +120,6 @@ def fit_head(
     rarity = _rarity(class_groups(labels, groups, len(offsets)))
     bias = chosen.scale * found.bias + chosen.tau * rarity
     return Head(_to_grid(chosen.scale * found.weights), _to_grid(bias), chosen, found.steps)
-
-
-def logits(head: Head, features: Floats) -> Floats:
-    """Compute the logits, shape (n, k), of features of shape (n, d)."""
-    return linear_logits(features, head.weights, head.bias)
-
-
-def probabilities(head: Head, features: Floats) -> Floats:
-    """Compute the softmax of the logits, shape (n, k)."""
-    return np.asarray(softmax(logits(head, features), axis=1))
 
 
 def unit_length(features: Floats) -> Floats:

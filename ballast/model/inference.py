@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from ballast.keras_setup import keras
 from ballast.model.inputs import ImageFiles, ordered_batches, pixel_batches
-from ballast.model.probe import probe_of, probe_probabilities
+from ballast.model.logits import linear_probabilities
+from ballast.model.probe import probe_of
 
 # Fixed, because the batch size can change the last bits of the probabilities.
 BATCH_SIZE = 64
@@ -33,7 +34,7 @@ def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArr
     network = probe.features if probe else model.layers[-1]
     outputs = np.concatenate([network.predict_on_batch(batch) for batch in batches])
     if probe:
-        return probe_probabilities(probe, outputs)
+        return linear_probabilities(outputs, probe.weights, probe.bias)
     exact: NDArray[np.float64] = outputs.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
     return exact

@@ -1,7 +1,8 @@
-"""Logits of a linear head on features of length 1, in float64."""
+"""Logits and probabilities of a linear head on features of length 1, in float64."""
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 Floats = NDArray[np.float64]
 
@@ -13,6 +14,18 @@ def linear_logits(features: Floats, weights: Floats, bias: Floats) -> Floats:
     is exact, so the processor's order of summation does not matter.
     """
     return features @ weights / lengths(features) + bias
+
+
+def linear_probabilities(
+    features: NDArray[np.float32] | Floats, weights: Floats, bias: Floats
+) -> Floats:
+    """Softmax of the logits, shape (n, k), of features of shape (n, d).
+
+    The last of its 53 bits can depend on the processor's instructions, so probabilities are written
+    with fewer digits.
+    """
+    logits = linear_logits(features.astype(np.float64), weights, bias)
+    return np.asarray(softmax(logits, axis=1))
 
 
 def lengths(features: Floats) -> Floats:

@@ -8,10 +8,9 @@ multiply whole numbers by multiples of a grid, so they have the same bits on eve
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ballast.keras_setup import keras
-from ballast.model.logits import Floats, linear_logits
+from ballast.model.logits import Floats
 
 FEATURES, LENGTH, LOGITS = "features", "unit_length", "logits"
 
@@ -49,12 +48,3 @@ def probe_of(network: keras.Model) -> Probe | None:
     features = keras.Model(network.input, network.get_layer(LENGTH).input, name=FEATURES)
     weights, bias = network.get_layer(LOGITS).get_weights()
     return Probe(features, weights.astype(np.float64), bias.astype(np.float64))
-
-
-def probe_probabilities(probe: Probe, features: NDArray[np.float32]) -> Floats:
-    """Probabilities of shape (n, k), in float64, from features of shape (n, d)."""
-    logits = linear_logits(features.astype(np.float64), probe.weights, probe.bias)
-    # The last of the 53 bits of np.exp depends on the processor's instructions, so probabilities
-    # are written with fewer digits.
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True))

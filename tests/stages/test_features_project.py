@@ -72,7 +72,7 @@ def test_dvc_plots_it_without_a_warning(features_project: Project, tmp_path: Pat
         assert plot in page
 
 
-def test_the_model_file_is_small_and_gives_what_predict_wrote_for_photographs_of_any_size(
+def test_the_model_file_is_small_and_gives_what_train_wrote_for_photographs_of_any_size(
     features_project: Project,
 ) -> None:
     path = features_project.folder / "models/model.keras"
@@ -105,7 +105,7 @@ def test_the_command_gives_what_the_stage_wrote(features_project: Project) -> No
     ]
 
 
-def test_train_again_computes_nothing_and_stages_print_no_warning(
+def test_train_again_computes_nothing_and_prints_no_warning(
     features_project: Project, tmp_path: Path
 ) -> None:
     project = copied(features_project, tmp_path / "project")
@@ -113,8 +113,6 @@ def test_train_again_computes_nothing_and_stages_print_no_warning(
     (project.folder / "models/model.keras").unlink()
     assert computed(project) == 0
     assert (project.folder / "models/model.keras").read_bytes() == model
-    done = project.stage("predict")
-    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_record_that_was_lost_or_damaged_is_computed_again_to_the_same_model(

@@ -131,23 +131,6 @@ def test_evaluate_without_what_the_card_needs_writes_nothing(
     assert metrics.stat().st_mtime_ns == written
 
 
-def test_predict_without_a_model_says_what_to_run(project: Project) -> None:
-    done = project.stage("predict")
-    assert done.returncode == 1
-    assert "models/model.keras: no model yet; run dvc repro" in done.stderr
-
-
-def test_predict_refuses_a_half_written_model(reproduced: Project) -> None:
-    path = reproduced.folder / "models/model.keras"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:5000])
-    done = reproduced.stage("predict")
-    path.write_bytes(whole)
-    assert done.returncode == 1
-    assert "ERROR: models/model.keras: incomplete or damaged; run ballast check" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 def test_train_reads_listed_images_alone_and_refuses_changed_ones(reproduced: Project) -> None:
     image = next((reproduced.folder / "data/augmented/one").iterdir())
     whole = image.read_bytes()

@@ -188,6 +188,15 @@ def test_without_a_model_it_says_what_to_run(project: Project) -> None:
     assert done.stderr.splitlines() == [said]
 
 
+def test_a_half_written_model_is_refused(reproduced: Project, tmp_path: Path) -> None:
+    half = tmp_path / "half.keras"
+    half.write_bytes((reproduced.folder / "models/model.keras").read_bytes()[:5000])
+    done = reproduced.ballast("predict", "--model", str(half), "data/raw")
+    assert done.returncode == 1
+    said = f"ERROR: {half}: incomplete or damaged; run ballast check, then dvc repro"
+    assert done.stderr.splitlines() == [said]
+
+
 @pytest.mark.long
 def test_memory_does_not_grow_with_the_number_of_images(reproduced: Project) -> None:
     def peak(count: int) -> int:

@@ -21,13 +21,11 @@ from ballast.model.head_fitting import (
     Head,
     Labels,
     fit_head,
-    logits,
     optimum,
     penalty_of,
-    probabilities,
     unit_length,
 )
-from ballast.model.logits import Floats
+from ballast.model.logits import Floats, linear_logits, linear_probabilities
 
 NONE = np.zeros(3)
 # Fits a head in its own process, for settings that must precede the import of NumPy.
@@ -128,7 +126,10 @@ def test_weights_and_bias_are_on_the_grid_and_logits_exact() -> None:
         assert np.array_equal(np.rint(values / GRID) * GRID, values)
     order = np.random.default_rng(2).permutation(40)
     shuffled = Head(head.weights[order], head.bias, head.calibration, head.steps)
-    assert np.array_equal(logits(head, features), logits(shuffled, features[:, order]))
+    assert np.array_equal(
+        linear_logits(features, head.weights, head.bias),
+        linear_logits(features[:, order], shuffled.weights, shuffled.bias),
+    )
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
@@ -155,7 +156,8 @@ def test_a_strategy_that_balances_finds_the_rare_class_more_often() -> None:
     new, truth = drawn([200, 200, 200], seed=4)
 
     def recall(*, balanced: bool) -> NDArray[np.float64]:
-        predicted = logits(fitted(features, labels, balanced=balanced), new).argmax(axis=1)
+        head = fitted(features, labels, balanced=balanced)
+        predicted = linear_logits(new, head.weights, head.bias).argmax(axis=1)
         return np.array([np.mean(predicted[truth == c] == c) for c in range(3)])
 
     assert recall(balanced=True)[0] > recall(balanced=False)[0] + 0.2
@@ -190,19 +192,21 @@ def test_the_penalty_goes_by_groups() -> None:
 def test_same_features_with_other_labels_are_equally_likely() -> None:
     features = np.ones((30, 8))
     head = fitted(features, np.repeat([0, 1, 2], 10))
-    assert probabilities(head, features) == pytest.approx(np.full((30, 3), 1 / 3), abs=1e-3)
+    found = linear_probabilities(features, head.weights, head.bias)
+    assert found == pytest.approx(np.full((30, 3), 1 / 3), abs=1e-3)
 
 
 def test_features_of_zeros_leave_the_bias() -> None:
     head = fitted(np.zeros((20, 8)), np.repeat([0, 1], [5, 15]), 2, balanced=False)
     assert not head.weights.any()
-    assert np.isfinite(probabilities(head, np.zeros((1, 8)))).all()
+    assert np.isfinite(linear_probabilities(np.zeros((1, 8)), head.weights, head.bias)).all()
 
 
 def test_200_classes() -> None:
     features, labels = drawn([2] * 200, d=50)
     head = fitted(features, labels, 200)
-    assert probabilities(head, features).sum(axis=1) == pytest.approx(np.ones(400))
+    found = linear_probabilities(features, head.weights, head.bias)
+    assert found.sum(axis=1) == pytest.approx(np.ones(400))
 
 
 def test_a_class_without_weight_is_an_error() -> None:

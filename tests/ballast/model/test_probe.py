@@ -10,9 +10,10 @@ from stripes import INFO
 
 from ballast.keras_setup import keras
 from ballast.model.cnn import build_cnn
-from ballast.model.head_fitting import GRID, Calibration, Head, probabilities
+from ballast.model.head_fitting import GRID, Calibration, Head
 from ballast.model.inference import predict
-from ballast.model.probe import build_probe, probe_of, probe_probabilities
+from ballast.model.logits import linear_probabilities
+from ballast.model.probe import build_probe, probe_of
 from ballast.model.resizing import accept_any_size
 from ballast.model.saved import load_model, model_bytes
 
@@ -54,7 +55,7 @@ def test_the_model_gives_the_probabilities_of_the_head(
     probe: keras.Model, backbone: keras.Model, head: Head, images: NDArray[np.uint8]
 ) -> None:
     features = np.asarray(backbone.predict_on_batch(images))
-    expected = probabilities(head, features.astype(np.float64))
+    expected = linear_probabilities(features, head.weights, head.bias)
     assert np.asarray(probe.predict_on_batch(images)) == pytest.approx(expected, abs=1e-5)
 
 
@@ -81,16 +82,17 @@ def test_predictions_are_computed_in_float64_of_the_features(
     features = np.asarray(backbone.predict_on_batch(images))
     found = predict(accept_any_size(probe), images)
     assert found.dtype == np.float64
-    assert np.array_equal(found, probe_probabilities(parts, features))
-    assert found == pytest.approx(probabilities(head, features.astype(np.float64)), abs=1e-12)
+    assert np.array_equal(found, linear_probabilities(features, parts.weights, parts.bias))
+    expected = linear_probabilities(features, head.weights, head.bias)
+    assert found == pytest.approx(expected, abs=1e-12)
     assert found.sum(axis=1) == pytest.approx(np.ones(len(images)), abs=1e-12)
 
 
 def test_logits_of_any_size_have_finite_probabilities(probe: keras.Model) -> None:
     parts = probe_of(probe)
     assert parts is not None
-    large = parts._replace(weights=parts.weights * 1e6)
-    found = probe_probabilities(large, np.full((1, FEATURES), 1e6, np.float32))
+    features = np.full((1, FEATURES), 1e6, np.float32)
+    found = linear_probabilities(features, parts.weights * 1e6, parts.bias)
     assert np.isfinite(found).all()
 
 
