@@ -21,7 +21,6 @@ from ballast.core.files import read_text
 from ballast.core.params import parse_params
 from ballast.core.paths import KERAS_DOWNLOADS, PARAMS
 from ballast.keras_setup import keras, make_deterministic
-from ballast.model.backbones import EXACT_WEIGHTS
 from ballast.model.efficientnet_lite0 import (
     Block,
     Network,
@@ -31,6 +30,7 @@ from ballast.model.efficientnet_lite0 import (
     walk,
 )
 from ballast.model.features import BATCH_SIZE, read_backbone
+from ballast.model.weight_files import EXACT_WEIGHTS
 from benchmarks.alternation import alternated_seconds
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     make_deterministic(0, train.threads)
     shape = (arguments.images, arguments.size, arguments.size, 3)
     pixels = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-    exact = read_backbone(train, arguments.size, KERAS_DOWNLOADS).model
+    exact = read_backbone(train, arguments.size, KERAS_DOWNLOADS).load()
     peer = float_network(read_network(EXACT_WEIGHTS), arguments.size)
     ways: dict[str, Callable[[], object]] = {
         "float network, model.predict": lambda: peer.predict(pixels, verbose=0),

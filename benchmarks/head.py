@@ -90,7 +90,7 @@ def read_photos(folder: Path) -> Photos:
 
 def frozen(train: Train, size: int) -> Features:
     """Load a frozen backbone; return a function from uint8 pixels to features."""
-    model = read_backbone(train, size, KERAS_DOWNLOADS).model
+    model = read_backbone(train, size, KERAS_DOWNLOADS).load()
 
     def features(pixels: NDArray[np.uint8]) -> Floats:
         batches = (pixels[start : start + 64] for start in range(0, len(pixels), 64))

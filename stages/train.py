@@ -22,7 +22,6 @@ from ballast.core.params import parse_params
 from ballast.core.source import code_deps, source_hash
 from ballast.core.store import ContentStore
 from ballast.keras_setup import prepare_training
-from ballast.model.backbones import weights_hashes
 from ballast.model.features import image_features, read_backbone
 from ballast.model.head_strategy import Terms, fit_probe, head_choice, solver_history, source_groups
 from ballast.model.inference import predict
@@ -34,6 +33,7 @@ from ballast.model.probe import build_probe
 from ballast.model.resizing import accept_any_size
 from ballast.model.saved import ModelInfo, load_model, model_bytes
 from ballast.model.training import TrainingInputs
+from ballast.model.weight_files import weights_hashes
 from ballast.scores.predictions import Predictions, write_predictions
 from ballast.workers.processes import Engine
 
@@ -67,7 +67,7 @@ def main() -> None:
         terms = Terms(features, images.labels, source_groups(rows_made, rows))
         head = fit_probe(terms, class_weights, params.active_strategy)
         choice, history = head_choice(head), solver_history(head)
-        model = build_probe(backbone.model, head.weights, head.bias)
+        model = build_probe(backbone.load(), head.weights, head.bias)
         probabilities = linear_probabilities(tested, head.weights, head.bias)
         write_bytes(paths.MODEL, model_bytes(accept_any_size(model), info))
     else:

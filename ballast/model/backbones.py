@@ -1,6 +1,5 @@
 """Backbones: pretrained or standard networks that turn pixels into features."""
 
-import hashlib
 import re
 import warnings
 from collections.abc import Iterator
@@ -11,12 +10,11 @@ from typing import Any
 
 from ballast.core.errors import UserError
 from ballast.core.params import EXACT_BACKBONE, Train
-from ballast.core.source import BALLAST
 from ballast.keras_setup import keras
 from ballast.model.efficientnet_lite0 import build_features, read_network
 from ballast.model.layers import BATCH_NORM_MOMENTUM, classify
+from ballast.model.weight_files import EXACT_WEIGHTS, downloads_folder
 
-EXACT_WEIGHTS = BALLAST.parent / "pretrained/efficientnet_lite0.npz"
 # The input scaling that Keras's applications expect, as scale and offset per channel. "caffe" has
 # the channel order blue, green, red; "inside" means that the model scales its input itself.
 SCALINGS: dict[str, tuple[list[float], list[float]]] = {
@@ -104,21 +102,6 @@ def load_backbone(train: Train, image_size: int, cache: Path) -> keras.Model:
     return keras.Model(images, layers.Flatten(name="features")(x), name="features")
 
 
-def weights_hashes(train: Train, image_size: int, cache: Path) -> dict[str, str]:
-    """SHA-256 of the files that load_backbone read or downloaded, by file name."""
-    files = [Path(name) for name in (train.backbone, train.weights) if name and "/" in name]
-    if train.backbone == EXACT_BACKBONE:
-        files = [EXACT_WEIGHTS]
-    if train.weights == "imagenet":
-        files = sorted((_keras_folder(train, image_size, cache) / "models").iterdir())
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-
-
-def _keras_folder(train: Train, image_size: int, cache: Path) -> Path:
-    """Folder for the weights of one configuration; the backbone's name alone would be ambiguous."""
-    return cache / f"{train.backbone}-{train.backbone_alpha:g}-{image_size}"
-
-
 def add_head(backbone: keras.Model, classes: int) -> tuple[keras.Model, keras.Model]:
     """Add an untrained classification head to a backbone.
 
@@ -153,7 +136,7 @@ def _application(train: Train, image_size: int, cache: Path) -> keras.Model:
         options["alpha"] = train.backbone_alpha
     elif train.backbone_alpha != 1:
         raise UserError(f"params.yaml: train.backbone_alpha: must be 1 for {train.backbone}")
-    cache = _keras_folder(train, image_size, cache)
+    cache = downloads_folder(train, image_size, cache)
     imagenet = "imagenet" if train.weights == "imagenet" else None
     try:
         with _keras_home(cache), warnings.catch_warnings():

@@ -21,7 +21,6 @@ from ballast.keras_setup import keras
 
 # Of pretrained/efficientnet_lite0.npz, which pretrained/make_efficientnet_lite0.py makes.
 SHA256 = "655769a624c14818032e0187aec7b7b81c163eaa9c515ecb24f25f84274e1dce"
-FEATURES = 1280
 MIDDLE = 127  # subtracted from pixels, so that padding with 0 is mid-grey
 PIXELS = (0, 255)  # minimum and maximum
 RELU6 = (0, 255)  # 255 stands for 6

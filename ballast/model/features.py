@@ -6,13 +6,13 @@ factor, fold or seed only computes the features of new images.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from importlib.metadata import version
 from operator import itemgetter
 from pathlib import Path
 from platform import node
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +24,13 @@ from ballast.core.params import EXACT_BACKBONE, Train
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.core.source import BALLAST, source_hash
 from ballast.core.store import ContentStore
-from ballast.keras_setup import keras
-from ballast.model.backbones import load_backbone, weights_hashes
 from ballast.model.inputs import ImageFiles, pixel_batches
+from ballast.model.weight_files import EXACT_FEATURES, weights_hashes
 from ballast.workers.processes import Engine, each
 from ballast.workers.versions import CODECS
+
+if TYPE_CHECKING:
+    from ballast.keras_setup import keras
 
 # The modules that features depend on, besides the weights and LIBRARIES.
 SHAPING = ("core/images.py", "model/backbones.py", "model/efficientnet_lite0.py")
@@ -39,15 +41,18 @@ LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")
 class Backbone(NamedTuple):
     """A frozen network from pixels to features, and what its features depend on."""
 
-    model: keras.Model
-    train: Train  # params that it was loaded with
+    load: "Callable[[], keras.Model]"  # the same model each time
+    train: Train  # params that it is loaded with
     image_size: int
     key: str  # SHA-256 of its weights, the image size, the code and the libraries
+    width: int  # number of features
     dtype: str  # of stored features; "<u2" holds whole numbers without loss
 
 
 def read_backbone(train: Train, image_size: int, downloads: Path) -> Backbone:
-    """Load the backbone set in params, frozen.
+    """Read what features depend on; load the exact backbone when it is needed, others at once.
+
+    TensorFlow takes seconds to import, and is not needed if all features are in the store.
 
     Args:
         train: its backbone, backbone_alpha and weights are used.
@@ -57,19 +62,28 @@ def read_backbone(train: Train, image_size: int, downloads: Path) -> Backbone:
     Raises:
         UserError: if the backbone or its weights cannot be loaded.
     """
-    model = load_backbone(train, image_size, downloads)
-    model.trainable = False
+    load = cache(partial(_frozen, train, image_size, downloads))
+    exact = train.backbone == EXACT_BACKBONE
     shaping = {
         "backbone": [train.backbone, train.backbone_alpha, image_size],
+        # Layers of a model know their precision, float32 or mixed_float16.
+        "precision": "float32" if exact else load().layers[-1].dtype_policy.name,
         "weights": weights_hashes(train, image_size, downloads),
         "code": source_hash(BALLAST / module for module in SHAPING),
-        "precision": keras.config.dtype_policy().name,
         "libraries": [version(name) for name in LIBRARIES],
         "codecs": [pillow.version(name) for name in CODECS.values()],
     }
     key = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
-    dtype = "<u2" if train.backbone == EXACT_BACKBONE else "<f4"
-    return Backbone(model, train, image_size, key, dtype)
+    width = EXACT_FEATURES if exact else load().output_shape[1]
+    return Backbone(load, train, image_size, key, width, "<u2" if exact else "<f4")
+
+
+def _frozen(train: Train, image_size: int, downloads: Path) -> "keras.Model":
+    from ballast.model.backbones import load_backbone  # loads TensorFlow
+
+    model = load_backbone(train, image_size, downloads)
+    model.trainable = False
+    return model
 
 
 def image_features(
@@ -96,22 +110,21 @@ def image_features(
         UserError: if an image cannot be read, or the engine fails.
     """
     keys = [hashlib.sha256(f"{backbone.key}:{digest}".encode()).hexdigest() for digest in sha256]
-    features = np.empty((len(keys), backbone.model.output_shape[1]), dtype=np.float32)
-    missing = []
+    rows: dict[int, NDArray[Any]] = {}
+    length = backbone.width * np.dtype(backbone.dtype).itemsize
     for place, key in enumerate(keys):
         store.numbers(key)  # tells the store that the entry is in use
         (record,) = store.read(key, [0])
-        if record and len(record.data) == np.dtype(backbone.dtype).itemsize * features.shape[1]:
-            features[place] = np.frombuffer(record.data, backbone.dtype)
-        else:
-            missing.append(place)
+        if record and len(record.data) == length:
+            rows[place] = np.frombuffer(record.data, backbone.dtype)
+    missing = [place for place in range(len(keys)) if place not in rows]
     batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
     for places, computed in zip(batches, _computed(backbone, images, batches, engine), strict=True):
-        kept = computed.astype(backbone.dtype)
-        features[places] = kept  # the same values as from the store, for example without -0.0
-        for place, row in zip(places, kept, strict=True):
+        # Also if they are not kept: the same values as from the store, for example without -0.0.
+        for place, row in zip(places, computed.astype(backbone.dtype), strict=True):
+            rows[place] = row
             store.add(keys[place], {0: row.tobytes()})
-    return features
+    return np.stack([rows[place] for place in range(len(keys))]).astype(np.float32)
 
 
 def _computed(
@@ -119,7 +132,7 @@ def _computed(
 ) -> Iterator[NDArray[np.float32]]:
     if engine.name == "local":
         for pixels in pixel_batches(images, map(np.array, batches)):
-            yield np.asarray(backbone.model.predict_on_batch(pixels))
+            yield np.asarray(backbone.load().predict_on_batch(pixels))
         return
     work = partial(_elsewhere, backbone.train, backbone.image_size, backbone.key)
     named = (
@@ -146,7 +159,7 @@ def _elsewhere(
             " differ; check out this commit there and run uv sync --frozen"
         )
     pixels = np.stack([image_array(data, image_size) for data in files])
-    return np.asarray(backbone.model.predict_on_batch(pixels))
+    return np.asarray(backbone.load().predict_on_batch(pixels))
 
 
 @cache

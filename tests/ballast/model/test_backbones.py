@@ -11,7 +11,7 @@ from msgspec import convert
 from ballast.core.errors import UserError
 from ballast.core.params import Strategy, Train
 from ballast.keras_setup import keras
-from ballast.model.backbones import APPLICATIONS, load_backbone, unfreeze_top, weights_hashes
+from ballast.model.backbones import APPLICATIONS, load_backbone, unfreeze_top
 from ballast.model.cnn import build_cnn
 from ballast.model.fine_tuning import fit_backbone
 from ballast.model.inference import predict
@@ -19,6 +19,7 @@ from ballast.model.inputs import ImageSet
 from ballast.model.resizing import accept_any_size
 from ballast.model.saved import ModelInfo, load_model, model_bytes
 from ballast.model.training import TrainingInputs
+from ballast.model.weight_files import weights_hashes
 
 INFO = ModelInfo(["a", "b", "c"], max_megapixels=30, threads=2)
 PLAIN = Strategy(oversample=False, class_weights=None, balanced_batches=False)

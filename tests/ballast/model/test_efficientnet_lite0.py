@@ -15,7 +15,6 @@ from ballast.core.errors import UserError
 from ballast.keras_setup import keras
 from ballast.model.efficientnet_lite0 import (
     BLOCKS,
-    FEATURES,
     SHA256,
     Network,
     build_features,
@@ -24,6 +23,7 @@ from ballast.model.efficientnet_lite0 import (
     read_network,
 )
 from ballast.model.saved import ModelInfo, model_bytes
+from ballast.model.weight_files import EXACT_FEATURES
 from ballast.model.whole_weights import narrowed
 
 FILE = Path(__file__).parents[3] / "pretrained" / "efficientnet_lite0.npz"
@@ -146,7 +146,7 @@ def test_features_of_extreme_images_are_those_of_integer_arithmetic(
 ) -> None:
     images = extremes(size)
     features = models[size].predict(images, verbose=0)
-    assert features.shape == (len(images), FEATURES)
+    assert features.shape == (len(images), EXACT_FEATURES)
     assert features.dtype == np.float32
     assert np.array_equal(features, [integer_features(network, image) for image in images])
 
@@ -180,7 +180,7 @@ def test_features_are_the_sums_over_the_last_map(
     models: dict[int, keras.Model], network: Network
 ) -> None:
     maps = build_maps(network, 47).predict(extremes(47), verbose=0)
-    assert maps.shape[1:] == (2, 2, FEATURES)
+    assert maps.shape[1:] == (2, 2, EXACT_FEATURES)
     assert maps.min() == 0
     assert maps.max() <= 255
     assert np.array_equal(maps.sum(axis=(1, 2)), models[47].predict(extremes(47), verbose=0))

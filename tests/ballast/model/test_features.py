@@ -15,6 +15,7 @@ from stripes import TRAIN
 from ballast.core.errors import UserError
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
 from ballast.core.store import ContentStore
+from ballast.keras_setup import keras
 from ballast.model import features
 from ballast.model.features import Backbone, _elsewhere, image_features, read_backbone
 from ballast.model.inputs import ImageFiles
@@ -67,7 +68,7 @@ class Images:
 
 def expected(backbone: Backbone, files: list[bytes]) -> bytes:
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(data))) for data in files])
-    features = np.asarray(backbone.model.predict_on_batch(pixels))
+    features = np.asarray(backbone.load().predict_on_batch(pixels))
     return (features + 0.0).tobytes()  # no -0.0
 
 
@@ -85,6 +86,18 @@ def test_an_image_seen_before_is_not_read_again(
     assert sorted(more.asked) == [0, 1], "the two new images"
     assert more.features(backbone, tmp_path) == expected(backbone, files[::-1])
     assert more.asked == []
+
+
+def test_where_all_are_kept_the_network_is_not_even_loaded(
+    backbone: Backbone, files: list[bytes], tmp_path: Path
+) -> None:
+    images = Images(files)
+    images.features(backbone, tmp_path)
+
+    def load() -> keras.Model:
+        raise AssertionError
+
+    assert images.features(backbone._replace(load=load), tmp_path) == expected(backbone, files)
 
 
 def test_without_a_store_features_are_the_same(
@@ -130,7 +143,7 @@ def test_another_size_or_other_weights_have_keys_of_their_own(backbone: Backbone
 def test_a_backbone_is_frozen_and_the_exact_one_is_kept_as_whole_numbers(
     backbone: Backbone, files: list[bytes], tmp_path: Path
 ) -> None:
-    assert not backbone.model.trainable_weights
+    assert not backbone.load().trainable_weights
     Images(files[:1]).features(backbone, tmp_path)
     (record,) = records(tmp_path)
     features = np.frombuffer(expected(backbone, files[:1]), np.float32)
