@@ -164,6 +164,7 @@ def test_only_what_one_came_for_is_pulled(first: Project, second: Project, local
     assert second.outputs().items() <= all_of_it.items()
 
 
+@pytest.mark.long
 def test_with_the_run_cache_params_are_flipped_without_running_what_another_clone_ran(
     first: Project, second: Project, local: Remote
 ) -> None:

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 Floats = NDArray[np.float64]
 
@@ -22,10 +21,11 @@ def linear_probabilities(
     """Softmax of the logits, shape (n, k), of features of shape (n, d).
 
     The last of its 53 bits can depend on the processor's instructions, so probabilities are written
-    with fewer digits.
+    with fewer digits. Prediction does without scipy, which it needs for nothing else.
     """
     logits = linear_logits(features.astype(np.float64), weights, bias)
-    return np.asarray(softmax(logits, axis=1))
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def lengths(features: Floats) -> Floats:

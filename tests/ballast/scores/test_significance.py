@@ -2,7 +2,7 @@
 
 import pytest
 from confusion import CLASSES, predictions
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -39,6 +39,7 @@ def test_p_values_are_statsmodels(only_reference: int, only_this: int) -> None:
     assert mcnemar(only_reference, only_this) == pytest.approx(min(exact.pvalue, 1), abs=1e-9)
 
 
+@settings(max_examples=25)  # multipletests takes 0.1 s for each
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
 def test_corrected_p_values_are_statsmodels(p_values: list[float]) -> None:
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1], abs=1e-9)
