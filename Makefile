@@ -55,7 +55,8 @@ compare: check  ## run each of STRATEGIES as an experiment, and compare them
 	|| { echo "ERROR: make compare needs a git repository with a commit, where DVC keeps its" \
 	"experiments: git init && git add . && git commit -m start" >&2; exit 1; }
 	set -e; for strategy in $(STRATEGIES); do \
-	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy; \
+	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy \
+	  --set-param cross_validation.test_folder=true; \
 	done
 	$(RUN) python -X utf8 -m ballast compare $(STRATEGIES)
 	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)

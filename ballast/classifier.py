@@ -26,7 +26,8 @@ from ballast.core.images import ImageError, as_seen, decode_image, resize_image
 from ballast.dataset.listing import unreadable
 from ballast.keras_setup import keras
 from ballast.model.inference import BATCH_SIZE, predict
-from ballast.model.saved import input_size, load_model, read_info
+from ballast.model.model_file import read_info
+from ballast.model.saved import input_size, load_model
 from ballast.workers.threads import ahead
 
 # A path, the bytes of a file, a Pillow image, or a uint8 array: RGB (height, width, 3) or grey

@@ -16,7 +16,7 @@ from typing import Any
 
 from ballast.core.errors import UserError
 from ballast.keras_setup import keras, quiet, tf
-from ballast.model.saved import ModelInfo
+from ballast.model.model_file import ModelInfo
 
 # Supported by both converters and onnxruntime since 2022.
 OPSET = 17

@@ -1,126 +1,396 @@
-"""Measure the coverage of a comparison's intervals.
+"""Simulate test sets: how often intervals hold the truth, and how often equal strategies differ.
 
-    python -m benchmarks.coverage baseline.csv balanced.csv
+    python -m benchmarks.coverage                    15 minutes on one core
+    python -m benchmarks.coverage --draws 100        a quick look
+    python -m benchmarks.coverage --csv cells.csv    every cell, not just the extremes
 
-Treats the photographs of two outputs/predictions.csv as the whole population, whose metrics are the
-true values. Draws --draws test sets of the same size from it, with replacement: at random, and
-class by class, which keeps the class counts. Prints how often the intervals of the second run, and
-of its differences from the first, contain the true value.
+Draws --draws test sets for each cell: sizes of the classes, recalls, groups of photographs, their
+correlation, training noise, number of trainings, two strategies that are equal or differ, and a
+number of photographs by class that is given or left to chance. A photograph is classified correctly
+where this sum is above 0: the probit of the recall, the offset of this training for this class
+(--noise is its standard deviation), and a standard normal number, of which the share `correlation`
+is common to a group. Of the group's part, 70 % is common to both strategies; of the photograph's,
+50 % to both and 75 % to all trainings of one.
+
+The truth is that of these two models with one training, and that of the strategies' mean recalls
+with several. A cell with a coverage below 0.93, or a share of significant equal strategies above
+0.055, is drawn again with other numbers, 10 and then 50 times as often, and the last result counts.
+
+Prints two Markdown tables, each figure the worst of its row's cells; a table of the optimism of the
+best of six equal strategies; the cells that miss the requirements; and the number of contradictions
+between words, p values and intervals.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+import csv
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 from tabulate import tabulate
 
-from ballast.comparison.paired import difference_intervals, draw_pair
-from ballast.scores.intervals import Interval, metric_intervals, unpacked
-from ballast.scores.predictions import Predictions, read_predictions
+from ballast.comparison.contrasts import (
+    FEWEST_DISCORDANT,
+    SIGNIFICANCE,
+    Decision,
+    Discordance,
+    decide,
+    difference,
+    differences,
+    discordances,
+    effective_discordant,
+    excludes_zero,
+    p_value_of,
+    select,
+)
+from ballast.comparison.optimism import optimism
+from ballast.scores.effective import Indices
+from ballast.scores.estimates import Estimate, estimate
+from ballast.scores.intervals import Interval
+from ballast.scores.judged import Judged
+from ballast.scores.proportions import Array
 
-BOOTSTRAP = 1000  # resamples per interval, a tenth of those of a comparison
+LEAST_COVERAGE, MOST_SIGNIFICANT = 0.93, 0.055
+TESTS: dict[str, list[int]] = {
+    "5/1/7": [5, 1, 7],
+    "3/10/30": [3, 10, 30],
+    "10/10/10": [10, 10, 10],
+    "5/20/35": [5, 20, 35],
+    "ten of 1 to 5": [1, 2, 3, 4, 5] * 2,
+    "40 each": [40, 40, 40],
+    "200 each": [200, 200, 200],
+}
+RECALLS = {"low": [0.3, 0.5, 0.7], "mixed": [0.6, 0.8, 0.9], "high": [0.98, 0.95, 0.98]}
+GAINS = [-0.8, 0.0, -0.4]  # probits by which the reference is worse, where strategies differ
+GROUPS = [(1, 0.0), (4, 0.0), (4, 0.3), (4, 0.8), (8, 0.0), (8, 0.3), (8, 0.8)]
+TRAININGS = [(1, 0.0), (1, 0.45), (5, 0.0), (5, 0.3), (5, 0.45)]
+# Where classes are left to chance, few cells, and so many draws for each layout.
+CHANCE_GROUPS, CHANCE_TRAININGS = [(1, 0.0), (4, 0.3), (8, 0.8)], [(1, 0.0), (5, 0.3)]
+DRAWS_OF_LAYOUT = 40
+OVERALL = ("accuracy", "balanced_accuracy")
+CHECKED = 4  # test sets of each batch whose comparisons are checked for contradictions
+# By chance, a share of 0.0526 exceeds 0.055 in 1 of 4 times 4,000 draws, in 1 of 16 times 20,000.
+FACTORS = (1, 10, 50)
+BATCH = 500  # test sets that are simulated at a time
 
-Figure = tuple[str, str, str]  # "run" or "difference", metric, class name or empty
-Pair = tuple[Predictions, Predictions]
-Draw = Callable[[NDArray[np.str_], int, np.random.Generator], NDArray[np.int64]]
+
+class Cell(NamedTuple):
+    """One setting of the simulation."""
+
+    test: str
+    recalls: str
+    equal: bool  # whether both strategies have the same recalls
+    group: int  # photographs in each group
+    correlation: float
+    trainings: int
+    noise: float
+    given: bool  # whether the number of photographs by class is given, not left to chance
+
+
+class Batch(NamedTuple):
+    """What the simulation of several test sets of one layout found."""
+
+    draws: int
+    held: dict[str, Array]  # shares of intervals that hold the truth, () or (k,)
+    significant: dict[str, Array]  # shares of comparisons
+    contradictory: list[bool]  # of the first comparisons
+
+
+class Result(NamedTuple):
+    """What the simulation of a cell found."""
+
+    coverage: dict[str, float]  # by metric; of the classes, the lowest; "Δ" marks differences
+    highest: dict[str, float]  # the same, of the classes the highest
+    significant: dict[str, float]  # shares of comparisons; of recalls, in any class
+    contradictions: int
+    checked: int
 
 
 def main() -> None:
-    """Run the benchmark; print a table and the range of the coverage."""
+    """Run the benchmark; print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("predictions", type=Path, nargs=2)
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--photographs", type=int, help="per test set; default: all")
+    parser.add_argument("--draws", type=int, default=400, help="test sets of each cell")
+    parser.add_argument("--tests", nargs="+", choices=TESTS, default=[*TESTS])
+    parser.add_argument("--csv", type=Path, help="file for every cell")
     arguments = parser.parse_args()
-    first, second = map(read_predictions, arguments.predictions)
-    runs = same_photographs(first, second)
-    size = arguments.photographs or len(runs[0].paths)
-    shares = {
-        name: coverage(runs, draw, size, arguments.draws)
-        for name, draw in (("at random", at_random), ("class by class", class_by_class))
+    found = {
+        cell: settled(cell, arguments.draws) for cell in cells() if cell.test in arguments.tests
     }
-    rows = [
-        [*figure, *(found[figure] for found in shares.values())] for figure in shares["at random"]
+    print(tabulate(coverage_rows(found), headers="keys", floatfmt=".3f", tablefmt="github"))
+    print()
+    print(tabulate(decision_rows(found), headers="keys", floatfmt=".3f", tablefmt="github"))
+    print()
+    rows = [optimism_row(test) for test in arguments.tests]
+    print(tabulate(rows, headers="keys", floatfmt=".3f", tablefmt="github"))
+    print()
+    missed = [*misses(found)]
+    print(*missed, sep="\n")
+    checked = sum(result.checked for result in found.values())
+    contradictions = sum(result.contradictions for result in found.values())
+    print(f"{len(found)} cells, {len(missed)} misses.")
+    print(f"{contradictions} contradictions in {checked} comparisons.")
+    if arguments.csv:
+        write_cells(arguments.csv, found)
+
+
+def cells() -> Iterator[Cell]:
+    """All settings."""
+    for test, recalls in itertools.product(TESTS, RECALLS):
+        for equal, group, training in itertools.product((True, False), GROUPS, TRAININGS):
+            yield Cell(test, recalls, equal, *group, *training, True)
+        for group, training in itertools.product(CHANCE_GROUPS, CHANCE_TRAININGS):
+            yield Cell(test, recalls, False, *group, *training, False)
+
+
+def settled(cell: Cell, draws: int) -> Result:
+    """The result of a cell; of ever more draws while it misses a requirement."""
+    for seed, factor in enumerate(FACTORS):
+        result = measured(cell, factor * draws, seed)
+        if not [*misses({cell: result})]:
+            break
+    return result
+
+
+def measured(cell: Cell, draws: int, seed: int) -> Result:
+    """Simulate one cell."""
+    generator = np.random.default_rng([seed, *f"{cell}".encode()])
+    layouts = 1 if cell.given else max(draws // DRAWS_OF_LAYOUT, 1)
+    each = max(draws // layouts, 1)
+    batches = [
+        simulated(cell, min(BATCH, each - start), generator, layout)
+        for layout in (drawn_layout(cell, generator) for _ in range(layouts))
+        for start in range(0, each, BATCH)
     ]
-    headers = ["of", "metric", "class", *shares]
-    print(tabulate(rows, headers=headers, floatfmt=".3f", tablefmt="github"))
-    print(
-        ", ".join(
-            f"{name}: {min(found.values()):.3f} to {max(found.values()):.3f}"
-            for name, found in shares.items()
+    weights = [batch.draws for batch in batches]
+
+    def average(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
+        return {
+            name: np.asarray(np.average([of[name] for of in parts], axis=0, weights=weights))
+            for name in parts[0]
+        }
+
+    held = average([batch.held for batch in batches])
+    significant = average([batch.significant for batch in batches])
+    wrong = [contradictory for batch in batches for contradictory in batch.contradictory]
+    return Result(
+        {name: float(of.min()) for name, of in held.items()},
+        {name: float(of.max()) for name, of in held.items()},
+        {name: float(of) for name, of in significant.items()},
+        sum(wrong),
+        len(wrong),
+    )
+
+
+def drawn_layout(cell: Cell, generator: np.random.Generator) -> tuple[Indices, Indices]:
+    """Class and group of each photograph, classes of at least one group."""
+    totals = np.array(TESTS[cell.test])
+    if not cell.given:
+        groups = -(-totals // cell.group)
+        while not (drawn := generator.multinomial(groups.sum(), groups / groups.sum())).all():
+            pass
+        totals = drawn * cell.group
+    true = np.repeat(np.arange(len(totals)), totals)
+    within = np.concatenate([np.arange(total) // cell.group for total in totals])
+    return true, np.unique(true * true.size + within, return_inverse=True)[1]
+
+
+def simulated(
+    cell: Cell, draws: int, generator: np.random.Generator, layout: tuple[Indices, Indices]
+) -> Batch:
+    """Draw test sets of one layout."""
+    true, groups = layout
+    totals = np.array(TESTS[cell.test])
+    expected = np.bincount(true) if cell.given else -(-totals // cell.group) * cell.group
+    arms, recalls = drawn_arms(cell, true, groups, draws, generator)
+    known = [truth(of, expected) for of in recalls]
+    held = {name: holds(of, known[1][name]) for name, of in estimate(arms[1], true, groups).items()}
+    intervals = differences(arms[0], arms[1], true, groups)
+    held |= {
+        f"Δ {name}": holds(of, known[1][name] - known[0][name]) for name, of in intervals.items()
+    }
+    pairs = discordances(arms[0], arms[1], true, groups)
+    levels = dict.fromkeys(OVERALL, 1 - SIGNIFICANCE)
+    levels["recall"] = 1 - SIGNIFICANCE / len(totals)
+    corrected = {name: difference(of, levels[name]) for name, of in pairs.items()}
+    enough = {
+        name: effective_discordant(of) > FEWEST_DISCORDANT - 1e-9 for name, of in pairs.items()
+    }
+    significant: dict[str, NDArray[np.bool_]] = {
+        name: enough[name] & ((of.low > 0) | (of.high < 0)) for name, of in corrected.items()
+    }
+    shares = {name: significant[name].mean() for name in OVERALL}
+    shares["recall"] = significant["recall"].any(axis=-1).mean()
+    checks = [
+        contradictory(
+            select(pairs[name], place),
+            interval_at(intervals[name], place),
+            interval_at(corrected[name], place),
+            1 - levels[name],
+            bool(significant[name][place]),
         )
+        for draw in range(min(CHECKED, draws))
+        for name, place in (("balanced_accuracy", (draw,)), ("recall", (draw, draw % len(totals))))
+    ]
+    return Batch(draws, held, shares, checks)
+
+
+def drawn_arms(
+    cell: Cell, true: Indices, groups: Indices, draws: int, generator: np.random.Generator
+) -> tuple[list[Indices], list[Array]]:
+    """Predicted classes of two strategies, (draws, s, n), and their true recalls, (draws, k)."""
+    k, n, s = len(TESTS[cell.test]), len(true), cell.trainings
+    normal, mix = generator.standard_normal, np.sqrt
+    of_group, of_photograph = normal((draws, groups.max() + 1)), normal((draws, n))
+    other = (true + generator.integers(1, k, (draws, n))) % k
+    scale = mix(1 + cell.noise**2) if s > 1 else 1.0
+    probits = ndtri(np.resize(RECALLS[cell.recalls], k)) * scale
+    arms, recalls = [], []
+    for worse in (not cell.equal, False):
+        base = probits + worse * np.resize(GAINS, k)
+        own = mix(0.7) * of_group + mix(0.3) * normal(of_group.shape)
+        easy = mix(0.5) * of_photograph + mix(0.25) * normal((draws, n))
+        shared = mix(cell.correlation) * own[:, groups] + mix(1 - cell.correlation) * easy
+        chance = mix(0.25 * (1 - cell.correlation)) * normal((draws, s, n))
+        offsets = base + cell.noise * normal((draws, s, k))
+        right = offsets[..., true] + shared[:, None] + chance > 0
+        arms.append(np.where(right, true, other[:, None]))
+        recalls.append(
+            ndtr(offsets[:, 0]) if s == 1 else np.broadcast_to(ndtr(base / scale), (draws, k))
+        )
+    return arms, recalls
+
+
+def truth(recall: Array, photographs: NDArray[np.int64]) -> dict[str, Array]:
+    """The metrics in the long run, of classes in these proportions; errors go to all others."""
+    k = len(photographs)
+    hits, errors = recall * photographs, (1 - recall) * photographs / (k - 1)
+    assigned = hits + errors.sum(axis=-1, keepdims=True) - errors
+    f1 = 2 * hits / (assigned + photographs)
+    return {
+        "accuracy": hits.sum(axis=-1) / photographs.sum(),
+        "balanced_accuracy": recall.mean(axis=-1),
+        "macro_f1": f1.mean(axis=-1),
+        "worst_class_recall": recall.min(axis=-1),
+        "recall": recall,
+        "precision": hits / assigned,
+        "f1": f1,
+    }
+
+
+def holds(found: Estimate, known: Array) -> Array:
+    """The share of intervals that hold the truth, by class if there are classes."""
+    return np.asarray(((found.low <= known + 1e-9) & (known - 1e-9 <= found.high)).mean(axis=0))
+
+
+def interval_at(found: Estimate, place: tuple[int, ...]) -> Interval:
+    """One of many intervals."""
+    return Interval(float(found.value[place]), float(found.low[place]), float(found.high[place]))
+
+
+def contradictory(
+    of: Discordance, own: Interval, corrected: Interval, level: float, significant: bool
+) -> bool:
+    """Whether words, p value and intervals of a comparison contradict one another."""
+    words, p_value = decide(own, corrected, float(effective_discordant(of)), True), p_value_of(of)
+    return (
+        significant != (words is Decision.SIGNIFICANT)
+        or (words is Decision.NONE) == excludes_zero(own)
+        or (words is Decision.SIGNIFICANT and not excludes_zero(corrected))
+        or excludes_zero(own) != (p_value < SIGNIFICANCE)
+        or excludes_zero(corrected) != (p_value < level)
     )
 
 
-def same_photographs(first: Predictions, second: Predictions) -> Pair:
-    """Bring the second run into the order of the first."""
-    places = {path: place for place, path in enumerate(second.paths)}
-    if sorted(first.paths) != sorted(second.paths) or first.classes != second.classes:
-        raise SystemExit("ERROR: the two files are not of the same photographs and classes")
-    order = np.array([places[path] for path in first.paths])
-    return taken(first, np.arange(len(order))), taken(second, order)
+def optimism_row(test: str, draws: int = 100) -> dict[str, str | float]:
+    """By how much the best of six equal strategies is too high, and what is estimated of it."""
+    generator, row = np.random.default_rng(0), dict[str, str | float](test=test)
+    true = np.repeat(np.arange(len(TESTS[test])), TESTS[test])
+    classes, alone = [str(class_) for class_ in np.unique(true)], np.arange(len(true))
+    for recall in (0.6, 0.8, 0.9):
+        pairs = []
+        for seed in range(draws):
+            easy, chance = generator.standard_normal(len(true)), generator.standard_normal
+            ability = ndtri(recall) + np.sqrt(0.5) * (easy + chance((6, 1, len(true))))
+            guesses = np.where(ability > 0, true, (true + 1) % len(classes))
+            strategies = [Judged(classes, true, alone, of) for of in guesses]
+            recalls = [(guesses[:, 0, true == of] == of).mean(axis=-1) for of in np.unique(true)]
+            excess = np.mean(recalls, axis=0).max() - recall
+            pairs.append((excess, optimism(strategies, seed, draws=300)))
+        row[f"{recall}: true"], row[f"{recall}: estimated"] = np.mean(pairs, axis=0).tolist()
+    return row
 
 
-def taken(predictions: Predictions, places: NDArray[np.int64]) -> Predictions:
-    """Select predictions by place; paths become numbers, since a photograph may occur twice."""
-    return Predictions(
-        predictions.classes,
-        [str(number) for number in range(len(places))],
-        [predictions.true[place] for place in places],
-        predictions.probabilities[places],
-    )
+def nothing_differs(cell: Cell) -> bool:
+    """Whether a significant difference is an error; two models differ through their noise."""
+    return cell.equal and (cell.trainings > 1 or not cell.noise)
 
 
-def at_random(
-    true: NDArray[np.str_], size: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw places at random, with at least one of each class."""
-    while True:
-        places = generator.integers(0, len(true), size)
-        if len(np.unique(true[places])) == len(np.unique(true)):
-            return places
+def by_row(found: dict[Cell, Result]) -> Iterator[tuple[dict[str, str], dict[Cell, Result]]]:
+    """The cells of each test set, size of groups and correlation."""
+    for key in dict.fromkeys((cell.test, cell.group, cell.correlation) for cell in found):
+        test, group, correlation = key
+        named = {"test": test, "groups": f"{group}, {correlation:g}" if group > 1 else "1"}
+        yield named, {cell: r for cell, r in found.items() if cell[0:1] + cell[3:5] == key}
 
 
-def class_by_class(
-    true: NDArray[np.str_], size: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Draw places class by class, each with its share."""
-    return np.concatenate(
-        [
-            generator.choice(members, round(size * len(members) / len(true)))
-            for members in (np.flatnonzero(true == name) for name in np.unique(true))
-        ]
-    )
+def coverage_rows(found: dict[Cell, Result]) -> list[dict[str, str | float]]:
+    """The lowest coverage of each interval."""
+    return [
+        {**row, **{name: min(r.coverage[name] for r in of.values()) for name in _names(of)}}
+        for row, of in by_row(found)
+    ]
 
 
-def coverage(runs: Pair, draw: Draw, size: int, draws: int) -> dict[Figure, float]:
-    """The share of test sets for which each interval contains the true value."""
-    true = np.array(runs[0].true)
-    known = dict(intervals(runs, 0))
-    held = dict.fromkeys(known, 0)
-    for seed in range(draws):
-        places = draw(true, size, np.random.default_rng(seed))
-        for figure, (_, low, high) in intervals(
-            (taken(runs[0], places), taken(runs[1], places)), seed
-        ):
-            truth = known[figure].value
-            if truth is not None and low is not None and high is not None:
-                held[figure] += low <= truth <= high
-    return {figure: count / draws for figure, count in held.items()}
+def decision_rows(found: dict[Cell, Result]) -> list[dict[str, str | float]]:
+    """The highest share of significant differences of equal strategies, and the mean power."""
+    rows: list[dict[str, str | float]] = []
+    for row, of in by_row(found):
+        errors = [r.significant for cell, r in of.items() if nothing_differs(cell)]
+        power = [r.significant for cell, r in of.items() if not cell.equal]
+        rows.append(
+            {
+                **row,
+                **{f"{name}: equal": max(s[name] for s in errors) for name in errors[0]},
+                **{
+                    f"{name}: differ": float(np.mean([s[name] for s in power]))
+                    for name in errors[0]
+                },
+            }
+        )
+    return rows
 
 
-def intervals(runs: Pair, seed: int) -> Iterator[tuple[Figure, Interval]]:
-    """The intervals of the second run, and of its differences from the first."""
-    first, second = (metric_intervals(run, seed, BOOTSTRAP) for run in runs)
-    drawn = draw_pair(*runs, np.random.default_rng(seed), BOOTSTRAP)
-    differences = difference_intervals(first, second, drawn)
-    for of, found in (("run", second), ("difference", differences)):
-        for metric, class_, interval in unpacked(found):
-            yield (of, metric, class_), interval
+def misses(found: dict[Cell, Result]) -> Iterator[str]:
+    """The requirements that cells miss, one a line."""
+    for cell, result in found.items():
+        for name, share in result.coverage.items():
+            if share < LEAST_COVERAGE:
+                yield f"{name}: coverage {share:.3f} in {cell}"
+        for name, share in result.significant.items():
+            if nothing_differs(cell) and share > MOST_SIGNIFICANT:
+                yield f"{name}: {share:.3f} significant in {cell}"
+
+
+def write_cells(path: Path, found: dict[Cell, Result]) -> None:
+    """Write every figure of every cell."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*Cell._fields, "figure", "lowest", "highest"])
+        for cell, result in found.items():
+            for name, share in result.coverage.items():
+                writer.writerow([*cell, name, share, result.highest[name]])
+            for name, share in result.significant.items():
+                writer.writerow([*cell, f"significant {name}", share, share])
+
+
+def _names(found: dict[Cell, Result]) -> Sequence[str]:
+    return [*next(iter(found.values())).coverage]
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from ballast.commands.predict import print_predictions
 from ballast.core.images import decode_image, image_array
 from ballast.dataset.listing import list_files
 from ballast.keras_setup import keras, make_deterministic
-from ballast.model.saved import input_size, read_info
+from ballast.model.model_file import read_info
+from ballast.model.saved import input_size
 from benchmarks.alternation import alternated_seconds
 
 SIZE = (500, 400)

@@ -1,4 +1,4 @@
-"""Compare strategies on the same photographs, seeds and network.
+"""Compare strategies on the same photographs, seeds and network, trained by gradient descent.
 
     python -m benchmarks.strategies FOLDER                      every strategy of params.yaml
     python -m benchmarks.strategies FOLDER --folds 5            cross-validated, without test/
@@ -6,10 +6,12 @@
     python -m benchmarks.strategies FOLDER --results FILE       resumes when run again
 
 FOLDER is a folder as for data.raw. Without --folds, the test set is its test folder, or fold 0 if
-it has none. All other settings are those of params.yaml, or of --params FILE. Prints one line per
-run, then mean ± standard deviation over the runs of each strategy; if interrupted, over those that
-finished. With --results, writes each run to FILE as a line of JSON, and skips the runs that FILE
-already holds; use another FILE for another folder, other params or other code.
+it has none. All other settings are those of params.yaml, or of --params FILE, where train.backbone
+must be the cnn or another network that is trained: ballast cross-validate compares linear heads.
+Prints one line per run, then mean ± standard deviation over the runs of each strategy; if
+interrupted, over those that finished. With --results, writes each run to FILE as a line of JSON,
+and skips the runs that FILE already holds; use another FILE for another folder, other params or
+other code.
 """
 
 import argparse
@@ -34,6 +36,7 @@ from ballast.core.files import read_text
 from ballast.core.images import image_array
 from ballast.core.manifest import Row, class_names, read_image, subset_rows
 from ballast.core.params import Params, Strategy, parse_params
+from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.dataset.folds import split_photos
 from ballast.dataset.listing import list_files
 from ballast.dataset.scan import check_classes, inspect_files, sort_out
@@ -72,6 +75,11 @@ def main() -> None:
     arguments = parser.parse_args()
 
     params = parse_params(read_text(arguments.params))
+    if params.train.has_linear_head:
+        parser.error(
+            f"{arguments.params}: train.backbone: {params.train.backbone} has a linear head; run"
+            " ballast cross-validate, or set another backbone"
+        )
     if arguments.threads:
         train = replace(params.train, threads=arguments.threads)
         params = replace(params, train=train)
@@ -142,10 +150,10 @@ def measure(
     """
     # Imported here, because only the worker processes need TensorFlow.
     from ballast.keras_setup import make_deterministic
-    from ballast.model.cnn import build_cnn
     from ballast.model.inference import predict
+    from ballast.model.networks import train_network
     from ballast.model.resizing import accept_any_size
-    from ballast.model.training import TrainingInputs, fit
+    from ballast.model.training import TrainingInputs
 
     rows = split(raw, params, run, folds)
     classes, size = class_names(rows), params.data.image_size
@@ -160,9 +168,9 @@ def measure(
     weights = class_weights(counts, strategy.class_weights, strategy.weight_power, strategy.beta)
 
     make_deterministic(run.seed, params.train.threads)
-    model = build_cnn(size, len(classes))
     in_loss = np.array([weights[name] for name in classes])
-    history = fit(model, TrainingInputs(train, val, in_loss, strategy, run.seed), params.train)
+    inputs = TrainingInputs(train, val, in_loss, strategy, run.seed)
+    model, history = train_network(inputs, params.train, size, KERAS_DOWNLOADS)
     tested = subset_rows(rows, "test")
     metrics = compute_metrics(
         Predictions(

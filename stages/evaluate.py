@@ -4,25 +4,27 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from ballast.comparison.page import run_page
+from ballast.comparison.runs import answer
 from ballast.core import paths
 from ballast.core.errors import one_line_errors
 from ballast.core.files import read_text, write_bytes, write_csv, write_json
 from ballast.core.params import as_dict, dotted, parse_params
 from ballast.report.model_card import model_card, training_settings
-from ballast.report.pages import report_page
 from ballast.report.pictures import run_pictures
 from ballast.report.plots import confusion_plot
 from ballast.scores.advice import recommendations
+from ballast.scores.intervals import CLASS_METRICS, interval_text
 from ballast.scores.metrics import DETAILS, ReliabilityBin, compute_metrics, reliability
-from ballast.scores.run import model_fingerprints, read_run
-from ballast.scores.verdict import verdict
+from ballast.scores.run import model_fingerprints, read_reference, read_run
 
 
 def main() -> None:
     """Read the stages' outputs; write metrics, tables for plots, the report and the model card."""
     params = parse_params(read_text(paths.PARAMS))
     tracked = dotted(as_dict(params, without=("runtime",)))
-    run = read_run(params.strategy, Path(), tracked, params.seed)
+    run = read_run(params.strategy, Path(), tracked)
+    reference = read_reference(run, Path(), params.cross_validation.reference)
     predictions, counts = run.predictions, run.counts
     fingerprints = model_fingerprints(run)  # before anything is written: it may be missing
     metrics = compute_metrics(predictions)
@@ -42,27 +44,27 @@ def main() -> None:
     plot = confusion_plot(predictions.classes, predictions.true, predictions.predicted)
     write_bytes(paths.CONFUSION_PLOT, plot)
 
-    sentence = verdict(predictions, counts, run.metrics)
-    advice = [found.text for found in recommendations([run], {})]
+    found = answer(run, reference)
+    write_json(paths.CROSS_VALIDATION, found)
+    verdicts = [found.verdict, *([found.difference.verdict] if found.difference else [])]
+    advice = [of.text for of in recommendations([run], {})]
     pictures = run_pictures(run, Path(), Path(params.data.raw))
-    write_bytes(paths.REPORT, report_page(run, pictures, sentence, advice).encode())
-    card = model_card(run, sentence, training_settings(params), fingerprints)
+    write_bytes(paths.REPORT, run_page(run, reference, found, pictures, advice).encode())
+    card = model_card(run, verdicts, training_settings(params), fingerprints)
     write_bytes(paths.MODEL_CARD, card.encode())
 
     rows = [
         [
             name,
             counts[name]["train"],
-            counts[name]["test"],
-            *(metrics[key][name] for key in ("recall", "precision", "f1")),
+            found.photographs[name],
+            *(interval_text(getattr(run.metrics, key)[name], digits=2) for key in CLASS_METRICS),
         ]
         for name in predictions.classes
     ]
-    headers = ["class", "train", "test", "recall", "precision", "f1"]
-    print(tabulate(rows, headers=headers, floatfmt=".3f"))
-    for key in ("accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"):
-        print(f"{key}: {metrics[key]:.3f}")
-    print(sentence)
+    headers = ["class", "train", "judged", *CLASS_METRICS]
+    print(tabulate(rows, headers=headers, disable_numparse=True), end="\n\n")
+    print(*verdicts, sep="\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ from ballast.core.errors import one_line_errors
 from ballast.core.files import write_bytes
 from ballast.export import EXPORTERS
 from ballast.keras_setup import make_deterministic
-from ballast.model.saved import load_model, read_info
+from ballast.model.model_file import read_info
+from ballast.model.saved import load_model
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -18,7 +18,7 @@ def main() -> None:
     rows, rejected, report = split_folder(Path(params.data.raw), params, paths.INSPECTIONS)
     write_json(paths.DATA_REPORT, report)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
-    if not any(row.split == "test" for row in rows):
+    if params.split.fold is not None and not any(row.split == "test" for row in rows):
         raise UserError(
             f"{params.data.raw}: no test photographs: every class is too small or is one group of"
             f" copies ({paths.DATA_REPORT}), or split.fold is too high for the number of groups"

@@ -21,18 +21,12 @@ from ballast.core.manifest import (
 from ballast.core.params import parse_params
 from ballast.core.source import code_deps, source_hash
 from ballast.core.store import ContentStore
-from ballast.keras_setup import prepare_training
 from ballast.model.features import image_features, read_backbone
 from ballast.model.head_strategy import Terms, fit_probe, head_choice, solver_history, source_groups
-from ballast.model.inference import predict
-from ballast.model.inputs import image_files, load_within
-from ballast.model.live import epoch_progress, live_values
+from ballast.model.inputs import image_files
 from ballast.model.logits import linear_probabilities
-from ballast.model.networks import train_network
-from ballast.model.probe import build_probe
-from ballast.model.resizing import accept_any_size
-from ballast.model.saved import ModelInfo, load_model, model_bytes
-from ballast.model.training import TrainingInputs
+from ballast.model.model_file import ModelInfo
+from ballast.model.probe_file import probe_file
 from ballast.model.weight_files import weights_hashes
 from ballast.scores.predictions import Predictions, write_predictions
 from ballast.workers.processes import Engine
@@ -45,7 +39,7 @@ def main() -> None:
     workers = runtime.workers or cpu_count()
     rows, rows_made = read_manifest(paths.MANIFEST), read_augmented(paths.AUGMENTED_LIST)
     val_rows, test_rows = subset_rows(rows, "val"), subset_rows(rows, "test")
-    if not test_rows:
+    if not (test_rows or settings.has_linear_head):
         raise UserError(f"{paths.MANIFEST}: edited or damaged; run ballast check, then dvc repro")
     classes = class_names(rows)
     weights = read_json(paths.CLASS_WEIGHTS)
@@ -54,10 +48,9 @@ def main() -> None:
     images = image_files(image_reader(paths.AUGMENTED), rows_made, classes, size, workers)
     val, test = (image_files(read_raw, r, classes, size, workers) for r in (val_rows, test_rows))
 
-    prepare_training(params.seed, settings.threads)
     info = ModelInfo(classes, params.data.max_megapixels, settings.threads)
     if settings.has_linear_head:
-        backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS)
+        backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS, prepare=True)
         store = ContentStore(paths.IMAGE_STORE, runtime.image_store)
         engine = Engine(workers, runtime.engine, runtime.scheduler)
         features, tested = (
@@ -67,25 +60,15 @@ def main() -> None:
         terms = Terms(features, images.labels, source_groups(rows_made, rows))
         head = fit_probe(terms, class_weights, params.active_strategy)
         choice, history = head_choice(head), solver_history(head)
-        model = build_probe(backbone.load(), head.weights, head.bias)
         probabilities = linear_probabilities(tested, head.weights, head.bias)
-        write_bytes(paths.MODEL, model_bytes(accept_any_size(model), info))
+        model = probe_file(backbone, head.weights, head.bias, info, store)
     else:
-        train_set, val_set = load_within(runtime.image_memory * 2**20, images, val)
-        epochs = settings.epochs + settings.fine_tune_epochs
-        with epoch_progress(epochs) as progress, live_values(paths.LIVE) as live:
-            inputs = TrainingInputs(
-                train_set,
-                val_set,
-                class_weights,
-                params.active_strategy,
-                params.seed,
-                [progress, *live],
-            )
-            model, history = train_network(inputs, settings, size, paths.KERAS_DOWNLOADS)
+        # Loads TensorFlow, which linear heads can do without.
+        from ballast.model.networks import trained_file
+
         choice = None
-        write_bytes(paths.MODEL, model_bytes(accept_any_size(model), info))
-        probabilities = predict(load_model(paths.MODEL), test)
+        model, history, probabilities = trained_file(params, class_weights, images, val, test, info)
+    write_bytes(paths.MODEL, model)
 
     stages = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"]
     write_json(paths.CLASSES, classes)

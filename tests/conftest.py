@@ -13,15 +13,12 @@ from PIL import Image
 from projects import Project
 from sklearn.datasets import load_digits
 
-from ballast.comparison.runs import Comparison, Difference, Revision
-from ballast.core.counts import train_counts
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params, parse_params
 from ballast.report.pictures import RunPictures, confident_mistakes, thumbnail
-from ballast.scores.advice import Recommendation
-from ballast.scores.intervals import Interval, MetricIntervals, metric_intervals
+from ballast.scores.estimates import strategy_intervals
+from ballast.scores.judged import judged
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import HeadChoice, Run, Training
-from ballast.scores.significance import Outcome
 
 if TYPE_CHECKING:
     from ballast.classifier import Classifier
@@ -86,7 +83,7 @@ def write_digits(digits: dict[str, list[bytes]]) -> Callable[..., None]:
 def make_run() -> Callable[..., Run]:
     """Make a run over any classes, with 4 test photographs of each but the last.
 
-    One photograph of each class is misclassified as the next class.
+    One photograph of each class is misclassified as the next class. Its model alone judged them.
     """
 
     def make(name: str, classes: Sequence[str], *, path: str = "test/{}/{}.png") -> Run:
@@ -98,9 +95,12 @@ def make_run() -> Callable[..., Run]:
             probabilities[row, taken] = 0.9
         paths = [path.format(class_, row) for row, class_ in enumerate(true)]
         predictions = Predictions([*classes], paths, true, probabilities)
+        of_model = judged([predictions])
         return Run(
             name=name,
-            metrics=metric_intervals(predictions, seed=1, draws=100),
+            judged=of_model,
+            cross_validated=False,
+            metrics=strategy_intervals(of_model),
             predictions=predictions,
             counts={
                 class_: {"train": 1 + place, "val": 1, "test": 4 * (place < tested)}
@@ -113,7 +113,8 @@ def make_run() -> Callable[..., Run]:
                      "val_accuracy": [0, 0.4, 0.4], "learning_rate": [0.1, 0.1, 0.05]},
             min_epochs=1,
             params={"seed": 42, "strategy": name, f"strategies.{name}.oversample": True,
-                    "split.group": path},
+                    f"strategies.{name}.class_weights": None,
+                    f"strategies.{name}.balanced_batches": False, "split.group": path},
             fingerprints={"data/manifest.csv": "0123456789abcdef" * 4},
         )  # fmt: skip
 
@@ -154,41 +155,6 @@ def make_pictures(digits: dict[str, list[bytes]]) -> Callable[..., RunPictures]:
 
 
 @pytest.fixture(scope="session")
-def compared() -> Callable[[Sequence[Run]], Comparison]:
-    """Make a comparison of runs, with the first as the reference."""
-
-    def compare(runs: Sequence[Run]) -> Comparison:
-        reference, *others = runs
-        classes = reference.predictions.classes
-        same, tied = Interval(0.0, -0.25, 0.25), Outcome(1, 1, 1.0, 1.0)
-        by_class = dict.fromkeys(classes, same)
-        metrics = MetricIntervals(same, same, same, same, by_class, by_class, by_class)
-        return Comparison(
-            reference=reference.name,
-            test_photographs=dict.fromkeys(classes, 4),
-            revisions={
-                run.name: Revision(run.params, train_counts(run.counts), run.metrics)
-                for run in runs
-            },
-            different_params={},
-            differences={
-                run.name: Difference(
-                    metrics=metrics,
-                    mcnemar=tied,
-                    mcnemar_by_class=dict.fromkeys(classes, tied),
-                    verdict=f"Nothing tells {run.name} from {reference.name}.",
-                    verdicts={name: f"Nothing tells them apart on {name}." for name in classes},
-                    photographs_that_would_tell=dict.fromkeys(classes),
-                )
-                for run in others
-            },
-            recommendations=[Recommendation("small_test", "Test on more than </style>.")],
-        )
-
-    return compare
-
-
-@pytest.fixture(scope="session")
 def copy_project() -> Callable[..., Project]:
     """Copy the code and the given paths, without git."""
 
@@ -220,6 +186,7 @@ def new_project(
             "data.image_size": 16,
             "train.epochs": 2,
             "augment.factor": 3,
+            "cross_validation.seeds": 2,
         }
         project.set_params({**quick, "train.backbone": "cnn"})
         return project

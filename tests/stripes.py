@@ -9,7 +9,7 @@ from ballast.core.params import Strategy, Train
 from ballast.keras_setup import keras
 from ballast.model.cnn import build_cnn
 from ballast.model.inputs import ImageFiles, ImageSet
-from ballast.model.saved import ModelInfo
+from ballast.model.model_file import ModelInfo
 from ballast.model.training import TrainingInputs, fit
 
 INFO = ModelInfo(["across", "down", "plain \N{SNAKE}"], max_megapixels=30, threads=2)

@@ -3,7 +3,7 @@
 import base64
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
@@ -11,11 +11,10 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from ballast.comparison.page import comparison_page
-from ballast.comparison.runs import Comparison
-from ballast.report.pages import report_page
+from ballast.comparison.page import comparison_page, run_page
+from ballast.comparison.runs import answer, compare
 from ballast.report.pictures import RunPictures
-from ballast.scores.run import Run
+from ballast.scores.run import Arm, Run
 
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
@@ -96,7 +95,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def pages(
     make_run: Callable[..., Run],
     make_pictures: Callable[..., RunPictures],
-    compared: Callable[[Sequence[Run]], Comparison],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     """The address of each page by its name."""
@@ -106,10 +104,11 @@ def pages(
         arms = HOSTILE[:2] if name == "hostile" else ["baseline", "balanced"]
         runs = [make_run(arm, classes, path=path) for arm in arms]
         pictures = [make_pictures(run, images=8) for run in runs]
-        said = f"So be it: {classes[0]}."
+        reference, run = Arm(*runs[0][:4]), runs[1]
+        found = answer(run, reference)
         html = {
-            f"report of {name}": report_page(runs[1], pictures[1], said, [classes[0]]),
-            f"comparison of {name}": comparison_page(compared(runs), runs, pictures),
+            f"report of {name}": run_page(run, reference, found, pictures[1], [classes[0]]),
+            f"comparison of {name}": comparison_page(compare(runs, seed=1), runs, pictures),
         }
         for title, text in html.items():
             (folder / f"{title}.html").write_text(text, encoding="utf-8")

@@ -14,7 +14,8 @@ import pytest
 from projects import Project, environment
 
 STAGES = [
-    "split", "count_classes", "oversample", "compute_weights", "train", "evaluate",
+    "split", "count_classes", "oversample", "compute_weights", "train", "cross_validate",
+    "evaluate",
 ]  # fmt: skip
 FULL = """
 set -e
@@ -282,7 +283,7 @@ def test_a_list_of_running_stages_that_dvc_was_killed_while_writing_is_mended(
 
 @pytest.mark.parametrize(
     ("stage", "number"),
-    [*zip(STAGES, SIGNALS * 2, strict=True)],
+    [*zip(STAGES, SIGNALS * 3, strict=False)],
 )
 def test_after_a_signal_the_next_run_ends_well(
     reproduced: Project, stage: str, number: signal.Signals
@@ -297,7 +298,7 @@ def test_after_signals_at_random_moments_the_next_run_ends_well(
     reproduced: Project, stage: str, number: signal.Signals
 ) -> None:
     moments = random.Random()
-    for _ in range(3):  # of 6 stages and 3 signals: 54 trials
+    for _ in range(3):  # of 7 stages and 3 signals: 63 trials
         share = moments.random()
         print(f"{stage}, {number.name}, at {share:.4f}")
         disturb(reproduced, stage, number, share)

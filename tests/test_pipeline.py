@@ -22,9 +22,11 @@ from ballast.core.files import write_csv, write_json
 from ballast.core.manifest import AugmentedRow, write_augmented, write_manifest
 from ballast.scores.predictions import Predictions, write_predictions
 
-ALL = ["split", "count-classes", "compute-weights", "oversample", "train", "evaluate"]
+ALL = [
+    "split", "count-classes", "compute-weights", "oversample", "train", "cross-validate",
+    "evaluate",
+]  # fmt: skip
 SHOWING_PARAMS = ["evaluate"]
-BELOW_OVERSAMPLE = ["train", "evaluate"]
 
 
 def ran(project: Project) -> set[str]:
@@ -36,10 +38,10 @@ def test_partial_reruns(reproduced: Project) -> None:
     assert reproduced.repro() == ([], []), "nothing changed: nothing runs"
 
     reproduced.set_params({"train.learning_rate": 0.01})
-    assert ran(reproduced) == set(BELOW_OVERSAMPLE)
+    assert ran(reproduced) == {"train", "cross-validate", "evaluate"}
 
     reproduced.set_params({"train.learning_rate": 0.001, "augment.factor": 2})
-    assert ran(reproduced) == {"oversample", *BELOW_OVERSAMPLE}
+    assert ran(reproduced) == {"oversample", "train", "cross-validate", "evaluate"}
 
     # The counts stay what they were, so what reads nothing else stays too.
     reproduced.set_params({"augment.factor": 3, "seed": 1})
@@ -51,7 +53,7 @@ def test_partial_reruns(reproduced: Project) -> None:
     assert {"split", "oversample", "train"} <= set(restored), "set back: restored, not run"
 
     reproduced.set_params({"strategy": "weights"})
-    assert ran(reproduced) == {"oversample", "compute-weights", *BELOW_OVERSAMPLE}
+    assert ran(reproduced) == {*ALL} - {"split", "count-classes"}
     reproduced.git("checkout", "--quiet", "params.yaml")
     reproduced.repro()
 
@@ -66,7 +68,7 @@ def test_a_param_that_changes_no_output_runs_nothing(reproduced: Project) -> Non
     assert outdated(runtime__workers=1) == set(), "workers change how fast, not what"
     assert outdated(strategies__weights__weight_power=0.5) == set(), "a strategy not in use"
     used = outdated(strategies__balanced__weight_power=0.5)
-    assert used == {"oversample", "compute-weights", "train", *SHOWING_PARAMS}
+    assert used == {"oversample", "compute-weights", "train", "cross-validate", *SHOWING_PARAMS}
 
 
 def test_a_new_image_runs_split_and_what_its_output_changes(reproduced: Project) -> None:
@@ -93,11 +95,12 @@ def test_a_line_of_code_runs_the_stages_that_import_it_and_no_more(reproduced: P
         with one_more_line(reproduced, modules, line):
             return ran(reproduced)
 
-    assert touched("augment/transforms.py") == {"oversample"}, "the images are what they were"
+    # The images are what they were; the network is not judged by cross-validation.
+    assert touched("augment/transforms.py") == {"oversample", "cross-validate"}
     # plots.py is imported by two stages; count-classes writes what it wrote before.
     assert touched("report/plots.py") == {"count-classes", "evaluate"}
     # The model is what it was; the card has the hash of the code.
-    assert touched("model/cnn.py") == {"train", "evaluate"}
+    assert touched("model/cnn.py") == {"train", "cross-validate", "evaluate"}
     assert touched("report/templates/page.css", line="/* one more line */") == {"evaluate"}
     reproduced.repro()
 
@@ -121,24 +124,25 @@ def one_more_line(
 # Of each room that a stage imports, a module, and of some what only one stage imports of it.
 STAGES_OF = {
     "core/errors.py": {*ALL},
-    "keras_setup.py": {"train"},
-    "workers/processes.py": {"split", "oversample", "train"},
-    "workers/threads.py": {"split", "oversample", "train"},
-    "dataset/folds.py": {"split"},
-    "balance/class_weights.py": {"compute-weights", "train"},
-    "balance/oversampling.py": {"oversample", "train"},
-    "balance/batches.py": {"train"},
-    "augment/variants.py": {"oversample"},
+    "keras_setup.py": {"train", "cross-validate"},
+    "workers/processes.py": {"split", "oversample", "train", "cross-validate"},
+    "workers/threads.py": {"split", "oversample", "train", "cross-validate"},
+    "dataset/folds.py": {"split", "cross-validate"},
+    "balance/class_weights.py": {"compute-weights", "train", "cross-validate"},
+    "balance/oversampling.py": {"oversample", "train", "cross-validate"},
+    "balance/batches.py": {"train", "cross-validate"},
+    "augment/variants.py": {"oversample", "cross-validate"},
     "augment/shards.py": {"oversample", "train", "evaluate"},
-    "scores/significance.py": {"evaluate"},
+    "comparison/contrasts.py": {"evaluate"},
+    "scores/estimates.py": {"evaluate"},
     "scores/history.py": {"train", "evaluate"},
-    "scores/predictions.py": {"train", "evaluate"},
-    "model/training.py": {"train"},
+    "scores/predictions.py": {"train", "cross-validate", "evaluate"},
+    "model/training.py": {"train", "cross-validate"},
     "report/pages.py": {"evaluate"},
     "report/plots.py": {"count-classes", "evaluate"},
 }
 OF_NO_STAGE = [
-    "__init__.py", "__main__.py", "classifier.py", "commands/compare.py", "comparison/runs.py",
+    "__init__.py", "__main__.py", "classifier.py", "commands/compare.py",
     "dvc_tools/cache.py", "export.py",
 ]  # fmt: skip
 
@@ -184,9 +188,9 @@ def test_a_new_version_of_a_package_runs_the_stages_that_it_matters_to(
 ) -> None:
     assert changed_by(reproduced, '"ruff==', '"ruff==99.') == set()
     assert changed_by(reproduced, '"dvc==', '"dvc==99.') == set()
-    images = {"split", "oversample", "train", "evaluate"}
+    images = {"split", "oversample", "train", "cross-validate", "evaluate"}
     assert changed_by(reproduced, '"pillow==', '"pillow==99.') == images
-    assert changed_by(reproduced, '"keras==', '"keras==99.') == {"train"}
+    assert changed_by(reproduced, '"keras==', '"keras==99.') == {"train", "cross-validate"}
     pictures = {"count-classes", "evaluate"}
     assert changed_by(reproduced, '"matplotlib==', '"matplotlib==99.') == pictures
     assert changed_by(reproduced, '"jinja2==', '"jinja2==99.') == {"evaluate"}

@@ -1,4 +1,4 @@
-"""Compare runs on the same test photographs.
+"""Compare runs on the same photographs.
 
 The first run is the reference for the others. Reads runs from git and from DVC's cache or remote,
 and checks nothing out. Prints a Markdown table, and writes comparison.json and comparison.html.
@@ -25,6 +25,7 @@ from tabulate import tabulate
 from ballast.comparison.checks import check_comparable
 from ballast.comparison.page import comparison_page
 from ballast.comparison.runs import Comparison, compare
+from ballast.comparison.verdicts import too_high_text
 from ballast.core import paths
 from ballast.core.errors import UserError, one_line
 from ballast.core.files import make_folder, read_json, write_bytes, write_json, writing
@@ -32,14 +33,14 @@ from ballast.core.manifest import Row, class_names, read_augmented, read_manifes
 from ballast.core.params import Strategy, dotted
 from ballast.report.pictures import SHEET_IMAGES, contact_rows, run_pictures, sheet_classes
 from ballast.scores.intervals import Interval, MetricIntervals, interval_text, unpacked
-from ballast.scores.predictions import read_predictions
-from ballast.scores.run import read_run
+from ballast.scores.run import Run, alike, read_run
 
 NEEDED = ("seed", "strategy", "data.raw", "train.min_epochs")
 READ = (
     paths.MANIFEST,
     paths.AUGMENTED_LIST,
     paths.PREDICTIONS,
+    paths.JUDGEMENTS,
     paths.CLASS_COUNTS,
     paths.CLASS_WEIGHTS,
     paths.HISTORY,
@@ -80,16 +81,20 @@ def run(options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folders = {name: Path(scratch) / str(place) for place, name in enumerate(names)}
         params = fetch(folders)
-        manifests = {name: judged_rows(name, folder) for name, folder in folders.items()}
-        check_comparable(manifests, params, options.allow_different_params)
-        seed = params[names[0]]["seed"]
-        runs, pictures = [], []
+        runs, manifests = [], {}
         for name, folder in folders.items():
             with of_folder(name, folder):
-                runs.append(read_run(name, folder, params[name], seed))
-                raw = Path(params[name]["data.raw"])
-                pictures.append(run_pictures(runs[-1], folder, raw))
-    found = compare(runs, seed)
+                runs.append(read_run(name, folder, params[name]))
+                manifests[name] = judged_rows(runs[-1], folder)
+        classes = {run_.name: run_.predictions.classes for run_ in runs}
+        check_comparable(manifests, classes, params, options.allow_different_params)
+        runs = alike(runs)
+        pictures = []
+        for run_, folder in zip(runs, folders.values(), strict=True):
+            with of_folder(run_.name, folder):
+                raw = Path(params[run_.name]["data.raw"])
+                pictures.append(run_pictures(run_, folder, raw))
+    found = compare(runs, params[names[0]]["seed"])
     write_json(options.out_dir / "comparison.json", found)
     write_bytes(
         options.out_dir / "comparison.html", comparison_page(found, runs, pictures).encode()
@@ -216,23 +221,24 @@ def copy_sheets(repo: Repo, folder: Path) -> None:
                 break  # packed or not pulled, so the others are missing as well
 
 
-def judged_rows(revision: str, folder: Path) -> list[Row]:
-    """Read the manifest of a revision, and check its predictions against the test photographs.
+def judged_rows(run: Run, folder: Path) -> list[Row]:
+    """The rows of the manifest that a run judged.
 
     Raises:
-        UserError: if they do not match, or a file is not as a stage wrote it.
+        UserError: if its predictions do not match the manifest, or that is not as split wrote it.
     """
-    with of_folder(revision, folder):
-        rows = read_manifest(folder / paths.MANIFEST)
-        predictions = read_predictions(folder / paths.PREDICTIONS)
-        judged = sorted(zip(predictions.paths, predictions.true, strict=True))
-        tested = sorted((row.path, row.class_) for row in subset_rows(rows, "test"))
-        if judged != tested or predictions.classes != class_names(rows):
-            raise UserError(
-                f"{paths.PREDICTIONS}: does not match the test photographs and classes in"
-                f" {paths.MANIFEST}; run dvc repro there"
-            )
-        return rows
+    rows = read_manifest(folder / paths.MANIFEST)
+    true = dict(zip(run.predictions.paths, run.predictions.true, strict=True))
+    judged = [row for row in rows if row.path in true]
+    tested = [] if run.cross_validated else subset_rows(rows, "test")
+    matches = len(judged) == len(true) and all(true[row.path] == row.class_ for row in judged)
+    if not matches or tested not in ([], judged) or run.predictions.classes != class_names(rows):
+        path = paths.JUDGEMENTS if run.cross_validated else paths.PREDICTIONS
+        raise UserError(
+            f"{path}: does not match the photographs and classes in {paths.MANIFEST}; run dvc repro"
+            " there"
+        )
+    return judged
 
 
 @contextmanager
@@ -269,6 +275,7 @@ def markdown(found: Comparison) -> str:
         lines = [other.verdict]
         lines += [f"- {name}: {verdict}" for name, verdict in other.verdicts.items()]
         paragraphs.append("\n".join(map(one_line_text, lines)))
+    paragraphs.append(too_high_text(found.best_is_too_high_by))
     advice = [f"- {one_line_text(advice.text)}" for advice in found.recommendations]
     return "\n\n".join([*paragraphs, "\n".join(advice)] if advice else paragraphs)
 

@@ -29,7 +29,7 @@ from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.dataset.listing import is_folder, list_files, printable
 from ballast.keras_setup import make_deterministic
-from ballast.model.saved import read_info
+from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
 
 SOME_UNREAD = 3

@@ -1,30 +1,39 @@
-"""Check that runs are comparable: same test photographs, same params except the strategy."""
+"""Check that runs are comparable: same photographs, same params except the strategy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ballast.core.errors import UserError
-from ballast.core.manifest import Row, subset_rows
+from ballast.core.manifest import Row
 
 
 def check_comparable(
     manifests: Mapping[str, Sequence[Row]],
+    classes: Mapping[str, Sequence[str]],
     params: Mapping[str, Mapping[str, Any]],
     allow_different_params: bool = False,
 ) -> None:
     """Raise an error if revisions are not comparable.
 
     Args:
-        manifests: all photographs, by revision, the reference first.
+        manifests: the judged photographs, by revision, the reference first.
+        classes: all classes, those that were not judged, too, by revision.
         params: params with dotted keys, by revision.
         allow_different_params: accept differences in params other than the strategy.
 
     Raises:
-        UserError: if the classes or test photographs (path, class or content) of a revision differ
-            from the reference's, or if other params than the strategy differ.
+        UserError: if the classes or judged photographs (path, class or content) of a revision
+            differ from the reference's, or if other params than the strategy differ.
     """
     reference, *others = manifests
     for name in others:
+        odd = sorted({*classes[reference]} ^ {*classes[name]})
+        if odd:
+            only = reference if odd[0] in classes[reference] else name
+            raise UserError(
+                f"{name}: its classes differ from those of {reference}: only {only} has {odd[0]};"
+                " compare runs of the same data.raw"
+            )
         first, second = (_content(manifests[revision]) for revision in (reference, name))
         differing = sorted({path for path, _ in first.items() ^ second.items()})
         if differing:
@@ -37,16 +46,8 @@ def check_comparable(
                 else "its class or content differs"
             )
             raise UserError(
-                f"{name}: {len(differing)} test photographs differ from those of {reference}, for"
+                f"{name}: {len(differing)} judged photographs differ from those of {reference}, for"
                 f" example {one} ({where}); compare runs with the same seed, split and data.raw"
-            )
-        classes = [{row.class_ for row in manifests[revision]} for revision in (reference, name)]
-        if classes[0] != classes[1]:
-            odd = min(classes[0] ^ classes[1])
-            only = reference if odd in classes[0] else name
-            raise UserError(
-                f"{name}: its classes differ from those of {reference}: only {only} has {odd};"
-                " compare runs of the same data.raw"
             )
     differing = [key for key in different_params(params) if not _of_strategy(key)]
     if differing and not allow_different_params:
@@ -72,7 +73,7 @@ def different_params(params: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[
 
 
 def _content(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
-    return {row.path: (row.class_, row.sha256) for row in subset_rows(rows, "test")}
+    return {row.path: (row.class_, row.sha256) for row in rows}
 
 
 def _of_strategy(key: str) -> bool:

@@ -1,11 +1,11 @@
-"""The HTML page that compares several runs."""
+"""The HTML pages of one run, and of several that are compared."""
 
 from collections.abc import Sequence
 
-from ballast.comparison.runs import Comparison
+from ballast.comparison.runs import Answer, Comparison
 from ballast.report.pages import page
 from ballast.report.pictures import RunPictures
-from ballast.scores.run import Run
+from ballast.scores.run import Arm, Run
 
 
 def comparison_page(
@@ -25,5 +25,35 @@ def comparison_page(
         "verdicts": [found.verdict for found in comparison.differences.values()],
         "recommendations": [found.text for found in comparison.recommendations],
         "differences": comparison.differences,
+        "best_is_too_high_by": comparison.best_is_too_high_by,
     }
     return page("comparison.html", runs, pictures, values)
+
+
+def run_page(
+    run: Run,
+    reference: Arm | None,
+    found: Answer,
+    pictures: RunPictures,
+    recommendations: Sequence[str],
+) -> str:
+    """Render the page of one run.
+
+    Args:
+        run: the run.
+        reference: the strategy without balancing, if it judged the same photographs.
+        found: their comparison.
+        pictures: pictures of the run.
+        recommendations: sentences; may be empty.
+
+    Returns:
+        HTML.
+    """
+    verdicts = [found.verdict, *([found.difference.verdict] if found.difference else [])]
+    values = {
+        "verdicts": verdicts[::-1],
+        "recommendations": recommendations,
+        "reference": reference,
+        "difference": found.difference,
+    }
+    return page("report.html", [run], [pictures], values)

@@ -1,22 +1,26 @@
-"""Comparison of runs with a reference, on the same test photographs."""
+"""Comparison of runs with a reference, on the same photographs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ballast.comparison.checks import different_params
-from ballast.comparison.paired import (
-    difference_intervals,
-    draw_pair,
-    photographs_that_would_tell,
+from ballast.comparison.contrasts import (
+    Contrast,
+    Contrasts,
+    Decision,
+    Needed,
+    contrasts,
+    discordances,
+    photographs_needed,
+    select,
 )
-from ballast.comparison.verdicts import class_verdict, overall_verdict
+from ballast.comparison.optimism import optimism
+from ballast.comparison.verdicts import class_verdict, overall_verdict, run_verdict
 from ballast.core.counts import train_counts
 from ballast.scores.advice import Recommendation, recommendations
-from ballast.scores.intervals import DRAWS, MetricIntervals
-from ballast.scores.run import Run
-from ballast.scores.significance import SIGNIFICANCE, Outcome, discordant, mcnemar_tests
+from ballast.scores.intervals import MetricIntervals
+from ballast.scores.judged import Judged, judged_photographs
+from ballast.scores.run import Arm, Run
 
 
 class Revision(NamedTuple):
@@ -24,6 +28,7 @@ class Revision(NamedTuple):
 
     params: Mapping[str, Any]  # dotted keys
     train_photographs: Mapping[str, int]  # by class name
+    trainings: int  # that judged each photograph
     metrics: MetricIntervals
 
 
@@ -31,103 +36,132 @@ class Difference(NamedTuple):
     """How a run differs from the reference."""
 
     metrics: MetricIntervals
-    mcnemar: Outcome
-    mcnemar_by_class: Mapping[str, Outcome]
+    accuracy: Contrast
+    balanced_accuracy: Contrast
+    recall: Mapping[str, Contrast | None]  # by class name
     verdict: str
     verdicts: Mapping[str, str]  # by class name
-    photographs_that_would_tell: Mapping[str, int | None]  # by class name
+    photographs_needed: Mapping[str, Needed | None]  # by class name
 
 
 class Comparison(NamedTuple):
     """The content of outputs/comparison.json."""
 
     reference: str
-    test_photographs: Mapping[str, int]  # by class name
+    cross_validated: bool  # whether every photograph was judged, not those of a test set alone
+    photographs: Mapping[str, int]  # judged, by class name
+    independent_groups: int  # of these photographs
     revisions: Mapping[str, Revision]  # the reference first
     different_params: Mapping[str, Mapping[str, Any]]  # by dotted key, then by revision
     differences: Mapping[str, Difference]  # by revision, without the reference
+    best_is_too_high_by: float  # expected excess of the highest balanced accuracy; 0 to 1
     recommendations: Sequence[Recommendation]
 
 
-def compare(runs: Sequence[Run], seed: int, draws: int = DRAWS) -> Comparison:
+def compare(runs: Sequence[Run], seed: int) -> Comparison:
     """Compare runs with the first of them.
 
-    The intervals of the differences come from a paired bootstrap (see draw_pair); they are not
-    corrected for multiple comparisons. The verdict on a class uses McNemar's test of its recall,
-    Holm-corrected for all classes and runs. The overall verdict uses the interval of the balanced
-    accuracy at the confidence level 1 - 0.05 / (number of runs without the reference), and
-    McNemar's test on all photographs, Holm-corrected for the runs.
+    Intervals, p values and words come from one method; see contrasts. Overall differences are
+    corrected for the runs compared, and recalls for the classes of all runs.
 
     Args:
-        runs: two or more, on the same test photographs, the reference first.
-        seed: seed of the draws.
-        draws: number of bootstrap draws.
+        runs: two or more, judged on the same photographs by as many trainings, the reference first.
+        seed: of the draws behind best_is_too_high_by.
     """
     reference, *others = runs
-    classes = reference.predictions.classes
-    overall = mcnemar_tests(
-        {run.name: discordant(reference.predictions, run.predictions, None) for run in others}
-    )
-    by_class = mcnemar_tests(
-        {
-            (run.name, name): discordant(reference.predictions, run.predictions, name)
-            for run in others
-            for name in classes
-        }
-    )
-    outcomes = {run.name: {name: by_class[run.name, name] for name in classes} for run in others}
-    confidence = 1 - SIGNIFICANCE / len(others)
+    found = {run.name: contrasts(reference.judged, run.judged, len(others)) for run in others}
     return Comparison(
         reference=reference.name,
-        test_photographs={name: reference.predictions.true.count(name) for name in classes},
+        cross_validated=reference.cross_validated,
+        photographs=judged_photographs(reference.judged),
+        independent_groups=len({*reference.judged.groups.tolist()}),
         revisions={
-            run.name: Revision(run.params, train_counts(run.counts), run.metrics) for run in runs
+            run.name: Revision(
+                run.params, train_counts(run.counts), len(run.judged.predicted), run.metrics
+            )
+            for run in runs
         },
         different_params=different_params({run.name: run.params for run in runs}),
         differences={
-            run.name: _difference(
-                reference,
-                run,
-                overall[run.name],
-                outcomes[run.name],
-                confidence,
-                np.random.default_rng(seed),
-                draws,
-            )
-            for run in others
+            run.name: difference(reference, run, found[run.name], len(others)) for run in others
         },
-        recommendations=recommendations(runs, outcomes),
+        best_is_too_high_by=optimism([run.judged for run in runs], seed),
+        recommendations=recommendations(
+            runs, {name: worse_classes(of) for name, of in found.items()}
+        ),
     )
 
 
-def _difference(
-    reference: Run,
-    this: Run,
-    overall: Outcome,
-    by_class: Mapping[str, Outcome],
-    confidence: float,
-    generator: np.random.Generator,
-    draws: int,
+class Answer(NamedTuple):
+    """The content of outputs/cross_validation.json: a run, and what balancing changed."""
+
+    cross_validated: bool  # whether every photograph was judged, not those of a test set alone
+    trainings: int  # that judged each photograph
+    photographs: Mapping[str, int]  # judged, by class name
+    independent_groups: int  # of these photographs
+    metrics: MetricIntervals
+    verdict: str
+    reference: str | None  # name of the strategy without balancing; None if it is this one
+    reference_metrics: MetricIntervals | None
+    difference: Difference | None
+
+
+def answer(run: Run, reference: Arm | None) -> Answer:
+    """Judge a run, and compare it with the reference."""
+    found = contrasts(reference.judged, run.judged) if reference else None
+    return Answer(
+        cross_validated=run.cross_validated,
+        trainings=len(run.judged.predicted),
+        photographs=judged_photographs(run.judged),
+        independent_groups=len({*run.judged.groups.tolist()}),
+        metrics=run.metrics,
+        verdict=run_verdict(run),
+        reference=reference.name if reference else None,
+        reference_metrics=reference.metrics if reference else None,
+        difference=difference(reference, run, found, 1) if reference and found else None,
+    )
+
+
+def difference(
+    reference: Run | Arm, this: Run | Arm, found: Contrasts, strategies: int
 ) -> Difference:
-    """Compare one run with the reference."""
-    drawn = draw_pair(reference.predictions, this.predictions, generator, draws)
-    photographs = {name: reference.predictions.true.count(name) for name in by_class}
-    would_tell = {
-        name: photographs_that_would_tell(*outcome[:2], photographs[name])
-        if photographs[name] and outcome.p_value_holm >= SIGNIFICANCE
-        else None
-        for name, outcome in by_class.items()
-    }
-    metrics = reference.metrics, this.metrics
-    strict = difference_intervals(*metrics, drawn, confidence).balanced_accuracy
+    """Put a run's contrasts with the reference into words.
+
+    Args:
+        reference: the reference.
+        this: the run compared with it.
+        found: their contrasts.
+        strategies: number of runs compared with the reference.
+    """
+    looked_at = strategies * sum(of is not None for of in found.recall.values())
+    needed = needed_by_class(reference.judged, this.judged, looked_at)
     return Difference(
-        metrics=difference_intervals(*metrics, drawn),
-        mcnemar=overall,
-        mcnemar_by_class=by_class,
-        verdict=overall_verdict(reference, this, strict, confidence, overall),
+        metrics=found.metrics,
+        accuracy=found.accuracy,
+        balanced_accuracy=found.balanced_accuracy,
+        recall=found.recall,
+        verdict=overall_verdict(reference, this, found, strategies),
         verdicts={
-            name: class_verdict(reference, this, name, photographs[name], outcome, would_tell[name])
-            for name, outcome in by_class.items()
+            name: class_verdict(reference, this, name, of, needed[name], looked_at)
+            for name, of in found.recall.items()
         },
-        photographs_that_would_tell=would_tell,
+        photographs_needed=needed,
     )
+
+
+def needed_by_class(reference: Judged, this: Judged, looked_at: int) -> dict[str, Needed | None]:
+    """Photographs for a significant difference of each recall; None for a class without any."""
+    found = discordances(reference.predicted, this.predicted, this.true, this.groups)["recall"]
+    needed: dict[str, Needed | None] = dict.fromkeys(this.classes)
+    for place, class_ in enumerate(sorted({*this.true.tolist()})):
+        needed[this.classes[class_]] = photographs_needed(select(found, place), looked_at)
+    return needed
+
+
+def worse_classes(found: Contrasts) -> list[str]:
+    """The classes whose recall is significantly lower than the reference's."""
+    return [
+        name
+        for name, of in found.recall.items()
+        if of and of.decision is Decision.SIGNIFICANT and (of.interval.value or 0.0) < 0
+    ]

@@ -1,93 +1,257 @@
-"""Verdicts in one sentence: which of two runs is significantly better, if any."""
+"""What may be said of a run and of differences, in sentences of three kinds.
 
+Significant, a hint, not significant: contrasts.decide chooses among them by the intervals that the
+sentences name, so words and numbers agree.
+"""
+
+import math
+
+import numpy as np
+
+from ballast.comparison.contrasts import (
+    FEWEST_DISCORDANT,
+    Contrast,
+    Contrasts,
+    Decision,
+    Needed,
+    contrasts,
+    excludes_zero,
+)
+from ballast.core.errors import counted
 from ballast.scores.intervals import Interval
-from ballast.scores.run import Run
-from ballast.scores.sentences import typeset
-from ballast.scores.significance import SIGNIFICANCE, Outcome
+from ballast.scores.run import Arm, Run
+from ballast.scores.sentences import photographs, range_text, typeset
+
+LEVEL = "5% level"
+LEAST_P = 0.0001  # the smallest p value that is named
+
+
+def run_verdict(run: Run) -> str:
+    """Summarise the accuracy of a run and its weakest class.
+
+    It is compared with always predicting the class with the most training photographs, by the same
+    method as another strategy would be.
+    """
+    judged, accuracy = run.judged, run.metrics.accuracy
+    # Of equally frequent classes, the last by name.
+    largest = max(run.counts, key=lambda name: (run.counts[name]["train"], name))
+    place = judged.classes.index(largest)
+    constant = judged._replace(predicted=np.full_like(judged.predicted, place))
+    found = contrasts(constant, judged).accuracy
+    share = float(np.mean(judged.true == place))
+    assert found.interval.value is not None
+    more = "more" if found.interval.value > 0 else "less"
+    constantly = f"the {share:.0%} of always predicting {largest}"
+    against = {
+        Decision.SIGNIFICANT: f"significantly {more} than {constantly}",
+        Decision.HINT: f"a hint of {more} than {constantly}, but not significant",
+        Decision.NONE: f"not significantly different from {constantly}",
+    }[found.decision]
+    sentence = (
+        f"{basis(run)} {accuracy.value:.0%} of {judged_text(run)} are classified correctly (95%"
+        f" interval {range_text(accuracy)}), {against} ({LEVEL}); {_weakest(run)}."
+    )
+    return typeset(sentence.strip())
+
+
+def basis(run: Run | Arm) -> str:
+    """What a run's figures are an average of; empty for those of a single model."""
+    trainings = len(run.judged.predicted)
+    if trainings == 1:
+        return ""
+    what = "cross-validations" if run.cross_validated else "models trained alike"
+    return f"On average over {trainings} {what},"
+
+
+def judged_text(run: Run | Arm) -> str:
+    """The photographs that a run judged, as in "the 40 test photographs"."""
+    true, independent = run.judged.true, len({*run.judged.groups.tolist()})
+    n, every_class = len(true), len({*true.tolist()}) == len(run.judged.classes)
+    if not run.cross_validated:
+        said = f"the {counted(n, 'test photograph')}"
+    elif every_class:
+        said = f"all {photographs(n)}"
+    else:  # a class with a single group is never judged
+        said = f"the {counted(n, 'judged photograph')}"
+    groups = counted(independent, "independent group")
+    return f"{said} in {groups}" if independent < n else said
 
 
 def overall_verdict(
-    reference: Run, this: Run, balanced: Interval, confidence: float, outcome: Outcome
+    reference: Run | Arm, this: Run | Arm, found: Contrasts, strategies: int
 ) -> str:
-    """State which run is significantly better overall, if any.
+    """State which of two runs is better overall, if that may be said.
 
     Args:
         reference: the reference.
         this: the run compared with it.
-        balanced: difference of their balanced accuracies, with its interval.
-        confidence: confidence level of that interval.
-        outcome: result of McNemar's test on all photographs.
+        found: their contrasts.
+        strategies: number of strategies compared with the reference.
     """
-    assert balanced.value is not None
-    assert balanced.low is not None
-    assert balanced.high is not None
-    accuracy = _both(this.metrics.accuracy, reference.metrics.accuracy)
-    balanced_both = _both(this.metrics.balanced_accuracy, reference.metrics.balanced_accuracy)
-    range_ = (
-        f"difference {100 * balanced.value:+.0f} points, {100 * confidence:.3g} % interval"
-        f" {100 * balanced.low:+.0f} to {100 * balanced.high:+.0f}"
+    names = _names(this, reference)
+    looked = f", corrected for the {strategies} compared" if strategies > 1 else ""
+    balanced, accuracy = found.balanced_accuracy, found.accuracy
+    figures = _both(this.metrics.balanced_accuracy, reference.metrics.balanced_accuracy)
+    said = _decided(
+        balanced,
+        names,
+        ("is", "better", "worse"),
+        f"balanced accuracy {figures} on {judged_text(this)}",
+        looked,
+        strategies,
     )
-    level = f"{SIGNIFICANCE:.0%} level, corrected for the runs compared"
-    balanced_significant = balanced.low > 0 or balanced.high < 0
-    accuracy_significant = outcome.p_value_holm < SIGNIFICANCE
-    up = outcome.only_this_right > outcome.only_reference_right
-    if balanced_significant:
-        sentence = (
-            f"{this.name} is significantly {'better' if balanced.value > 0 else 'worse'} than"
-            f" {reference.name} ({level}): balanced accuracy {balanced_both} ({range_})"
-        )
-        if accuracy_significant and up != (balanced.value > 0):
-            higher = "higher" if up else "lower"
-            sentence += f", but its accuracy is significantly {higher}, {accuracy}"
-    elif accuracy_significant:
-        sentence = (
-            f"{this.name} has a significantly {'higher' if up else 'lower'} accuracy than"
-            f" {reference.name}, {accuracy} (McNemar's test, Holm-corrected"
-            f" p = {outcome.p_value_holm:.2g}), but the difference in balanced accuracy is not"
-            f" significant ({level}; {range_})"
-        )
-    else:
-        sentence = (
-            f"No significant difference between {this.name} and {reference.name} ({level}) on"
-            f" {len(this.predictions.true)} test photographs: balanced accuracy {balanced_both}"
-            f" ({range_})"
-        )
-    return typeset(f"{sentence}.")
+    opposite = (accuracy.interval.value or 0.0) * (balanced.interval.value or 0.0) < 0
+    if accuracy.decision is Decision.SIGNIFICANT and (
+        opposite or balanced.decision is not Decision.SIGNIFICANT
+    ):
+        figures = _both(this.metrics.accuracy, reference.metrics.accuracy)
+        comparatives = "has", "higher accuracy", "lower accuracy"
+        said += " " + _decided(accuracy, names, comparatives, figures, looked, strategies)
+    return typeset(said)
 
 
 def class_verdict(
-    reference: Run, this: Run, class_: str, photographs: int, outcome: Outcome, enough: int | None
+    reference: Run | Arm,
+    this: Run | Arm,
+    class_: str,
+    found: Contrast | None,
+    needed: Needed | None,
+    looked_at: int,
 ) -> str:
-    """State which run has the significantly higher recall of a class, if any.
+    """State which of two runs has the higher recall of a class, if that may be said.
 
     Args:
         reference: the reference.
         this: the run compared with it.
         class_: name of the class.
-        photographs: number of test photographs of the class.
-        outcome: result of McNemar's test on them.
-        enough: number of photographs needed to detect the difference; None if the recalls are
-            equal.
+        found: contrast of its recalls; None without photographs.
+        needed: photographs for a significant difference; None without photographs.
+        looked_at: number of recalls compared.
     """
-    if not photographs:
-        return "No test photographs."
-    if outcome.p_value_holm < SIGNIFICANCE:
-        better = outcome.only_this_right > outcome.only_reference_right
-        recalls = _both(this.metrics.recall[class_], reference.metrics.recall[class_])
-        return typeset(
-            f"{this.name} has a significantly {'higher' if better else 'lower'} recall than"
-            f" {reference.name}, {recalls} (McNemar's test, Holm-corrected"
-            f" p = {outcome.p_value_holm:.2g})."
+    if found is None or needed is None:
+        return "No photographs of this class were judged."
+    recalls = _both(this.metrics.recall[class_], reference.metrics.recall[class_])
+    looked = f", corrected for the {looked_at} compared" if looked_at > 1 else ""
+    names = _names(this, reference)
+    comparatives = "has", "higher recall", "lower recall"
+    said = _decided(found, names, comparatives, recalls, looked, looked_at)
+    if found.decision is not Decision.SIGNIFICANT:
+        more = f"A difference of 10 points takes about {needed.ten_points} independent photographs"
+        if needed.as_seen:
+            more += f"; one as large as seen, if it is really as large, about {needed.as_seen}"
+        said += f" {more}."
+    return typeset(said)
+
+
+def _decided(
+    found: Contrast,
+    names: tuple[str, str, str],
+    comparatives: tuple[str, str, str],
+    figures: str,
+    looked: str,
+    looked_at: int,
+) -> str:
+    """The sentence that a decision calls for.
+
+    Args:
+        found: the difference.
+        names: of the run, to begin a sentence with and within one, and of the reference.
+        comparatives: the verb, and what it says of a positive and of a negative difference.
+        figures: of the run and of the reference.
+        looked: what the p value is corrected for.
+        looked_at: number of differences that it is corrected for.
+    """
+    start, this, reference = names
+    verb, higher, lower = comparatives
+    article = "a " if verb == "has" else ""
+    comparative = higher if (found.interval.value or 0.0) > 0 else lower
+    own = f"difference {points_range(found.interval)}"
+    if found.decision is Decision.SIGNIFICANT:
+        return (
+            f"{start} {verb} {article}significantly {comparative} than {reference}: {figures}"
+            f" ({own}; {p_text(found, looked)})."
         )
-    rest = (
-        f"; detecting the observed difference takes about {enough}"
-        if enough
-        else "; both recalls are equal"
-    )
+    if found.decision is Decision.HINT:
+        return (
+            f"A hint that {this} {verb} {article}{comparative} than {reference}, but not"
+            f" significant, as {_doubt(found, looked_at)}: {figures} ({own})."
+        )
+    return f"No significant difference between {this} and {reference}: {figures} ({own})."
+
+
+def _doubt(found: Contrast, looked_at: int) -> str:
+    """Why a hint is not significant."""
+    if found.discordant < FEWEST_DISCORDANT - 1e-9:
+        return (
+            f"the photographs that tell them apart are worth fewer than {FEWEST_DISCORDANT}"
+            " independent ones"
+        )
+    if not excludes_zero(found.corrected):
+        return f"{looked_at} differences were looked at"
+    return "a class has no judged photographs"
+
+
+def too_high_text(excess: float) -> str:
+    """Say how much too high the best of several strategies' figure is, by luck."""
     return typeset(
-        f"No significant difference between {this.name} and {reference.name} ("
-        f"{SIGNIFICANCE:.0%} level, Holm-corrected) on {photographs} test photographs{rest}."
+        "The best of several figures is partly the luckiest: the highest balanced accuracy is"
+        f" expected to be about {100 * excess:.1f} points too high."
     )
+
+
+def points_range(interval: Interval) -> str:
+    """Format a difference as "+17 points, 95% interval +11 to +23"."""
+    assert interval.value is not None
+    assert interval.low is not None
+    assert interval.high is not None
+    value, low, high = (_points(number) for number in interval if number is not None)
+    return f"{value} points, 95% interval {low} to {high}"
+
+
+def _points(difference: float) -> str:
+    """Whole points; with a decimal if they would round to 0, which a bound may exclude."""
+    points = round(100 * difference, 9)  # rounding errors of a mean are no difference
+    if not points:
+        return "0"
+    if abs(points) > 0.5:
+        return f"{points:+.0f}"
+    return f"{math.copysign(max(abs(points), 0.1), points):+.1f}"
+
+
+def p_text(found: Contrast, looked: str) -> str:
+    """Format the corrected p value, with what it is corrected for."""
+    p_value = found.p_value_corrected
+    return f"p {f'= {p_value:.2g}' if p_value >= LEAST_P else f'< {LEAST_P}'}{looked}"
+
+
+def _names(this: Run | Arm, reference: Run | Arm) -> tuple[str, str, str]:
+    said = _subject(this)
+    # The name of a run stays as it is.
+    return said if said == this.name else f"T{said[1:]}", said, _subject(reference)
+
+
+def _subject(run: Run | Arm) -> str:
+    """A run's name, or that of its only training: then nothing is known of luck in training."""
+    if len(run.judged.predicted) > 1:
+        return run.name
+    return f"this {'cross-validation' if run.cross_validated else 'model'} of {run.name}"
+
+
+def _weakest(run: Run) -> str:
+    recalls = {
+        name: recall.value
+        for name, recall in run.metrics.recall.items()
+        if recall.value is not None
+    }
+    worst = min(recalls.values())
+    names = [name for name, value in recalls.items() if value == worst]
+    range_ = f"({range_text(run.metrics.worst_class_recall)}, corrected for being the weakest)"
+    if len(recalls) > 1 and len(names) == len(recalls):
+        return f"every class has a recall of {worst:.0%}"
+    if len(names) > 1:
+        listed = ", ".join(names)
+        return f"the weakest classes, each with a recall of {worst:.0%} {range_}, are {listed}"
+    return f"the weakest class is {names[0]}, with a recall of {worst:.0%} {range_}"
 
 
 def _both(this: Interval, reference: Interval) -> str:

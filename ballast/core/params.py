@@ -95,12 +95,11 @@ class Split(Section, frozen=True):
         int, Meta(ge=2, le=1000, description="number of folds that the photographs are split into")
     ]
     fold: Annotated[
-        int,
+        Annotated[int, Meta(ge=0, le=999)] | None,
         Meta(
-            ge=0,
-            le=999,
-            description="fold used as the test set, counted from 0, below `folds`; unused if"
-            " data.raw has a test folder",
+            description="fold used as the test set, counted from 0, below `folds`; null: none, so"
+            " that the model is trained on all photographs, and cross-validation alone judges it;"
+            " unused if data.raw has a test folder",
         ),
     ]
     val: Annotated[
@@ -343,6 +342,31 @@ class Train(Section, frozen=True):
         return self.is_pretrained and self.fine_tune_epochs == 0
 
 
+class CrossValidation(Section, frozen=True):
+    """How often every photograph is judged by a model that has not seen it."""
+
+    seeds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            description="trainings of each strategy that judge a photograph, one per seed, from"
+            " `seed` on; 0 for none. With a network that is trained by gradient descent there are"
+            " none: `ballast cross-validate` runs them",
+        ),
+    ]
+    test_folder: Annotated[
+        bool,
+        Meta(
+            description="whether a test folder in data.raw is judged by as many trainings, too;"
+            " false: by the saved model alone. `make compare` sets it to true"
+        ),
+    ]
+    reference: Annotated[
+        Name, Meta(description="strategy that `strategy` is compared with, one of `strategies`")
+    ]
+
+
 class Runtime(Section, frozen=True):
     """How stages run; DVC does not track these keys, because they do not change the outputs."""
 
@@ -401,6 +425,7 @@ class Params(Section, frozen=True):
         Meta(min_length=1, description="strategies by name; each has the keys of a strategy"),
     ]
     train: Train
+    cross_validation: CrossValidation
     export: Annotated[
         list[ExportFormat],
         Meta(
@@ -456,12 +481,23 @@ def parse_params(text: str) -> Params:
         params = msgspec.convert(values, Params)
     except OTHER_TYPE:
         raise UserError(f"params.yaml: {_first_problem(values, Params)}") from None
-    if params.strategy not in params.strategies:
+    for key, name in (
+        ("strategy", params.strategy),
+        ("cross_validation.reference", params.cross_validation.reference),
+    ):
+        if name not in params.strategies:
+            raise UserError(
+                f"params.yaml: {key}: {_shown(name)} is not one of the strategies:"
+                f" {_short(', '.join(params.strategies))}"
+            )
+    judged = params.train.has_linear_head and params.cross_validation.seeds > 0
+    if params.split.fold is None and not judged:
         raise UserError(
-            f"params.yaml: strategy: {_shown(params.strategy)} is not one of the strategies:"
-            f" {_short(', '.join(params.strategies))}"
+            "params.yaml: split.fold: null leaves the judgement to cross-validation, which needs a"
+            " linear head (train.backbone, with fine_tune_epochs 0) and cross_validation.seeds of 1"
+            " or more"
         )
-    if params.split.fold >= params.split.folds:
+    if params.split.fold is not None and params.split.fold >= params.split.folds:
         raise UserError(
             f"params.yaml: split.fold: {params.split.fold} must be below split.folds,"
             f" which is {params.split.folds}"

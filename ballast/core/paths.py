@@ -29,7 +29,9 @@ CONFUSION = OUTPUTS / "confusion.csv"
 CONFUSION_PLOT = OUTPUTS / "confusion.png"
 REPORT = OUTPUTS / "report.html"
 MODEL_CARD = OUTPUTS / "model_card.md"
+JUDGEMENTS = OUTPUTS / "cross_validation.csv"
 CROSS_VALIDATION = OUTPUTS / "cross_validation.json"
+STRATEGIES = OUTPUTS / "strategies.json"
 
 EXPORTS = Path("exports")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from ballast.core.manifest import Row, Subset
@@ -21,7 +21,7 @@ def split_photos(
     photos: Sequence[Photo],
     groups: Sequence[int],
     folds: int,
-    fold: int,
+    fold: int | None,
     val: float,
     seed: int,
 ) -> list[Row]:
@@ -38,7 +38,7 @@ def split_photos(
         photos: all photographs; no two of one class with the same content.
         groups: the number of each photograph's group.
         folds: 2 or more.
-        fold: the test fold, 0 to folds - 1.
+        fold: the test fold, 0 to folds - 1; None draws none for test.
         val: 0 to 1; above 0, each class that can spare a group gives at least one.
         seed: params' seed.
 
@@ -47,8 +47,9 @@ def split_photos(
     """
     given = {photo.given for photo in photos}
     subsets: list[Subset] = [photo.given or "train" for photo in photos]
-    rest = _groups(photos, groups, seed)
-    if "test" not in given:
+    free = [i for i, photo in enumerate(photos) if photo.given in (None, "train")]
+    rest = _groups(photos, groups, free, seed)
+    if "test" not in given and fold is not None:
         rest = _draw(rest, _fold(rest, folds, fold), "test", subsets)
     if "val" not in given and val > 0:
         _draw(rest, _share(rest, val), "val", subsets)
@@ -61,12 +62,39 @@ def split_photos(
     ]
 
 
-def _groups(photos: Sequence[Photo], groups: Sequence[int], seed: int) -> list[_Group]:
-    """The groups that may be drawn, in random order."""
-    members: dict[int, list[int]] = defaultdict(list)
-    for index, photo in enumerate(photos):
-        if photo.given in (None, "train"):
-            members[groups[index]].append(index)
+def cross_validation_folds(rows: Sequence[Row], folds: int, seed: int) -> list[list[int]]:
+    """Deal photographs out to folds by group, stratified by class, as split_photos does.
+
+    A class always keeps a group that is not in the fold: of a class with a single group, no
+    photograph is in any fold.
+
+    Args:
+        rows: rows of the manifest.
+        folds: 2 or more.
+        seed: 0 to 2**32 - 1.
+
+    Returns:
+        The places in `rows` of each fold's photographs, in order.
+    """
+    groups = _groups(rows, [row.group for row in rows], range(len(rows)), seed)
+    dealt = []
+    for fold in range(folds):
+        subsets: list[Subset] = ["train"] * len(rows)
+        _draw(groups, _fold(groups, folds, fold), "test", subsets)
+        dealt.append([place for place, subset in enumerate(subsets) if subset == "test"])
+    return dealt
+
+
+def _groups(
+    photos: Sequence[Photo | Row],
+    groups: Sequence[Hashable],
+    places: Iterable[int],
+    seed: int,
+) -> list[_Group]:
+    """The groups of the photographs in `places`, in random order."""
+    members: dict[Hashable, list[int]] = defaultdict(list)
+    for index in places:
+        members[groups[index]].append(index)
     found = [
         _Group(
             indices,
@@ -78,7 +106,7 @@ def _groups(photos: Sequence[Photo], groups: Sequence[int], seed: int) -> list[_
     return sorted(found, key=lambda group: group.rank)
 
 
-def _rank(seed: int, photo: Photo) -> bytes:
+def _rank(seed: int, photo: Photo | Row) -> bytes:
     return hashlib.sha256(f"{seed}:{photo.sha256}".encode()).digest()
 
 

@@ -49,7 +49,9 @@ class Backbone(NamedTuple):
     dtype: str  # of stored features; "<u2" holds whole numbers without loss
 
 
-def read_backbone(train: Train, image_size: int, downloads: Path) -> Backbone:
+def read_backbone(
+    train: Train, image_size: int, downloads: Path, *, prepare: bool = False
+) -> Backbone:
     """Read what features depend on; load the exact backbone when it is needed, others at once.
 
     TensorFlow takes seconds to import, and is not needed if all features are in the store.
@@ -58,11 +60,13 @@ def read_backbone(train: Train, image_size: int, downloads: Path) -> Backbone:
         train: its backbone, backbone_alpha and weights are used.
         image_size: side in pixels.
         downloads: folder for Keras's downloads.
+        prepare: whether to call prepare_training first: for a stage, where nothing else has used
+            TensorFlow yet.
 
     Raises:
         UserError: if the backbone or its weights cannot be loaded.
     """
-    load = cache(partial(_frozen, train, image_size, downloads))
+    load = cache(partial(_frozen, train, image_size, downloads, prepare))
     exact = train.backbone == EXACT_BACKBONE
     shaping = {
         "backbone": [train.backbone, train.backbone_alpha, image_size],
@@ -78,9 +82,13 @@ def read_backbone(train: Train, image_size: int, downloads: Path) -> Backbone:
     return Backbone(load, train, image_size, key, width, "<u2" if exact else "<f4")
 
 
-def _frozen(train: Train, image_size: int, downloads: Path) -> "keras.Model":
-    from ballast.model.backbones import load_backbone  # loads TensorFlow
+def _frozen(train: Train, image_size: int, downloads: Path, prepare: bool) -> "keras.Model":
+    # These load TensorFlow.
+    from ballast.keras_setup import prepare_training
+    from ballast.model.backbones import load_backbone
 
+    if prepare:
+        prepare_training(seed=0, threads=train.threads)  # nothing random happens to features
     model = load_backbone(train, image_size, downloads)
     model.trainable = False
     return model
@@ -124,7 +132,10 @@ def image_features(
         for place, row in zip(places, computed.astype(backbone.dtype), strict=True):
             rows[place] = row
             store.add(keys[place], {0: row.tobytes()})
-    return np.stack([rows[place] for place in range(len(keys))]).astype(np.float32)
+    features = np.empty((len(keys), backbone.width), dtype=np.float32)
+    for place, row in rows.items():
+        features[place] = row
+    return features
 
 
 def _computed(

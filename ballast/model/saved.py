@@ -1,27 +1,22 @@
 """Saving models reproducibly, and loading them."""
 
-import io
 import json
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ballast.core.errors import UserError
 from ballast.core.files import writing
 from ballast.keras_setup import keras
+from ballast.model.model_file import (
+    INFO,
+    WEIGHTS,
+    ModelInfo,
+    archive,
+    info_bytes,
+    refuse_damage,
+)
 from ballast.model.whole_weights import narrowed
-
-# Ballast's entry in a .keras file; Keras ignores it.
-INFO = "ballast.json"
-
-
-class ModelInfo(NamedTuple):
-    """Metadata in a model file that prediction needs."""
-
-    classes: list[str]  # in the order of the network's outputs
-    max_megapixels: float  # larger images are rejected
-    threads: int  # used in training; another number can change the last bits of a probability
 
 
 def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
@@ -47,22 +42,16 @@ def model_bytes(model: keras.Model, info: ModelInfo) -> bytes:
         path = Path(folder) / "model.keras"
         with writing(path):
             model.save(path)
-        with zipfile.ZipFile(path) as archive:
-            entries = {name: archive.read(name) for name in sorted(archive.namelist())}
+        with zipfile.ZipFile(path) as file:
+            entries = {name: file.read(name) for name in sorted(file.namelist())}
     metadata = json.loads(entries["metadata.json"])
     del metadata["date_saved"]
     entries["metadata.json"] = json.dumps(metadata).encode()
     config = _portable(json.loads(entries["config.json"]), {})
     entries["config.json"] = json.dumps(config).encode()
-    entries["model.weights.h5"] = narrowed(entries["model.weights.h5"])
-    entries[INFO] = json.dumps(info._asdict(), ensure_ascii=False).encode()
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in entries.items():
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3  # Unix, on every platform
-            archive.writestr(entry, data)
-    return file.getvalue()
+    entries[WEIGHTS] = narrowed(entries[WEIGHTS])
+    entries[INFO] = info_bytes(info)
+    return archive(entries)
 
 
 def _portable(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # any JSON
@@ -85,18 +74,13 @@ def _portable(value: Any, numbers: dict[int, int]) -> Any:  # noqa: ANN401  # an
     return {key: _portable(item, numbers) for key, item in value.items()}
 
 
-def read_info(path: Path) -> ModelInfo:
-    """Read the metadata that model_bytes saved with the network.
-
-    Raises:
-        UserError: as load_model does, or if another program saved the model.
-    """
-    _refuse_damage(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return ModelInfo(**json.loads(archive.read(INFO)))
-    except (KeyError, ValueError, TypeError):
-        raise UserError(f"{path}: not saved by Ballast: it contains no class names") from None
+def parsed_model(data: bytes) -> keras.Model:
+    """Load what model_bytes returned."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        with writing(path):
+            path.write_bytes(data)
+        return load_model(path)
 
 
 def load_model(path: Path) -> keras.Model:
@@ -105,20 +89,8 @@ def load_model(path: Path) -> keras.Model:
     Raises:
         UserError: if the file is missing or damaged.
     """
-    _refuse_damage(path)
+    refuse_damage(path)
     return keras.saving.load_model(path, compile=False, safe_mode=True)
-
-
-def _refuse_damage(path: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-    except FileNotFoundError:
-        raise UserError(f"{path}: no model yet; run dvc repro, or dvc pull models") from None
-    except (OSError, zipfile.BadZipFile):
-        damaged = path.name
-    if damaged:
-        raise UserError(f"{path}: incomplete or damaged; run ballast check, then dvc repro")
 
 
 def input_size(model: keras.Model) -> int:

@@ -30,20 +30,24 @@ class Batches(NamedTuple):
 def training_batches(
     images: ImageSet | ImageFiles, batch_size: int, balanced: bool, seed: int
 ) -> Batches:
-    """Make endless training batches, epoch after epoch.
+    """Make endless training batches.
+
+    With any strategy, an epoch has as many steps as if every class were as large as the largest.
+    Otherwise patience, counted in epochs, would grant a strategy that oversamples more steps.
 
     Args:
         images: all training images; those in files are decoded during training.
-        batch_size: 1 or more; the last batch of an epoch may be smaller.
+        batch_size: 1 or more; the last batch of a pass over the images may be smaller.
         balanced: whether classes alternate (see balanced_epoch); otherwise images are shuffled.
         seed: the seed in params, which alone determines the order.
     """
     order = balanced_epoch if balanced else shuffled_epoch
-    steps = math.ceil(len(order(images.labels, seed, 0)) / batch_size)
+    counts = np.unique(images.labels, return_counts=True)[1]
+    steps = math.ceil(len(counts) * int(counts.max()) / batch_size)
 
     def batches_of_indices() -> Iterator[NDArray[np.int64]]:
-        for epoch in count():
-            indices = order(images.labels, seed, epoch)
+        for passed in count():
+            indices = order(images.labels, seed, passed)
             for start in range(0, len(indices), batch_size):
                 yield indices[start : start + batch_size]
 

@@ -1,6 +1,8 @@
 """Whole-number weights stored as integers: a quarter of the bytes, without compression."""
 
 import io
+import re
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
@@ -8,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 WHOLE = (np.int8, np.int16, np.int32)
+DENSE = re.compile(r"(^|/)dense(_\d+)?$")  # Keras's name of such a layer
 
 
-def narrowed(weights: bytes) -> bytes:
+def narrowed(weights: bytes, replaced: Mapping[str, NDArray[np.float32]] | None = None) -> bytes:
     """Store float32 weights that are whole numbers as the narrowest integers that hold them.
 
     Keras converts what it reads to the dtype of the variable, so loading gives the same weights.
@@ -18,23 +21,35 @@ def narrowed(weights: bytes) -> bytes:
 
     Args:
         weights: content of model.weights.h5 in a .keras file.
+        replaced: other values for some datasets, by their path in the file.
 
     Returns:
         The file with the same groups, names, attributes and values.
     """
     file = io.BytesIO()
     with h5py.File(io.BytesIO(weights), "r") as source, h5py.File(file, "w") as target:
-        _copy(source, target)
+        _copy(source, target, replaced or {})
     return file.getvalue()
 
 
-def _copy(source: h5py.Group, target: h5py.Group) -> None:
+def dense_layers(weights: bytes) -> list[str]:
+    """The paths of the Dense layers in a model.weights.h5."""
+    found: list[str] = []
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        file.visit(lambda name: found.append(name) if DENSE.search(name) else None)
+    return found
+
+
+def _copy(
+    source: h5py.Group, target: h5py.Group, replaced: Mapping[str, NDArray[np.float32]]
+) -> None:
     target.attrs.update(source.attrs)
     for name, item in source.items():
         if isinstance(item, h5py.Group):
-            _copy(item, target.create_group(name))
+            _copy(item, target.create_group(name), replaced)
         else:
-            target.create_dataset(name, data=_narrowest(item[()])).attrs.update(item.attrs)
+            values = replaced.get(item.name.lstrip("/"), item[()])
+            target.create_dataset(name, data=_narrowest(values)).attrs.update(item.attrs)
 
 
 def _narrowest(array: NDArray[Any]) -> NDArray[Any]:

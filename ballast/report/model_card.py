@@ -4,7 +4,7 @@ It follows Mitchell et al. 2019, Model Cards for Model Reporting (arXiv:1810.039
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ballast.core.counts import used_subsets
@@ -12,6 +12,7 @@ from ballast.core.errors import one_line
 from ballast.core.params import Params, as_dict
 from ballast.report.rendering import Filters, render
 from ballast.scores.intervals import interval_text
+from ballast.scores.judged import judged_photographs
 from ballast.scores.run import Run
 
 # The params of `train` that apply to a head on frozen features; the others apply only to networks.
@@ -23,13 +24,16 @@ MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+.!|~$&:-])")
 
 
 def model_card(
-    run: Run, verdict: str, settings: Mapping[str, object], fingerprints: Mapping[str, str]
+    run: Run,
+    verdicts: Sequence[str],
+    settings: Mapping[str, object],
+    fingerprints: Mapping[str, str],
 ) -> str:
     """Render the model card.
 
     Args:
         run: the run that trained the model.
-        verdict: one sentence.
+        verdicts: sentences.
         settings: training settings by name.
         fingerprints: SHA-256 by name of what was hashed.
 
@@ -44,10 +48,14 @@ def model_card(
         "backbone": run.training.backbone,
         "head": run.training.head,
         "metrics": run.metrics,
-        "verdict": verdict,
+        "verdicts": verdicts,
+        "judged": judged_photographs(run.judged),
+        "trainings": len(run.judged.predicted),
+        "cross_validated": run.cross_validated,
+        "trained_on_all": not any(of["test"] for of in counts.values()),
         "settings": settings,
         "fingerprints": fingerprints,
-        "few": [name for name in classes if counts[name]["test"] < FEW],
+        "few": [name for name, n in judged_photographs(run.judged).items() if n < FEW],
     }
     # The filter `plain` escapes Markdown in names.
     filters: Filters = {"plain": plain, "interval": partial(interval_text, digits=2)}

@@ -17,8 +17,10 @@ from ballast.report.curves import history_curves, reliability_plot
 from ballast.report.palette import CLASS_COLOURS, class_colour
 from ballast.report.pictures import SHEET_CLASSES, RunPictures, sheet_classes
 from ballast.report.rendering import Filters, render
+from ballast.scores.calibration import perfect_calibration_error
 from ballast.scores.history import chosen_epoch, is_solved
 from ballast.scores.intervals import proportion
+from ballast.scores.judged import judged_photographs
 from ballast.scores.metrics import calibration_error, reliability
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
@@ -34,24 +36,6 @@ class Confusion(NamedTuple):
     true: str
     predicted: str
     photographs: int
-
-
-def report_page(
-    run: Run, pictures: RunPictures, verdict: str, recommendations: Sequence[str]
-) -> str:
-    """Render the page of one run.
-
-    Args:
-        run: the run.
-        pictures: pictures of that run.
-        verdict: one sentence.
-        recommendations: sentences; may be empty.
-
-    Returns:
-        HTML.
-    """
-    values = {"verdicts": [verdict], "recommendations": recommendations}
-    return page("report.html", [run], [pictures], values)
 
 
 def page(
@@ -78,6 +62,9 @@ def page(
         "colours": CLASS_COLOURS,
         "colour_of": {name: class_colour(place) for place, name in enumerate(classes)},
         "counts": count_rows(runs),
+        "judged": judged_photographs(runs[0].judged),
+        "trainings": len(runs[0].judged.predicted),
+        "cross_validated": runs[0].cross_validated,
         "subsets": used_subsets(runs[0].counts),
         "matrices": [matrix(run.predictions) for run in runs]
         if len(classes) <= MATRIX_CLASSES
@@ -189,7 +176,10 @@ def training_curves(runs: Sequence[Run]) -> list[dict[str, Any] | None]:
 
 
 def reliability_diagram(name: str, run: Run) -> dict[str, Any]:
-    """Draw a run's reliability diagram; return it with its values and the calibration error."""
+    """Draw a run's reliability diagram; return it with its values and the calibration error.
+
+    Beside that error is what a perfectly calibrated model would show on as many photographs.
+    """
     bins = reliability(run.predictions)
     rows = [
         {
@@ -199,7 +189,13 @@ def reliability_diagram(name: str, run: Run) -> dict[str, Any]:
         }
         for bin_ in bins
     ]
-    return {"bins": rows, "error": calibration_error(bins), "picture": reliability_plot(name, bins)}
+    chance = perfect_calibration_error(run.predictions.probabilities, seed=0)
+    return {
+        "bins": rows,
+        "error": calibration_error(bins),
+        "chance": chance,
+        "picture": reliability_plot(name, bins),
+    }
 
 
 def contact_sheets(runs: Sequence[Run], pictures: Sequence[RunPictures]) -> list[dict[str, Any]]:

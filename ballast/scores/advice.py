@@ -6,22 +6,25 @@ from typing import Any, NamedTuple
 
 from ballast.core.counts import train_counts
 from ballast.scores.history import chosen_epoch
+from ballast.scores.intervals import proportion
+from ballast.scores.judged import judged_photographs
 from ballast.scores.run import Run
 from ballast.scores.sentences import photographs, typeset
-from ballast.scores.significance import SIGNIFICANCE, Outcome
 
 TRAIN_PHOTOGRAPHS = 10
 # With 40 photographs the interval of a recall is at most 0.3 wide; with 10, 0.53.
 TEST_PHOTOGRAPHS = 40
 ACCURACY_GAP = 0.2
+# A network that has not learned its training images cannot know them by heart; and one of a single
+# validation photograph says nothing.
+LEARNED, VAL_PHOTOGRAPHS = 0.8, 10
 # Methods overcorrect if together they weight a class by more than this, relative to the largest.
 EMPHASIS = 1.5
 # Minimum share and number of a class's test photographs that are misclassified as one other class.
 CONFUSED, CONFUSED_PHOTOGRAPHS = 0.1, 2
 
 
-# Results of McNemar's test, by run and class.
-Outcomes = Mapping[str, Mapping[str, Outcome]]
+Worse = Mapping[str, Sequence[str]]  # classes whose recall is significantly lower, by run
 
 
 class Recommendation(NamedTuple):
@@ -31,25 +34,27 @@ class Recommendation(NamedTuple):
     text: str
 
 
-def recommendations(runs: Sequence[Run], outcomes: Outcomes) -> list[Recommendation]:
+def recommendations(runs: Sequence[Run], worse: Worse) -> list[Recommendation]:
     """Derive recommendations from one run, or from several runs that are compared.
 
     - few_training_images: a class has fewer than 10 training photographs.
-    - small_test_set: a class has fewer than 40 test photographs, so the interval of its recall can
-      be 0.3 wide or more.
-    - overfitting: at the chosen epoch, training accuracy exceeds validation accuracy by more than
-      0.2.
+    - small_test_set: fewer than 40 photographs of a class were judged, so the interval of its
+      recall can be 0.3 wide or more.
+    - overfitting: at the chosen epoch, training accuracy is 0.8 or more, and exceeds both the
+      validation accuracy by more than 0.2 and the upper bound of its interval, from at least ten
+      validation photographs.
     - corrects_twice: two or more methods together make a class count more than 1.5 times as much
       in the loss as the class with the most photographs; see emphasis.
-    - worse_class: the recall of a class is significantly lower than the reference's, at the 5 %
-      level (McNemar's exact test, Holm-corrected for the classes and runs).
+    - worse_class: the recall of a class is significantly lower than the reference's. What to do
+      follows from the class's share of the loss: balancing has lowered it, or the reference raises
+      it more.
     - costliest_confusion: the pair of classes that lowers balanced accuracy most, if it concerns at
       least a tenth of the true class's test photographs, and at least two.
 
     Args:
         runs: one run; or several on the same test photographs, the reference first. The rules on
             training and confusion then skip the reference.
-        outcomes: results of McNemar's test for each class, by run; empty for one run.
+        worse: classes whose recall is significantly lower than the reference's, by run.
 
     Returns:
         Recommendations in the order of the rules, then of runs and classes.
@@ -58,7 +63,7 @@ def recommendations(runs: Sequence[Run], outcomes: Outcomes) -> list[Recommendat
     advice = [*_few_training_images(runs), *_small_test_set(runs[0])]
     for rule in (_overfitting, _corrects_twice):
         advice += [found for run in judged for found in rule(run, _of(run, runs))]
-    advice += _worse_class(runs, outcomes)
+    advice += _worse_class(runs, worse)
     advice += [found for run in judged for found in _costliest_confusion(run, _of(run, runs))]
     return [Recommendation(rule, typeset(text)) for rule, text in advice]
 
@@ -101,18 +106,19 @@ def _few_training_images(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
 
 
 def _small_test_set(run: Run) -> Iterator[tuple[str, str]]:
-    small = {
-        name: subsets["test"]
-        for name, subsets in run.counts.items()
-        if subsets["test"] < TEST_PHOTOGRAPHS
-    }
+    judged = judged_photographs(run.judged)
+    small = {name: n for name, n in judged.items() if n < TEST_PHOTOGRAPHS}
     if small:
         listed = ", ".join(f"{name} {n}" for name, n in small.items())
+        more = (
+            "Collect more photographs."
+            if run.cross_validated
+            else "Add test photographs, or cross-validate to test every photograph."
+        )
         yield (
             "small_test_set",
-            f"Too few test photographs ({listed}): with fewer than {TEST_PHOTOGRAPHS} per class,"
-            " the interval of a recall can be 30 points wide or more. Add test photographs, or"
-            " cross-validate to test every photograph.",
+            f"Too few photographs were judged ({listed}): with fewer than {TEST_PHOTOGRAPHS} per"
+            f" class, the interval of a recall can be 30 points wide or more. {more}",
         )
 
 
@@ -121,7 +127,11 @@ def _overfitting(run: Run, where: str) -> Iterator[tuple[str, str]]:
         return
     epoch = chosen_epoch(run.history, run.min_epochs) - 1
     train, val = (run.history[key][epoch] for key in ("accuracy", "val_accuracy"))
-    if train - val > ACCURACY_GAP:
+    validated = sum(subsets["val"] for subsets in run.counts.values())
+    highest = proportion(round(val * validated), validated).high
+    assert highest is not None
+    learned = validated >= VAL_PHOTOGRAPHS and train >= LEARNED
+    if learned and train - val > ACCURACY_GAP and train > highest:
         yield (
             "overfitting",
             f"Overfitting{where}: accuracy is {train:.0%} on the training images and {val:.0%} on"
@@ -131,16 +141,7 @@ def _overfitting(run: Run, where: str) -> Iterator[tuple[str, str]]:
 
 
 def _corrects_twice(run: Run, where: str) -> Iterator[tuple[str, str]]:
-    row, n_by_class = _strategy(run), train_counts(run.counts)
-    methods = [
-        name
-        for name, used in (
-            ("oversampling", row["oversample"]),
-            ("balanced batches", row["balanced_batches"]),
-            ("class weights", row["class_weights"] is not None),
-        )
-        if used
-    ]
+    methods, n_by_class = _methods(run), train_counts(run.counts)
     most = max(n_by_class.values())
     excess = {name: factor * n_by_class[name] / most for name, factor in emphasis(run).items()}
     name = max(excess, key=lambda name: excess[name])
@@ -153,19 +154,41 @@ def _corrects_twice(run: Run, where: str) -> Iterator[tuple[str, str]]:
         )
 
 
-def _worse_class(runs: Sequence[Run], outcomes: Outcomes) -> Iterator[tuple[str, str]]:
+def _worse_class(runs: Sequence[Run], worse: Worse) -> Iterator[tuple[str, str]]:
     for run in runs[1:]:
-        for name, outcome in outcomes[run.name].items():
-            fewer = outcome.only_this_right < outcome.only_reference_right
-            if fewer and outcome.p_value_holm < SIGNIFICANCE:
-                before, after = (run_.metrics.recall[name].value for run_ in (runs[0], run))
-                yield (
-                    "worse_class",
-                    f"{run.name} has a significantly lower recall for {name} than {runs[0].name}:"
-                    f" {after:.0%} against {before:.0%} ({SIGNIFICANCE:.0%} level, Holm-corrected)."
-                    " Balance less (lower weight_power, or use a single method), or add photographs"
-                    f" of {name}.",
-                )
+        for name in worse.get(run.name, ()):
+            before, after = (run_.metrics.recall[name].value for run_ in (runs[0], run))
+            yield (
+                "worse_class",
+                f"{run.name} has a significantly lower recall for {name} than {runs[0].name}:"
+                f" {after:.0%} against {before:.0%}. {_remedy(runs[0], run, name)}",
+            )
+
+
+def _remedy(reference: Run, this: Run, name: str) -> str:
+    """What to do about a class that `this` recognises less often than the reference."""
+    n_by_class = train_counts(this.counts)
+    unbalanced = n_by_class[name] / sum(n_by_class.values())
+    before, after = (loss_share(run, name) for run in (reference, this))
+    if after < min(unbalanced, before):
+        used = _methods(this)
+        if len(used) > 1:
+            less = f"use only one of {' and '.join(used)}"
+        elif _strategy(this)["class_weights"] is not None:
+            less = "lower weight_power"
+        else:
+            less = "use class_weights: balanced with a weight_power below 1 instead"
+        return f"Balance less: {less}; or add photographs of {name}."
+    if after < before:
+        return f"Balance as {reference.name} does, or add photographs of {name}."
+    return f"Add photographs of {name}."
+
+
+def loss_share(run: Run, name: str) -> float:
+    """The share of a class in the training loss; 1 / k if all k classes count alike."""
+    n_by_class = train_counts(run.counts)
+    weighted = {class_: n_by_class[class_] * factor for class_, factor in emphasis(run).items()}
+    return weighted[name] / sum(weighted.values())
 
 
 def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
@@ -188,6 +211,17 @@ def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
             f" {photographs(of)}. Check the labels of those photographs, or add training"
             " photographs that show the difference.",
         )
+
+
+def _methods(run: Run) -> list[str]:
+    """The methods that the strategy of a run uses, besides logit adjustment."""
+    row = _strategy(run)
+    used = {
+        "oversampling": row["oversample"],
+        "balanced batches": row["balanced_batches"],
+        "class weights": row["class_weights"] is not None,
+    }
+    return [name for name, is_used in used.items() if is_used]
 
 
 def _strategy(run: Run) -> dict[str, Any]:

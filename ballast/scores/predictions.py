@@ -1,5 +1,6 @@
 """Predictions of a model for the test photographs, written and read as a table."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from ballast.core.files import intact, read_csv, write_csv
 # Prefix of probability columns, so that a class may be called "path" or "true".
 PREFIX = "p_"
 COLUMNS = ("path", "true", "predicted")
+JUDGED = ("strategy", "seed", *COLUMNS)
 
 
 class Predictions(NamedTuple):
@@ -27,6 +29,9 @@ class Predictions(NamedTuple):
         return [self.classes[index] for index in self.probabilities.argmax(axis=1)]
 
 
+Judgements = Mapping[str, Mapping[int, Predictions]]  # by strategy and seed
+
+
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write the columns path, true, predicted, and p_<class> with the probability of each class.
 
@@ -34,36 +39,63 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
     exponential function.
     """
     columns = [*COLUMNS, *(PREFIX + name for name in predictions.classes)]
-    rows = zip(
-        predictions.paths,
-        predictions.true,
-        predictions.predicted,
-        predictions.probabilities,
-        strict=True,
-    )
-    write_csv(
-        path,
-        columns,
-        [[name, true, guess, *(f"{p:.9g}" for p in row)] for name, true, guess, row in rows],
-    )
+    write_csv(path, columns, _lines(predictions))
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read a file in the format of write_predictions, from any model.
+    """Read a file in the format of write_predictions, from any model; it may have no rows.
 
     Raises:
         UserError: if the file is missing or has another format.
     """
     with intact(path):
-        rows = read_csv(path, COLUMNS)
-        if not rows:
-            raise ValueError(rows)
-        classes = [column.removeprefix(PREFIX) for column in rows[0] if column.startswith(PREFIX)]
-        return Predictions(
-            classes=classes,
-            paths=[row["path"] for row in rows],
-            true=[row["true"] for row in rows],
-            probabilities=np.array(
-                [[float(row[PREFIX + name]) for name in classes] for row in rows]
-            ),
-        )
+        return _parsed(read_csv(path, COLUMNS))
+
+
+def write_judgements(path: Path, classes: Sequence[str], judgements: Judgements) -> None:
+    """Write the columns strategy and seed, and those of write_predictions; no row if none."""
+    rows = [
+        [strategy, seed, *line]
+        for strategy, by_seed in judgements.items()
+        for seed, predictions in by_seed.items()
+        for line in _lines(predictions)
+    ]
+    write_csv(path, [*JUDGED, *(PREFIX + name for name in classes)], rows)
+
+
+def read_judgements(path: Path) -> dict[str, dict[int, Predictions]]:
+    """Read what write_judgements wrote; empty if it has no row.
+
+    Raises:
+        UserError: if the file is missing or has another format.
+    """
+    with intact(path):
+        parts: dict[str, dict[int, list[dict[str, str]]]] = {}
+        for row in read_csv(path, JUDGED):
+            parts.setdefault(row["strategy"], {}).setdefault(int(row["seed"]), []).append(row)
+        return {
+            strategy: {seed: _parsed(rows) for seed, rows in by_seed.items()}
+            for strategy, by_seed in parts.items()
+        }
+
+
+def _lines(predictions: Predictions) -> Iterator[list[str]]:
+    for path, true, guess, row in zip(
+        predictions.paths,
+        predictions.true,
+        predictions.predicted,
+        predictions.probabilities,
+        strict=True,
+    ):
+        yield [path, true, guess, *(f"{p:.9g}" for p in row)]
+
+
+def _parsed(rows: Sequence[dict[str, str]]) -> Predictions:
+    names = rows[0] if rows else ()
+    classes = [column.removeprefix(PREFIX) for column in names if column.startswith(PREFIX)]
+    return Predictions(
+        classes=classes,
+        paths=[row["path"] for row in rows],
+        true=[row["true"] for row in rows],
+        probabilities=np.array([[float(row[PREFIX + name]) for name in classes] for row in rows]),
+    )

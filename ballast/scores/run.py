@@ -2,17 +2,22 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ballast.core import paths
 from ballast.core.counts import Counts
 from ballast.core.files import intact, read_json
-from ballast.core.manifest import read_augmented
+from ballast.core.manifest import read_augmented, read_manifest
+from ballast.scores.estimates import strategy_intervals
 from ballast.scores.history import History, read_history
-from ballast.scores.intervals import MetricIntervals, metric_intervals
-from ballast.scores.predictions import Predictions, read_predictions
+from ballast.scores.intervals import MetricIntervals
+from ballast.scores.judged import Judged
+from ballast.scores.judged import judged as judged_by
+from ballast.scores.predictions import Predictions, read_judgements, read_predictions
 
 # Image lists with hashes, the training history and the predictions.
 FINGERPRINTED = (paths.MANIFEST, paths.AUGMENTED_LIST, paths.HISTORY, paths.PREDICTIONS)
@@ -34,12 +39,23 @@ class Training(NamedTuple):
     head: HeadChoice | None  # on frozen features; None for a network trained by gradient descent
 
 
+class Arm(NamedTuple):
+    """A strategy in a comparison; a Run is one, too."""
+
+    name: str
+    judged: Judged
+    cross_validated: bool  # whether each photograph was judged by models that had not seen it
+    metrics: MetricIntervals
+
+
 class Run(NamedTuple):
     """Params, data, training and predictions of one run."""
 
     name: str
-    metrics: MetricIntervals
-    predictions: Predictions
+    judged: Judged  # by all trainings of the strategy, or by the saved model alone
+    cross_validated: bool  # whether each photograph was judged by models that had not seen it
+    metrics: MetricIntervals  # of `judged`
+    predictions: Predictions  # of the first training: one for each judged photograph
     counts: Counts
     made: Mapping[str, int]  # training images by class name
     weights: Mapping[str, float]  # class weights in the loss, by class name
@@ -50,23 +66,32 @@ class Run(NamedTuple):
     fingerprints: Mapping[str, str]  # SHA-256 by file
 
 
-def read_run(name: str, folder: Path, params: Mapping[str, Any], seed: int) -> Run:
+def read_run(name: str, folder: Path, params: Mapping[str, Any]) -> Run:
     """Read the outputs of a run's stages.
 
     Args:
         name: name of the run that users see.
         folder: folder that contains the run's data/ and outputs/.
         params: params of the run, with dotted keys.
-        seed: seed of the draws behind the intervals.
 
     Raises:
         UserError: if a file is missing, edited or damaged.
     """
-    predictions = read_predictions(folder / paths.PREDICTIONS)
+    rows = read_manifest(folder / paths.MANIFEST)
+    trainings = list(
+        read_judgements(folder / paths.JUDGEMENTS).get(params["strategy"], {}).values()
+    )
+    tested = read_predictions(folder / paths.PREDICTIONS)
+    with intact(folder / (paths.JUDGEMENTS if trainings else paths.PREDICTIONS)):
+        judged = judged_by(trainings or [tested], {row.path: row.group for row in rows})
+        if not judged.true.size:
+            raise ValueError(tested)
     return Run(
         name=name,
-        metrics=metric_intervals(predictions, seed),
-        predictions=predictions,
+        judged=judged,
+        cross_validated=bool(trainings) and {*trainings[0].paths} != {*tested.paths},
+        metrics=strategy_intervals(judged),
+        predictions=trainings[0] if trainings else tested,
         counts=read_json(folder / paths.CLASS_COUNTS),
         made=Counter(row.class_ for row in read_augmented(folder / paths.AUGMENTED_LIST)),
         weights=read_json(folder / paths.CLASS_WEIGHTS),
@@ -76,6 +101,43 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any], seed: int) -> R
         params=params,
         fingerprints={path.as_posix(): _sha256(folder / path) for path in FINGERPRINTED},
     )
+
+
+def read_reference(run: Run, folder: Path, name: str) -> Arm | None:
+    """Read what another strategy predicted of the photographs that a run judged.
+
+    Args:
+        run: result of read_run.
+        folder: as in read_run.
+        name: the strategy's name.
+
+    Returns:
+        None if it is the run's own strategy, or judged nothing.
+
+    Raises:
+        UserError: if a file is missing, edited or damaged.
+    """
+    trainings = list(read_judgements(folder / paths.JUDGEMENTS).get(name, {}).values())
+    if name == run.params["strategy"] or not trainings:
+        return None
+    groups = {row.path: row.group for row in read_manifest(folder / paths.MANIFEST)}
+    with intact(folder / paths.JUDGEMENTS):
+        judged = judged_by(trainings, groups)
+        if not np.array_equal(judged.true, run.judged.true) or (
+            judged.predicted.shape != run.judged.predicted.shape
+        ):
+            raise ValueError(name)
+    return Arm(name, judged, run.cross_validated, strategy_intervals(judged))
+
+
+def alike(runs: Sequence[Run]) -> list[Run]:
+    """Give all runs as many trainings as the run with the fewest has: the first ones of each."""
+    fewest = min(len(run.judged.predicted) for run in runs)
+    judged = [run.judged._replace(predicted=run.judged.predicted[:fewest]) for run in runs]
+    return [
+        run._replace(judged=of, metrics=strategy_intervals(of))
+        for run, of in zip(runs, judged, strict=True)
+    ]
 
 
 def read_training(path: Path) -> Training:

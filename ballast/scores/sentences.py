@@ -8,7 +8,7 @@ def typeset(sentence: str) -> str:
     return sentence.replace(" %", "%").replace("%", "\N{NO-BREAK SPACE}%")
 
 
-def percent_range(interval: Interval) -> str:
+def range_text(interval: Interval) -> str:
     """Format the bounds of a proportion's interval, as in "60 to 86%"."""
     assert interval.low is not None
     assert interval.high is not None

@@ -20,7 +20,8 @@ from ballast.core.manifest import read_manifest, subset_rows
 from ballast.export import onnx_bytes, tflite_bytes
 from ballast.keras_setup import keras
 from ballast.model.inputs import load_images
-from ballast.model.saved import ModelInfo, input_size, load_model, read_info
+from ballast.model.model_file import ModelInfo, read_info
+from ballast.model.saved import input_size, load_model
 from ballast.scores.predictions import read_predictions
 
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]

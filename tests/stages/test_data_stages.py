@@ -408,7 +408,7 @@ def test_500_classes_of_three_photographs_run_through(project: Project) -> None:
             values = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
             image = Image.fromarray(values).resize((16, 16), Image.Resampling.BICUBIC)
             image.save(raw / f"class {class_}" / f"{number}.png")
-    for stage in [*STAGES, "train", "evaluate"]:
+    for stage in [*STAGES, "train", "cross_validate", "evaluate"]:
         done = project.stage(stage)
         assert done.returncode == 0, done.stderr
     metrics = json.loads(project.read("outputs/metrics.json"))

@@ -1,6 +1,7 @@
 """The default classifier, a head on frozen features, in a project that dvc repro has run."""
 
 import csv
+import html
 import io
 import json
 import shutil
@@ -13,8 +14,10 @@ import pytest
 from PIL import Image
 from projects import Project
 
+from ballast.core.manifest import read_manifest
 from ballast.keras_setup import keras
-from ballast.scores.predictions import read_predictions
+from ballast.report.model_card import plain
+from ballast.scores.predictions import read_judgements, read_predictions
 
 # Runs train in one process, and prints of how many images it computed features.
 COUNTING = """
@@ -125,10 +128,12 @@ def test_a_record_that_was_lost_or_damaged_is_computed_again_to_the_same_model(
         for path in sorted((project.folder / ".dvc/tmp/image_store").rglob("*-*-*"))
         if path.name.split("-")[1] == "2560"  # 1280 whole numbers of 16 bits
     ]
-    features[0].unlink()
-    features[1].chmod(0o644)
-    features[1].write_bytes(bytes(2560))
-    assert computed(project) == 2
+    for lost, damaged in zip(features[::2], features[1::2], strict=False):
+        lost.unlink()
+        damaged.chmod(0o644)
+        damaged.write_bytes(bytes(2560))
+    assert computed(project) > 2
+    assert computed(project) == 0
     assert (project.folder / "models/model.keras").read_bytes() == model
 
 
@@ -142,3 +147,87 @@ def test_another_strategy_computes_features_of_new_images_alone(
         assert project.stage(stage).returncode == 0
     assert len(project.read("data/augmented.csv").splitlines()) < before
     assert computed(project) == 0, "without oversampling: fewer variants of the same photographs"
+
+
+def test_every_photograph_is_judged_by_heads_that_have_not_seen_it(
+    features_project: Project,
+) -> None:
+    judgements = read_judgements(features_project.folder / "outputs/cross_validation.csv")
+    assert {name: [*of] for name, of in judgements.items()} == {
+        "baseline": [42, 43],
+        "balanced": [42, 43],
+    }
+    photographs = [row.path for row in read_manifest(features_project.folder / "data/manifest.csv")]
+    for predictions in (of for by_seed in judgements.values() for of in by_seed.values()):
+        assert sorted(predictions.paths) == sorted(photographs)
+    # The fold that is the test set of this run gives what its model predicts.
+    tested = read_predictions(features_project.folder / "outputs/predictions.csv")
+    first = judgements["balanced"][42]
+    places = [first.paths.index(path) for path in tested.paths]
+    assert np.array_equal(first.probabilities[places], tested.probabilities)
+
+
+def test_the_answer_rests_on_every_photograph(features_project: Project) -> None:
+    found = json.loads(features_project.read("outputs/cross_validation.json"))
+    assert found["cross_validated"] is True
+    assert (found["trainings"], found["reference"]) == (2, "baseline")
+    assert found["photographs"] == {"one": 3, "two": 10, "zero": 8}
+    report = features_project.read("outputs/report.html")
+    card = features_project.read("outputs/model_card.md")
+    for verdict in (found["verdict"], found["difference"]["verdict"]):
+        assert html.escape(verdict) in report
+        assert plain(verdict) in card
+    assert "These figures are those of 2 cross-validations of the strategy" in card
+    assert "all photographs but those in test" in card
+    shown = features_project.dvc("metrics", "show", "outputs/cross_validation.json")
+    assert "metrics.balanced_accuracy.value" in shown
+
+
+def test_judging_again_loads_no_tensorflow(features_project: Project, tmp_path: Path) -> None:
+    project = copied(features_project, tmp_path / "project")
+    script = (
+        "import sys; from stages.{} import main; main(); assert 'tensorflow' not in sys.modules"
+    )
+    for stage in ("train", "cross_validate"):
+        project.run(sys.executable, "-c", script.format(stage))
+    assert project.outputs() == features_project.outputs()
+
+
+def test_with_a_test_folder_trainings_judge_it_only_where_that_is_wanted(
+    features_project: Project, tmp_path: Path
+) -> None:
+    project = copied(features_project, tmp_path / "project")
+    raw = project.folder / "data/raw"
+    for name in ("one", "two", "zero"):
+        (raw / "train").mkdir(exist_ok=True)
+        (raw / name).rename(raw / "train" / name)
+        (raw / "test" / name).mkdir(parents=True)
+        first = min((raw / "train" / name).iterdir())
+        first.rename(raw / "test" / name / first.name)
+    project.repro()
+    found = json.loads(project.read("outputs/cross_validation.json"))
+    assert (found["trainings"], found["reference"]) == (1, None)
+    assert "has a test folder" in project.stage("cross_validate").stdout
+
+    project.set_params({"cross_validation.test_folder": True})
+    project.repro()
+    found = json.loads(project.read("outputs/cross_validation.json"))
+    assert (found["trainings"], found["reference"]) == (2, "baseline")
+    assert found["photographs"] == {"one": 1, "two": 1, "zero": 1}
+    assert found["cross_validated"] is False
+    assert "of the 3 test photographs" in found["verdict"]
+
+
+def test_without_a_test_fold_all_photographs_train_the_model(
+    features_project: Project, tmp_path: Path
+) -> None:
+    project = copied(features_project, tmp_path / "project")
+    project.set_params({"split.fold": None})
+    project.repro()
+    counts = json.loads(project.read("outputs/class_counts.json"))
+    assert {name: of["train"] for name, of in counts.items()} == {"one": 3, "two": 10, "zero": 8}
+    # What judges is what judged before: the folds do not depend on the split.
+    for name in ("cross_validation.csv", "cross_validation.json"):
+        assert project.read(f"outputs/{name}") == features_project.read(f"outputs/{name}")
+    card = project.read("outputs/model_card.md")
+    assert "all photographs, so none is left to test it on" in card

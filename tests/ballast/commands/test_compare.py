@@ -12,9 +12,11 @@ import pytest
 from projects import Project
 
 from ballast.__main__ import command_line
-from ballast.commands.compare import judged_rows
+from ballast.commands.compare import READ, judged_rows, of_folder
 from ballast.core.errors import UserError
-from ballast.core.paths import MANIFEST, PREDICTIONS
+from ballast.core.params import as_dict, dotted, parse_params
+from ballast.core.paths import JUDGEMENTS, MANIFEST, PREDICTIONS
+from ballast.scores.run import read_run
 
 Compare = Callable[..., str]
 
@@ -101,27 +103,34 @@ def test_it_writes_json_and_a_page_without_tensorflow_and_checks_nothing_out(
     )  # fmt: skip
     found: dict[str, Any] = json.loads(revisions.read("outputs/comparison.json"))
     assert [*found] == [
-        "reference", "test_photographs", "revisions", "different_params", "differences",
-        "recommendations",
+        "reference", "cross_validated", "photographs", "independent_groups", "revisions",
+        "different_params", "differences", "best_is_too_high_by", "recommendations",
     ]  # fmt: skip
     assert found["reference"] == "run"
     assert [*found["revisions"]] == ["run", "weights", "workspace"]
     assert found["different_params"] == {
         "strategy": {"run": "balanced", "weights": "weights", "workspace": "balanced"}
     }
-    assert found["test_photographs"] == {"one": 1, "two": 2, "zero": 2}
+    assert found["cross_validated"] is False
+    assert found["photographs"] == {"one": 1, "two": 2, "zero": 2}
+    assert found["independent_groups"] == 5
+    assert found["revisions"]["run"]["trainings"] == 1
     assert found["revisions"]["run"]["params"]["strategies.weights.weight_power"] == 1
     assert not {"runtime.workers", "export"} & set(found["revisions"]["run"]["params"])
     assert set(found["differences"]) == {"weights", "workspace"}
     same = found["differences"]["workspace"]
-    assert same["mcnemar"]["p_value"] == 1
+    assert same["accuracy"]["p_value"] == 1
+    assert same["balanced_accuracy"]["decision"] == "none"
     assert same["metrics"]["accuracy"]["value"] == 0
     page = revisions.read("outputs/comparison.html")
     assert "weights" in page
     assert "data:image/jpeg" in page, "the training images were read from DVC's cache"
     assert "| recall zero " in done.stdout
     assert "| weights - run " in done.stdout
-    assert "No significant difference between" in done.stdout
+    assert (
+        "No significant difference between this model of workspace and this model of run: balanced"
+    ) in done.stdout
+    assert "the highest balanced accuracy is expected to be about" in done.stdout
 
     for name in ("json", "html"):
         (revisions.folder / f"outputs/comparison.{name}").unlink()
@@ -173,7 +182,7 @@ def test_outputs_that_are_nowhere_are_named(revisions: Project, compare: Compare
         (["run", "smaller"], "run and smaller differ in more than the strategy:"
                              " data.max_megapixels; use the same values"),
         (["run", "moved", "--allow-different-params"],
-         r"moved: 1 test photographs differ from those of run, for example .*\.png"),
+         r"moved: 1 judged photographs differ from those of run, for example .*\.png"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_one_line(
@@ -183,28 +192,54 @@ def test_what_cannot_be_compared_is_one_line(
         compare(*arguments)
 
 
+def judged_paths(revisions: Project, folder: Path, path: Path, text: str) -> list[str]:
+    """Read a run whose file has another text; return the photographs that it judged."""
+    for name in READ:
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(revisions.folder / name, folder / name)
+    (folder / path).write_text(text, encoding="utf-8")
+    params = dotted(as_dict(parse_params(revisions.read("params.yaml"))))
+    with of_folder("mine", folder):
+        return [row.path for row in judged_rows(read_run("mine", folder, params), folder)]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        (
-            "p_two",
-            "two",
-            "mine: outputs/predictions.csv: does not match the test photographs and classes",
-        ),
-        ("path,", "file,", "mine: outputs/predictions.csv: edited or damaged"),
-        ("zero/", "other/", "mine: outputs/predictions.csv: does not match the test photographs"),
+        ("p_two", "two", "edited or damaged"),
+        ("path,", "file,", "edited or damaged"),
+        ("zero/", "other/", "edited or damaged"),
+        (",zero,", ",one,", "does not match the photographs and classes in data/manifest.csv; run"),
+        (",p_zero\n", ",p_zero,p_new\n", "edited or damaged"),
     ],
 )
 def test_a_broken_predictions_file(
     revisions: Project, tmp_path: Path, old: str, new: str, message: str
 ) -> None:
-    for path in (MANIFEST, PREDICTIONS):
-        text = revisions.read(path.as_posix())
-        (tmp_path / path).parent.mkdir(exist_ok=True)
-        text = text.replace(old, new) if path == PREDICTIONS else text
-        (tmp_path / path).write_text(text, encoding="utf-8")
-    with pytest.raises(UserError, match=f"^{message}"):
-        judged_rows("mine", tmp_path)
+    text = revisions.read(PREDICTIONS.as_posix())
+    with pytest.raises(UserError, match=f"^mine: outputs/predictions.csv: {message}"):
+        judged_paths(revisions, tmp_path, PREDICTIONS, text.replace(old, new))
+
+
+def test_predictions_of_a_part_of_the_test_photographs(revisions: Project, tmp_path: Path) -> None:
+    lines = revisions.read(PREDICTIONS.as_posix()).splitlines(keepends=True)
+    whole = judged_paths(revisions, tmp_path, PREDICTIONS, "".join(lines))
+    assert whole == [line.partition(",")[0] for line in lines[1:]]
+    with pytest.raises(UserError, match=r"^mine: outputs/predictions\.csv: does not match the ph"):
+        judged_paths(revisions, tmp_path, PREDICTIONS, "".join(lines[:-1]))
+
+
+def test_judgements_are_of_every_photograph_that_they_name(
+    revisions: Project, tmp_path: Path
+) -> None:
+    names = [line.partition(",")[0] for line in revisions.read(MANIFEST.as_posix()).splitlines()]
+    header = revisions.read(JUDGEMENTS.as_posix())
+    rows = [f"balanced,42,{name},{name.partition('/')[0]},one,1,0,0" for name in names[1:]]
+    text = header + "".join(f"{row}\n" for row in rows)
+    assert judged_paths(revisions, tmp_path, JUDGEMENTS, text) == names[1:]
+    message = r"^mine: outputs/cross_validation\.csv: does not match the photographs and classes"
+    with pytest.raises(UserError, match=message):
+        judged_paths(revisions, tmp_path, JUDGEMENTS, text.replace(",zero,", ",two,"))
 
 
 def test_params_that_the_outputs_were_not_made_with(revisions: Project, compare: Compare) -> None:

@@ -47,7 +47,7 @@ def test_what_was_made_and_committed_is_ready_and_left_as_it_was(ready: Project)
 def test_params_that_were_not_run_or_not_committed(ready: Project) -> None:
     stale = [
         f"stage {stage}: params.yaml train: modified since it ran; dvc repro"
-        for stage in ("evaluate", "train")
+        for stage in ("cross-validate", "evaluate", "train")
     ]
     ready.set_params({"train.learning_rate": 0.01})
     assert sorted(check(ready)) == [

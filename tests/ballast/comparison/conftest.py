@@ -1,37 +1,40 @@
 """Fixtures: runs with given predictions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
-from ballast.scores.intervals import metric_intervals
+from ballast.scores.estimates import strategy_intervals
+from ballast.scores.judged import judged
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
 
-RunOf = Callable[[str, Predictions], Run]
+RunOf = Callable[..., Run]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def run_of(make_run: Callable[..., Run]) -> RunOf:
-    """Make a run with given predictions."""
+    """Make a run with the predictions of one or more trainings."""
 
-    def make(name: str, predictions: Predictions) -> Run:
-        counts = {
-            class_: {"train": 20, "val": 5, "test": predictions.true.count(class_)}
-            for class_ in predictions.classes
-        }
-        metrics = metric_intervals(predictions, seed=1, draws=1000)
-        made = dict.fromkeys(predictions.classes, 60)
-        run: Run = make_run(name, predictions.classes)
-        row = f"strategies.{name}"
-        methods = {f"{row}.class_weights": None, f"{row}.balanced_batches": False}
+    def make(
+        name: str,
+        *trainings: Predictions,
+        groups: Mapping[str, str] | None = None,
+        cross_validated: bool = False,
+    ) -> Run:
+        first, by_all = trainings[0], judged(trainings, groups)
+        run: Run = make_run(name, first.classes)
         return run._replace(
-            predictions=predictions,
-            metrics=metrics,
-            counts=counts,
-            made=made,
-            weights=dict.fromkeys(predictions.classes, 1.0),
-            params={**run.params, **methods},
+            judged=by_all,
+            cross_validated=cross_validated,
+            metrics=strategy_intervals(by_all),
+            predictions=first,
+            counts={
+                class_: {"train": 20, "val": 5, "test": first.true.count(class_)}
+                for class_ in first.classes
+            },
+            made=dict.fromkeys(first.classes, 60),
+            weights=dict.fromkeys(first.classes, 1.0),
         )
 
     return make

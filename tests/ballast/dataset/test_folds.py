@@ -209,3 +209,52 @@ def test_a_given_val_set_is_kept_whole() -> None:
 def test_a_val_share_of_0_gives_no_val() -> None:
     rows = split_photos(photos_of(human=20, dog=3), 5, 0, 0.0, 42)
     assert {row.split for row in rows} == {"train", "test"}
+
+
+def rows_of(photos: list[Photo], groups: list[int] | None = None) -> list[Row]:
+    return split_photos(photos, 5, 0, 0, 42, groups)
+
+
+def test_cross_validation_judges_every_photograph_in_one_fold() -> None:
+    rows = rows_of(photos_of(human=24, dog=3, snake=35))
+    dealt = folds.cross_validation_folds(rows, 5, 1)
+    assert sorted(place for places in dealt for place in places) == list(range(len(rows)))
+
+
+@given_any(
+    st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    st.integers(2, 6),
+    st.integers(0, 9),
+    st.randoms(),
+)
+def test_folds_keep_groups_whole_and_leave_every_class_a_group_to_train(
+    counts: list[int], count: int, seed: int, shuffled: random.Random
+) -> None:
+    photos = photos_of(**{f"class{number}": n for number, n in enumerate(counts)})
+    groups = [shuffled.randrange(len(photos)) for _ in photos]
+    rows = rows_of(photos, groups)
+    dealt = folds.cross_validation_folds(rows, count, seed)
+    judged = [place for places in dealt for place in places]
+    assert len({*judged}) == len(judged)
+    for places in dealt:
+        inside = {rows[place].group for place in places}
+        left = [row for place, row in enumerate(rows) if place not in places]
+        assert inside.isdisjoint(row.group for row in left)
+        assert {row.class_ for row in left} == {row.class_ for row in rows}
+
+
+def test_a_fold_is_the_test_set_that_split_fold_names() -> None:
+    photos = photos_of(human=24, dog=3, snake=35)
+    dealt = folds.cross_validation_folds(rows_of(photos), 5, 42)
+    for fold, places in enumerate(dealt):
+        split = split_photos(photos, 5, fold, 0.15, 42)
+        assert [i for i, row in enumerate(split) if row.split == "test"] == places
+
+
+def test_without_a_fold_all_photographs_train_but_those_given_for_testing() -> None:
+    photos = photos_of(human=24, dog=3)
+    rows = folds.split_photos(photos, list(range(27)), 5, None, 0, 42)
+    assert {row.split for row in rows} == {"train"}
+    given = [photos[0]._replace(given="test"), *photos[1:]]
+    rows = folds.split_photos(given, list(range(27)), 5, None, 0, 42)
+    assert [row.path for row in rows if row.split == "test"] == [photos[0].path]

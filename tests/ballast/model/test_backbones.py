@@ -16,8 +16,9 @@ from ballast.model.cnn import build_cnn
 from ballast.model.fine_tuning import fit_backbone
 from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet
+from ballast.model.model_file import ModelInfo
 from ballast.model.resizing import accept_any_size
-from ballast.model.saved import ModelInfo, load_model, model_bytes
+from ballast.model.saved import load_model, model_bytes
 from ballast.model.training import TrainingInputs
 from ballast.model.weight_files import weights_hashes
 

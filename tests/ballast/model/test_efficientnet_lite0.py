@@ -22,7 +22,8 @@ from ballast.model.efficientnet_lite0 import (
     largest_sums,
     read_network,
 )
-from ballast.model.saved import ModelInfo, model_bytes
+from ballast.model.model_file import ModelInfo
+from ballast.model.saved import model_bytes
 from ballast.model.weight_files import EXACT_FEATURES
 from ballast.model.whole_weights import narrowed
 

@@ -11,8 +11,9 @@ from ballast.keras_setup import keras
 from ballast.model.cnn import build_cnn
 from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet
+from ballast.model.model_file import read_info
 from ballast.model.resizing import accept_any_size
-from ballast.model.saved import input_size, load_model, model_bytes, read_info
+from ballast.model.saved import input_size, load_model, model_bytes
 
 
 def test_a_saved_model_loads_in_safe_mode_and_takes_uint8_images_of_any_size(

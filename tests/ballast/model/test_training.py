@@ -70,6 +70,17 @@ def test_a_batch_holds_the_pixels_of_its_labels(stripes: ImageSet) -> None:
     assert shown == 60
 
 
+def test_an_epoch_has_as_many_steps_with_every_strategy(stripes: ImageSet) -> None:
+    """So that patience means the same with and without balancing."""
+    rare = np.concatenate([np.flatnonzero(stripes.labels != 0), [0, 1]])
+    images = ImageSet(stripes.pixels[rare], stripes.labels[rare])
+    plain, balanced = (
+        training_batches(images, batch_size=8, balanced=balanced, seed=1).steps
+        for balanced in (False, True)
+    )
+    assert plain == balanced == -(-60 // 8)
+
+
 def test_history_has_a_value_an_epoch_and_the_best_epoch_is_kept(stripes: ImageSet) -> None:
     keras.utils.set_random_seed(3)
     model = build_cnn(16, 3)

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from projects import environment
 
-from ballast.comparison.page import comparison_page
-from ballast.comparison.runs import Comparison
+from ballast.comparison.page import comparison_page, run_page
+from ballast.comparison.runs import answer, compare
 from ballast.report.pages import (
     CONFUSIONS,
     contact_sheets,
     param_rows,
     percent,
     points,
-    report_page,
     yaml_scalar,
 )
 from ballast.report.pictures import SHEET_CLASSES, RunPictures
-from ballast.scores.run import Run
+from ballast.scores.judged import judged
+from ballast.scores.run import Arm, Run
 
 ROOT = Path(__file__).parents[3]
 NAMES = ["dog", "human", "snake"]
@@ -38,7 +38,6 @@ HOSTILE = [
 ]
 MakeRun = Callable[..., Run]
 MakePictures = Callable[..., RunPictures]
-Compared = Callable[[Sequence[Run]], Comparison]
 BothPages = Callable[[Sequence[str]], list[str]]
 
 
@@ -65,16 +64,41 @@ class Page(HTMLParser):
         return [found[attribute] for _, found in self.tags if attribute in found]
 
 
+def arm(run: Run) -> Arm:
+    """A run as the reference of another."""
+    return Arm(run.name, run.judged, run.cross_validated, run.metrics)
+
+
+def report(
+    run: Run,
+    pictures: RunPictures,
+    reference: Arm | None = None,
+    recommendations: Sequence[str] = (),
+) -> str:
+    """The page of one run."""
+    return run_page(run, reference, answer(run, reference), pictures, recommendations)
+
+
+def comparison(runs: Sequence[Run], pictures: Sequence[RunPictures]) -> str:
+    """The page of several runs."""
+    return comparison_page(compare(runs, seed=1), runs, pictures)
+
+
+def words(html: str) -> str:
+    """The text of a page, its lines joined."""
+    return " ".join(Page(html).text.split())
+
+
 @pytest.fixture
-def both_pages(make_run: MakeRun, make_pictures: MakePictures, compared: Compared) -> BothPages:
+def both_pages(make_run: MakeRun, make_pictures: MakePictures) -> BothPages:
     """The page of one run, and that of two, over the classes that are asked for."""
 
     def make(classes: Sequence[str]) -> list[str]:
         runs = [make_run(name, classes) for name in ("baseline", "balanced")]
         pictures = [make_pictures(run) for run in runs]
         return [
-            report_page(runs[1], pictures[1], "It is so.", ["Do more."]),
-            comparison_page(compared(runs), runs, pictures),
+            report(runs[1], pictures[1], arm(runs[0]), ["Do more."]),
+            comparison(runs, pictures),
         ]
 
     return make
@@ -91,30 +115,73 @@ def test_sections_come_in_the_order_of_what_people_ask(both_pages: BothPages) ->
 
 
 def test_the_figures_of_every_run_are_on_the_page(
-    make_run: MakeRun, make_pictures: MakePictures, compared: Compared
+    make_run: MakeRun, make_pictures: MakePictures
 ) -> None:
     runs = [make_run(name, NAMES) for name in ("baseline", "balanced", "batches")]
-    text = Page(comparison_page(compared(runs), runs, [*map(make_pictures, runs)])).text
+    text = words(comparison(runs, [*map(make_pictures, runs)]))
     for run in runs:
         assert f"{run.name}: expected calibration error 15 points" in text
         assert f"The 3 epochs of {run.name} as a table" in text
     for name in ("balanced", "batches"):
-        assert f"Nothing tells {name} from baseline." in text
-    assert text.count("Nothing tells them apart on dog.") == 2
+        same = f"No significant difference between this model of {name} and this model of baseline:"
+        assert text.count(f"{same} balanced accuracy 75 % against 75 % on the 8 test") == 1
+        assert text.count(f"{same} 75 % against 75 % (difference 0 points") == 2
+    assert text.count("No photographs of this class were judged.") == 2
+    assert "The highest balanced accuracy is partly the luckiest: expect it to be about" in text
     assert text.count("epoch 2 chosen") == 6  # loss and accuracy of each
-    assert "75 %" in text.replace("\N{NO-BREAK SPACE}", " ")
 
 
-def words(html: str) -> str:
-    """The text of a page, its lines joined."""
-    return " ".join(Page(html).text.split())
+def test_a_run_is_shown_beside_its_reference(
+    make_run: MakeRun, make_pictures: MakePictures
+) -> None:
+    baseline, run = (make_run(name, NAMES) for name in ("baseline", "balanced"))
+    found = answer(run, arm(baseline))
+    assert found.difference
+    html = report(run, make_pictures(run), arm(baseline))
+    text = words(html)
+    verdicts = [" ".join(said.split()) for said in (found.difference.verdict, found.verdict)]
+    assert text.index(verdicts[0]) < text.index(verdicts[1]), "what balancing changed comes first"
+    for said in found.difference.verdicts.values():
+        assert " ".join(said.split()) in text
+    bars = html[html.index('id="recall"') : html.index('id="counts"')]
+    assert bars.count('<th scope="row">baseline</th>') == len(NAMES)
+    assert bars.count('<th scope="row">balanced</th>') == len(NAMES)
+
+
+def test_without_a_reference_a_run_is_shown_alone(
+    make_run: MakeRun, make_pictures: MakePictures
+) -> None:
+    run = make_run("balanced", NAMES)
+    html = report(run, make_pictures(run))
+    assert html.count('class="verdict"') == 1
+    assert '<th scope="row">recall</th>' in html
+    assert "verdict-row" not in html[html.index("<body") :]
+
+
+def test_the_page_says_what_its_intervals_are_of(
+    make_run: MakeRun, make_pictures: MakePictures
+) -> None:
+    run = make_run("balanced", NAMES)
+    alone = words(report(run, make_pictures(run)))
+    assert "with other photographs like these the share would be in this range 19 times" in alone
+    assert (
+        "One model judged each photograph, so nothing is known of what luck in training"
+        " contributes."
+    ) in alone
+    assert "that had not seen" not in alone
+    several = run._replace(judged=judged([run.predictions] * 3), cross_validated=True)
+    text = words(report(several, make_pictures(several)))
+    assert "is classified correctly, by models that had not seen them. Lines are" in text
+    assert "with other photographs like these or other trainings, the share would be" in text
+    assert "luck in training" not in text
+    assert "(columns), by the first of the 3 models that judged each." in text
 
 
 def test_of_a_head_the_page_shows_its_optimum_and_no_curves(
     make_run: MakeRun, make_pictures: MakePictures, with_head: Callable[[Run], Run]
 ) -> None:
     run = with_head(make_run("balanced", NAMES))
-    html = report_page(run, make_pictures(run), "So.", [])
+    html = report(run, make_pictures(run))
     text = words(html)
     assert (
         "the solver reached the only optimum in 2 iterations, with a gradient norm of at most 1e-06"
@@ -138,7 +205,7 @@ def test_a_head_of_fixed_values_is_said_to_be_one(
     run = with_head(make_run("balanced", NAMES))
     assert run.training.head
     fixed = run.training._replace(head=run.training.head._replace(losses={}))
-    text = words(report_page(run._replace(training=fixed), make_pictures(run), "So.", []))
+    text = words(report(run._replace(training=fixed), make_pictures(run)))
     assert "Strength of the penalty 0.1, scale 1.25 and tau 0.70 of the logits are fixed" in text
     assert "cross-validation" not in text
 
@@ -148,12 +215,11 @@ def test_a_page_may_have_a_head_beside_a_network(
     make_run: MakeRun,
     make_pictures: MakePictures,
     with_head: Callable[[Run], Run],
-    compared: Compared,
     head_first: bool,
 ) -> None:
     runs = [make_run("network", NAMES), with_head(make_run("head", NAMES))]
     runs = runs[::-1] if head_first else runs
-    html = comparison_page(compared(runs), runs, [*map(make_pictures, runs)])
+    html = comparison(runs, [*map(make_pictures, runs)])
     text = words(html)
     assert html.count("<svg") == 4, "two curves, two reliability diagrams"
     assert "The 3 epochs of network as a table" in text
@@ -164,13 +230,13 @@ def test_a_page_may_have_a_head_beside_a_network(
 
 @pytest.mark.parametrize("classes", [HOSTILE, HOSTILE[::-1]])
 def test_names_are_shown_and_never_run(
-    make_run: MakeRun, make_pictures: MakePictures, compared: Compared, classes: list[str]
+    make_run: MakeRun, make_pictures: MakePictures, classes: list[str]
 ) -> None:
     runs = [make_run(name, classes, path=HOSTILE[4] + "{}{}") for name in HOSTILE[:2]]
     pictures = [make_pictures(run) for run in runs]
     for html in (
-        report_page(runs[0], pictures[0], HOSTILE[0], HOSTILE),
-        comparison_page(compared(runs), runs, pictures),
+        report(runs[0], pictures[0], arm(runs[1]), HOSTILE),
+        comparison(runs, pictures),
     ):
         page = Page(html)
         assert "script" not in {tag for tag, _ in page.tags}
@@ -209,14 +275,14 @@ def test_a_photograph_that_is_gone_is_said_to_be(
 ) -> None:
     run = make_run("balanced", NAMES)
     pictures = make_pictures(run)
-    html = report_page(run, pictures, "So.", [])
+    html = report(run, pictures)
     assert html.count(">unavailable<") == len(pictures.mistakes) - 1 > 0
 
 
 def test_a_page_of_many_classes_stays_small(make_run: MakeRun, make_pictures: MakePictures) -> None:
     names = [f"class {number:04d} {'n' * 200}" for number in range(300)]
     run = make_run("balanced", names)
-    html = report_page(run, make_pictures(run), "So.", [])
+    html = report(run, make_pictures(run))
     page = Page(html)
     images = [found for tag, found in page.tags if tag == "img"]
     assert len(images) == 4 * SHEET_CLASSES + 1
@@ -233,22 +299,23 @@ def test_equal_values_give_equal_bytes_in_every_process(tmp_path: Path) -> None:
 import sys
 import numpy as np
 from pathlib import Path
-from ballast.report.pages import report_page
+from ballast.comparison.page import run_page
+from ballast.comparison.runs import answer
 from ballast.report.pictures import RunPictures
-from ballast.scores.intervals import Interval, MetricIntervals
+from ballast.scores.estimates import strategy_intervals
+from ballast.scores.judged import judged
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run, Training
-figure = Interval(0.5, 0.1, 0.9)
 names = ["cat", "dog", "eel"]
-by_class = dict.fromkeys(names, figure)
-metrics = MetricIntervals(figure, figure, figure, figure, by_class, by_class, by_class)
 predictions = Predictions(names, ["a", "b"], ["cat", "eel"],
                           np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
 counts = {name: {"train": 2, "val": 1, "test": 1} for name in names}
-run = Run("balanced", metrics, predictions, counts, {}, {},
+of_model = judged([predictions])
+run = Run("balanced", of_model, False, strategy_intervals(of_model), predictions, counts, {}, {},
           Training("cnn", None), {"loss": [1, 0.5]}, 1,
           {"strategy": "balanced"}, {})
-sys.stdout.buffer.write(report_page(run, RunPictures({}, []), "So.", []).encode())
+page = run_page(run, None, answer(run, None), RunPictures({}, []), [])
+sys.stdout.buffer.write(page.encode())
 """
     )
     pages = {
@@ -285,6 +352,8 @@ def test_params_that_differ_are_told_from_those_that_do_not(make_run: MakeRun) -
         "seed": [42, 42],
         "strategy": ["one", "two"],
         "strategies.*.oversample": [True, False],
+        "strategies.*.class_weights": [None, None],
+        "strategies.*.balanced_batches": [False, False],
         "split.group": ["test/{}/{}.png"] * 2,
     }
 

@@ -26,7 +26,7 @@ from ballast.scores.run import read_run
 def pictures_of(project: Project) -> RunPictures:
     params = parse_params(project.read("params.yaml"))
     tracked = dotted(as_dict(params, without=("runtime",)))
-    run = read_run("mine", project.folder, tracked, params.seed)
+    run = read_run("mine", project.folder, tracked)
     return run_pictures(run, project.folder, project.folder / params.data.raw)
 
 

@@ -1,42 +1,91 @@
-"""A run is read from the outputs of its stages."""
+"""A run is read from the outputs of its stages, with what all its trainings judged."""
 
 import hashlib
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from projects import Project
 
 from ballast.core.errors import UserError
 from ballast.core.files import write_json
-from ballast.core.manifest import read_augmented
+from ballast.core.manifest import Row, read_augmented, read_manifest
 from ballast.core.params import as_dict, dotted, parse_params
-from ballast.scores.intervals import metric_intervals
-from ballast.scores.predictions import read_predictions
+from ballast.core.paths import JUDGEMENTS, MANIFEST, PREDICTIONS
+from ballast.scores.estimates import strategy_intervals
+from ballast.scores.judged import judged
+from ballast.scores.predictions import (
+    Judgements,
+    Predictions,
+    read_predictions,
+    write_judgements,
+    write_predictions,
+)
 from ballast.scores.run import (
     FINGERPRINTED,
     HeadChoice,
     Run,
     Training,
+    alike,
+    read_reference,
     read_run,
     read_training,
 )
 
+CLASSES = ["one", "two", "zero"]
+
+
+def tracked(project: Project) -> Mapping[str, Any]:
+    return dotted(as_dict(parse_params(project.read("params.yaml")), without=("runtime",)))
+
 
 def run_of(project: Project) -> Run:
-    params = parse_params(project.read("params.yaml"))
-    tracked = dotted(as_dict(params, without=("runtime",)))
-    return read_run("mine", project.folder, tracked, params.seed)
+    return read_run("mine", project.folder, tracked(project))
+
+
+@pytest.fixture
+def outputs(reproduced: Project, tmp_path: Path) -> Project:
+    """A copy of what the stages wrote, to change."""
+    copy = Project(tmp_path / "copy")
+    copy.folder.mkdir()
+    for name in ("data", "outputs"):
+        shutil.copytree(
+            reproduced.folder / name,
+            copy.folder / name,
+            ignore=shutil.ignore_patterns("raw", "augmented"),
+        )
+    shutil.copy(reproduced.folder / "params.yaml", copy.folder)
+    return copy
+
+
+def guesses(rows: list[Row], seed: int) -> Predictions:
+    """Any predictions for photographs, sorted by path."""
+    rows = sorted(rows)
+    probabilities = np.random.default_rng(seed).dirichlet(np.ones(3), len(rows))
+    return Predictions(
+        CLASSES, [row.path for row in rows], [row.class_ for row in rows], probabilities
+    )
+
+
+def judge(project: Project, rows: list[Row], **trainings: int) -> Judgements:
+    """Write so many judgements of each strategy."""
+    judgements = {
+        strategy: {42 + seed: guesses(rows, seed + len(strategy)) for seed in range(number)}
+        for strategy, number in trainings.items()
+    }
+    write_judgements(project.folder / JUDGEMENTS, CLASSES, judgements)
+    return judgements
 
 
 def test_it_holds_what_the_stages_wrote(reproduced: Project) -> None:
     run = run_of(reproduced)
     images = read_augmented(reproduced.folder / "data/augmented.csv")
     assert run.name == "mine"
-    predictions = read_predictions(reproduced.folder / "outputs/predictions.csv")
-    assert run.predictions.paths == predictions.paths
-    assert run.metrics == metric_intervals(predictions, seed=42)
     largest = max(of_class["train"] for of_class in run.counts.values())
-    assert run.made == dict.fromkeys(["one", "two", "zero"], 3 * largest)
+    assert run.made == dict.fromkeys(CLASSES, 3 * largest)
     assert sum(run.made.values()) == len(images)
     assert list(run.history) == ["accuracy", "loss", "val_accuracy", "val_loss", "learning_rate"]
     assert {len(values) for values in run.history.values()} == {2}
@@ -46,6 +95,126 @@ def test_it_holds_what_the_stages_wrote(reproduced: Project) -> None:
     for path in FINGERPRINTED:
         data = (reproduced.folder / path).read_bytes()
         assert run.fingerprints[path.as_posix()] == hashlib.sha256(data).hexdigest()
+
+
+def test_without_judgements_the_saved_model_is_judged(reproduced: Project) -> None:
+    run = run_of(reproduced)
+    predictions = read_predictions(reproduced.folder / PREDICTIONS)
+    assert run.predictions.paths == predictions.paths
+    assert not run.cross_validated
+    assert run.judged.predicted.shape == (1, len(predictions.paths))
+    assert run.metrics == strategy_intervals(judged([predictions]))
+
+
+def test_with_judgements_every_photograph_is_judged(outputs: Project) -> None:
+    rows = read_manifest(outputs.folder / MANIFEST)
+    written = judge(outputs, rows, baseline=2, balanced=3)
+    run = run_of(outputs)
+    assert run.cross_validated
+    assert run.judged.predicted.shape == (3, len(rows))
+    assert run.predictions.paths == sorted(row.path for row in rows)
+    first, *_ = trainings = [*written["balanced"].values()]
+    assert run.predictions.predicted == first.predicted, "those of the first training are shown"
+    expected = judged(trainings, {row.path: row.group for row in rows})
+    assert run.metrics == strategy_intervals(expected)
+    assert np.array_equal(run.judged.groups, expected.groups)
+
+
+def test_judgements_of_the_test_folder_are_no_cross_validation(outputs: Project) -> None:
+    tested = [row for row in read_manifest(outputs.folder / MANIFEST) if row.split == "test"]
+    judge(outputs, tested, balanced=2)
+    run = run_of(outputs)
+    assert not run.cross_validated
+    assert run.judged.predicted.shape == (2, len(tested))
+
+
+def test_a_model_trained_on_all_photographs_is_judged_by_others(outputs: Project) -> None:
+    path = outputs.folder / PREDICTIONS
+    header, _ = path.read_text().split("\n", 1)
+    path.write_text(f"{header}\n")
+    with pytest.raises(UserError, match=r"outputs/predictions\.csv: edited or damaged"):
+        run_of(outputs)
+    judge(outputs, read_manifest(outputs.folder / MANIFEST), balanced=2)
+    assert run_of(outputs).cross_validated
+
+
+def test_judgements_of_other_strategies_alone_are_not_used(outputs: Project) -> None:
+    judge(outputs, read_manifest(outputs.folder / MANIFEST), baseline=2)
+    assert len(run_of(outputs).judged.predicted) == 1
+
+
+def test_photographs_of_a_group_are_known_to_be(outputs: Project) -> None:
+    rows = read_manifest(outputs.folder / MANIFEST)
+    judge(outputs, rows, balanced=1)
+    path = outputs.folder / MANIFEST
+    one = min(rows)
+    twin = next(row for row in rows if row.class_ == one.class_ and row.group != one.group)
+    path.write_text(path.read_text().replace(f",{twin.group},", f",{one.group},"))
+    groups = len({row.group for row in rows})
+    assert len({*run_of(outputs).judged.groups.tolist()}) == groups - 1
+
+
+@pytest.mark.parametrize("of", ["predictions", "judgements"])
+def test_photographs_that_the_manifest_lacks_are_an_edited_file(outputs: Project, of: str) -> None:
+    rows = read_manifest(outputs.folder / MANIFEST)
+    tested = [row for row in rows if row.split == "test"]
+    strange = [*tested[1:], tested[0]._replace(path="one/strange.png")]
+    if of == "predictions":
+        write_predictions(outputs.folder / PREDICTIONS, guesses(strange, 1))
+    else:
+        judge(outputs, strange, balanced=2)
+    path = PREDICTIONS if of == "predictions" else JUDGEMENTS
+    with pytest.raises(UserError, match=f"{path.name}: edited or damaged"):
+        run_of(outputs)
+
+
+def test_trainings_that_judged_different_photographs_are_an_edited_file(outputs: Project) -> None:
+    rows = read_manifest(outputs.folder / MANIFEST)
+    judge(outputs, rows, balanced=2)
+    path = outputs.folder / JUDGEMENTS
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]) + "\n")
+    with pytest.raises(UserError, match=r"cross_validation\.csv: edited or damaged"):
+        run_of(outputs)
+
+
+def test_the_reference_judged_the_same_photographs(outputs: Project) -> None:
+    rows = read_manifest(outputs.folder / MANIFEST)
+    written = judge(outputs, rows, baseline=2, balanced=2)
+    run = run_of(outputs)
+    reference = read_reference(run, outputs.folder, "baseline")
+    assert reference
+    assert reference.name == "baseline"
+    assert reference.cross_validated
+    assert np.array_equal(reference.judged.true, run.judged.true)
+    expected = judged([*written["baseline"].values()], {row.path: row.group for row in rows})
+    assert reference.metrics == strategy_intervals(expected)
+
+
+@pytest.mark.parametrize("name", ["balanced", "weights"])
+def test_there_is_no_reference_if_it_is_the_run_or_was_not_judged(
+    outputs: Project, name: str
+) -> None:
+    judge(outputs, read_manifest(outputs.folder / MANIFEST), baseline=2, balanced=2)
+    assert read_reference(run_of(outputs), outputs.folder, name) is None
+
+
+def test_a_reference_with_other_trainings_is_an_edited_file(outputs: Project) -> None:
+    judge(outputs, read_manifest(outputs.folder / MANIFEST), baseline=1, balanced=2)
+    with pytest.raises(UserError, match=r"cross_validation\.csv: edited or damaged"):
+        read_reference(run_of(outputs), outputs.folder, "baseline")
+
+
+def test_runs_are_compared_with_as_many_trainings(make_run: Callable[..., Run]) -> None:
+    few, many = make_run("few", CLASSES), make_run("many", CLASSES)
+    wrong = few.predictions._replace(probabilities=few.predictions.probabilities[:, ::-1])
+    few = few._replace(judged=judged([few.predictions] * 2))
+    by_three = judged([wrong, few.predictions, few.predictions])
+    many = many._replace(judged=by_three, metrics=strategy_intervals(by_three))
+    first, second = alike([few, many])
+    assert np.array_equal(first.judged.predicted, few.judged.predicted)
+    assert np.array_equal(second.judged.predicted, many.judged.predicted[:2]), "the first ones"
+    assert second.metrics == strategy_intervals(second.judged) != many.metrics
+    assert second.predictions is many.predictions
 
 
 def test_the_choice_of_a_head_comes_back(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from ballast.scores.intervals import Interval
-from ballast.scores.sentences import percent_range, photographs, typeset
+from ballast.scores.sentences import photographs, range_text, typeset
 
 
 @pytest.mark.parametrize("sentence", ["60 to 86% of 7", "60 to 86 % of 7"])
@@ -16,8 +16,8 @@ def test_a_sentence_without_a_percent_sign_stays_as_it_is() -> None:
 
 
 def test_a_range_is_of_whole_percents() -> None:
-    assert percent_range(Interval(0.75, 0.5981, 0.8581)) == "60 to 86%"
-    assert percent_range(Interval(0.0, 0.0, 1.0)) == "0 to 100%"
+    assert range_text(Interval(0.75, 0.5981, 0.8581)) == "60 to 86%"
+    assert range_text(Interval(0.0, 0.0, 1.0)) == "0 to 100%"
 
 
 def test_one_photograph_is_no_plural() -> None:

@@ -1,0 +1,199 @@
+"""Cross-validation of linear heads: every photograph is judged by heads that have not seen it.
+
+With kept features and a convex head, a training takes a fraction of a second, so all trainings run
+in one process.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from joblib import cpu_count
+from numpy.typing import NDArray
+
+from ballast.augment.variants import augmented_path, oversampled_images
+from ballast.balance.class_weights import class_weights
+from ballast.balance.oversampling import plan_rounds, target_counts
+from ballast.core.manifest import Row, class_names, read_image, subset_rows
+from ballast.core.params import Params, Strategy
+from ballast.core.store import ContentStore
+from ballast.dataset.folds import cross_validation_folds
+from ballast.model.features import Backbone, image_features
+from ballast.model.head_fitting import Head
+from ballast.model.head_strategy import Terms, fit_probe
+from ballast.model.inputs import ImageFiles, image_files
+from ballast.model.logits import Floats, linear_probabilities
+from ballast.scores.predictions import Predictions
+from ballast.workers.processes import Engine
+from ballast.workers.progress import with_progress
+
+Plan = Sequence[tuple[Row, int]]  # from plan_rounds
+FeaturesOf = Callable[[ImageFiles, Sequence[str]], NDArray[np.float32]]  # of images and SHA-256s
+
+
+class Trial(NamedTuple):
+    """A division of the photographs: a head is trained on some and predicts the others."""
+
+    train: list[Row]
+    judged: list[Row]
+
+
+def fold_trials(rows: Sequence[Row], folds: int, seed: int) -> list[Trial]:
+    """One trial per fold: it is judged, and the others train; together they judge nearly all.
+
+    A class with a single group is never judged: its photographs are needed for training.
+
+    Args:
+        rows: rows of the manifest; their split does not matter.
+        folds: 2 or more.
+        seed: 0 to 2**32 - 1; with params' seed, fold i is the test set of split.fold i.
+    """
+    trials = []
+    for places in cross_validation_folds(rows, folds, seed):
+        judged = {*places}
+        trials.append(
+            Trial(
+                [row for place, row in enumerate(rows) if place not in judged],
+                [rows[place] for place in places],
+            )
+        )
+    return [trial for trial in trials if trial.judged]
+
+
+def given_trial(rows: Sequence[Row]) -> Trial:
+    """The trial that data.raw gives: its test folder is judged."""
+    return Trial(subset_rows(rows, "train"), subset_rows(rows, "test"))
+
+
+def cross_validate(
+    trials: Mapping[int, Sequence[Trial]],
+    strategies: Mapping[str, Strategy],
+    params: Params,
+    backbone: Backbone,
+    store: ContentStore,
+) -> dict[str, dict[int, Predictions]]:
+    """Train a head for every strategy, seed and trial, and predict what the trial judges.
+
+    Args:
+        trials: by seed, which also draws the variants; each judges other photographs.
+        strategies: by name.
+        params: where the photographs are, how they are augmented, and the engine.
+        backbone: from read_backbone.
+        store: images and features from earlier runs.
+
+    Returns:
+        Predictions by strategy and seed, sorted by path.
+
+    Raises:
+        UserError: as oversampled_images and image_features do.
+    """
+    every = sorted({row for each in trials.values() for t in each for row in (*t.train, *t.judged)})
+    classes, workers = class_names(every), params.runtime.workers or cpu_count()
+    engine = Engine(workers, params.runtime.engine, params.runtime.scheduler)
+    features_of = partial(image_features, backbone, store=store, engine=engine)
+    read = partial(read_image, Path(params.data.raw))
+    photographs = image_files(read, every, classes, params.data.image_size, workers)
+    seen = features_of(photographs, [row.sha256 for row in every])
+    judged = {row: place for place, row in enumerate(every)}
+
+    fitted = _fitted(trials, strategies, params, classes, store, features_of)
+    total = len(strategies) * sum(map(len, trials.values()))
+    pairs: dict[str, dict[int, list[tuple[Row, Floats]]]] = {
+        name: {seed: [] for seed in trials} for name in strategies
+    }
+    for name, seed, trial, head in with_progress(fitted, total, "heads"):
+        places = [judged[row] for row in trial.judged]
+        probabilities = linear_probabilities(seen[places], head.weights, head.bias)
+        pairs[name][seed] += zip(trial.judged, probabilities, strict=True)
+    return {
+        name: {seed: _predictions(classes, found) for seed, found in by_seed.items()}
+        for name, by_seed in pairs.items()
+    }
+
+
+def _predictions(classes: list[str], pairs: Sequence[tuple[Row, Floats]]) -> Predictions:
+    ordered = sorted(pairs, key=lambda pair: pair[0])
+    return Predictions(
+        classes,
+        [row.path for row, _ in ordered],
+        [row.class_ for row, _ in ordered],
+        np.stack([probabilities for _, probabilities in ordered]),
+    )
+
+
+def _fitted(
+    trials: Mapping[int, Sequence[Trial]],
+    strategies: Mapping[str, Strategy],
+    params: Params,
+    classes: Sequence[str],
+    store: ContentStore,
+    features_of: FeaturesOf,
+) -> Iterator[tuple[str, int, Trial, Head]]:
+    """Yield strategy, seed and trial with the head fitted to it."""
+    for seed, divisions in trials.items():
+        plans = {
+            (name, place): _plan(trial.train, strategy, params.augment.factor)
+            for place, trial in enumerate(divisions)
+            for name, strategy in strategies.items()
+        }
+        made = _made(plans.values(), seed, params, store, features_of)
+        for (name, place), plan in plans.items():
+            trial, used = divisions[place], strategies[name]
+            counts = _counts(trial.train)
+            weights = class_weights(counts, used.class_weights, used.weight_power, used.beta)
+            in_order = np.array([weights[class_] for class_ in classes])
+            yield name, seed, trial, fit_probe(_terms(plan, made, classes), in_order, used)
+
+
+def _plan(train: Sequence[Row], strategy: Strategy, factor: int) -> Plan:
+    return plan_rounds(train, target_counts(_counts(train), factor, strategy.oversample))
+
+
+def _counts(rows: Sequence[Row]) -> dict[str, int]:
+    counts = Counter(row.class_ for row in rows)
+    return {name: counts[name] for name in class_names(rows)}
+
+
+class _Made(NamedTuple):
+    """Training images of one seed."""
+
+    places: dict[tuple[Row, int], int]  # by photograph and round
+    features: NDArray[np.float32]  # shape (n, d)
+
+
+def _made(
+    plans: Iterable[Plan],
+    seed: int,
+    params: Params,
+    store: ContentStore,
+    features_of: FeaturesOf,
+) -> _Made:
+    """Make every image that one of the plans needs, and compute its features."""
+    rounds: Counter[Row] = Counter()
+    for plan in plans:
+        rounds |= Counter(dict(plan))  # the most of each photograph
+    size, raw, runtime = params.data.image_size, Path(params.data.raw), params.runtime
+    whole = sorted(rounds.items())
+    images = [*oversampled_images(whole, raw, seed, size, params.augment, store, runtime)]
+    files = ImageFiles(
+        read=lambda place: images[place][2].data,
+        labels=np.zeros(len(images), dtype=np.int64),  # features do not depend on them
+        size=size,
+        workers=runtime.workers or cpu_count(),
+        paths=[augmented_path(row, round_) for row, round_, _ in images],
+    )
+    places = {(row, round_): place for place, (row, round_, _) in enumerate(images)}
+    return _Made(places, features_of(files, [record.sha256 for _, _, record in images]))
+
+
+def _terms(plan: Plan, made: _Made, classes: Sequence[str]) -> Terms:
+    images = [(row, round_) for row, rounds in plan for round_ in range(rounds)]
+    _, groups = np.unique([row.group for row, _ in images], return_inverse=True)
+    return Terms(
+        made.features[[made.places[image] for image in images]],
+        np.array([classes.index(row.class_) for row, _ in images], dtype=np.int64),
+        np.asarray(groups, dtype=np.int64),
+    )

@@ -1,0 +1,95 @@
+"""The file of a trained model, a .keras archive: what needs no TensorFlow, which loads slowly."""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ballast.core.errors import UserError
+from ballast.model.logits import Floats
+from ballast.model.whole_weights import dense_layers, narrowed
+
+WEIGHTS = "model.weights.h5"
+# Ballast's entry in a .keras file; Keras ignores it.
+INFO = "ballast.json"
+
+
+class ModelInfo(NamedTuple):
+    """Metadata in a model file that prediction needs."""
+
+    classes: list[str]  # in the order of the network's outputs
+    max_megapixels: float  # larger images are rejected
+    threads: int  # used in training; another number can change the last bits of a probability
+
+
+def archive(entries: Mapping[str, bytes]) -> bytes:
+    """Zip the entries of a model file; equal entries yield equal bytes."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in entries.items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix, on every platform
+            archive.writestr(entry, data)
+    return file.getvalue()
+
+
+def with_head(blank: bytes, weights: Floats, bias: Floats, info: ModelInfo) -> bytes:
+    """Put a linear head and its metadata into a model file.
+
+    Args:
+        blank: a file with a probe (see build_probe) whose head has the same shape.
+        weights: shape (d, k); exact in float32.
+        bias: shape (k,).
+        info: metadata.
+
+    Returns:
+        The file that model_bytes would make of the probe with this head.
+    """
+    with zipfile.ZipFile(io.BytesIO(blank)) as file:
+        entries = {name: file.read(name) for name in file.namelist()}
+    (head,) = dense_layers(entries[WEIGHTS])
+    values = {f"{head}/vars/0": weights, f"{head}/vars/1": bias}
+    replaced = {name: array.astype(np.float32) for name, array in values.items()}
+    entries[WEIGHTS] = narrowed(entries[WEIGHTS], replaced)
+    entries[INFO] = info_bytes(info)
+    return archive(entries)
+
+
+def info_bytes(info: ModelInfo) -> bytes:
+    """The metadata as they are saved."""
+    return json.dumps(info._asdict(), ensure_ascii=False).encode()
+
+
+def read_info(path: Path) -> ModelInfo:
+    """Read the metadata that model_bytes saved with the network.
+
+    Raises:
+        UserError: as load_model does, or if another program saved the model.
+    """
+    refuse_damage(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return ModelInfo(**json.loads(archive.read(INFO)))
+    except (KeyError, ValueError, TypeError):
+        raise UserError(f"{path}: not saved by Ballast: it contains no class names") from None
+
+
+def refuse_damage(path: Path) -> None:
+    """Raise an error if a model file is missing or damaged.
+
+    Raises:
+        UserError: as said.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no model yet; run dvc repro, or dvc pull models") from None
+    except (OSError, zipfile.BadZipFile):
+        damaged = path.name
+    if damaged:
+        raise UserError(f"{path}: incomplete or damaged; run ballast check, then dvc repro")

@@ -1,0 +1,45 @@
+"""Judge every photograph by linear heads that have not seen it, with and without balancing."""
+
+from ballast.core import paths
+from ballast.core.errors import counted, one_line_errors
+from ballast.core.files import read_json, read_text
+from ballast.core.manifest import class_names, read_manifest
+from ballast.core.params import parse_params
+from ballast.core.store import ContentStore
+from ballast.model.cross_validation import cross_validate, fold_trials, given_trial
+from ballast.model.features import read_backbone
+from ballast.scores.predictions import Judgements, write_judgements
+
+
+def main() -> None:
+    """Read the manifest and the photographs; write outputs/cross_validation.csv."""
+    params = parse_params(read_text(paths.PARAMS))
+    wanted, linear = params.cross_validation, params.train.has_linear_head
+    folds, size = params.split.folds, params.data.image_size
+    rows = [row for row in read_manifest(paths.MANIFEST) if row.split != "val"]
+    given = "test" in read_json(paths.DATA_REPORT)["given_sets"]
+    judgements: Judgements = {}
+    if not wanted.seeds:
+        print("cross_validation.seeds is 0: nothing to do")
+    elif not linear:
+        print(f"{params.train.backbone} takes long to train: see ballast cross-validate --help")
+    elif given and not wanted.test_folder:
+        print("data.raw has a test folder, which the saved model judges; see also make compare")
+    else:
+        seeds = [(params.seed + number) % 2**32 for number in range(wanted.seeds)]
+        judgements = cross_validate(
+            {s: [given_trial(rows)] if given else fold_trials(rows, folds, s) for s in seeds},
+            {name: params.strategies[name] for name in (wanted.reference, params.strategy)},
+            params,
+            read_backbone(params.train, size, paths.KERAS_DOWNLOADS, prepare=True),
+            ContentStore(paths.IMAGE_STORE, params.runtime.image_store),
+        )
+    write_judgements(paths.JUDGEMENTS, class_names(rows), judgements)
+    for name, by_seed in judgements.items():
+        judged = counted(len(next(iter(by_seed.values())).paths), "photograph")
+        print(f"{name}: {judged}, each judged by {counted(len(by_seed), 'model')}")
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
