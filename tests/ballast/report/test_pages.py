@@ -163,7 +163,10 @@ def test_the_page_says_what_its_intervals_are_of(
 ) -> None:
     run = make_run("balanced", NAMES)
     alone = words(report(run, make_pictures(run)))
-    assert "with other photographs like these the share would be in this range 19 times" in alone
+    assert (
+        "19 of 20 that are made like this hold the share that very many photographs like these"
+        " would show."
+    ) in alone
     assert (
         "One model judged each photograph, so nothing is known of what luck in training"
         " contributes."
@@ -172,9 +175,9 @@ def test_the_page_says_what_its_intervals_are_of(
     several = run._replace(judged=judged([run.predictions] * 3), cross_validated=True)
     text = words(report(several, make_pictures(several)))
     assert "is classified correctly, by models that had not seen them. Lines are" in text
-    assert "with other photographs like these or other trainings, the share would be" in text
+    assert "very many photographs like these, and very many trainings, would show." in text
     assert "luck in training" not in text
-    assert "(columns), by the first of the 3 models that judged each." in text
+    assert "by the first of the 3 models that judged each, so they can differ from the" in text
 
 
 def test_of_a_head_the_page_shows_its_optimum_and_no_curves(
