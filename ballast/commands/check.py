@@ -31,7 +31,7 @@ from ballast.dvc_tools.ignore import with_ignored
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this subcommand's arguments, of which there are none."""
+    """Do nothing: this subcommand takes no arguments."""
     del parser
 
 

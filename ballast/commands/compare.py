@@ -292,5 +292,5 @@ def escape(text: str) -> str:
 
 
 def one_line_text(text: str) -> str:
-    """A sentence as one line for a terminal; keeps no-break spaces."""
+    """Escape line breaks and other unprintable characters, but keep no-break spaces."""
     return "\N{NO-BREAK SPACE}".join(map(one_line, text.split("\N{NO-BREAK SPACE}")))

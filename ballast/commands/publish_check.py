@@ -29,7 +29,7 @@ SECRETS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add this subcommand's arguments, of which there are none."""
+    """Do nothing: this subcommand takes no arguments."""
     del parser
 
 

@@ -107,7 +107,16 @@ class Answer(NamedTuple):
 
 
 def answer(run: Run, reference: Arm | None) -> Answer:
-    """Judge a run, and compare it with the reference."""
+    """Judge a run, and compare it with the reference.
+
+    Args:
+        run: the run.
+        reference: the strategy without balancing; None if the run uses it, or it judged nothing.
+
+    Raises:
+        ValueError: if the two were judged on different photographs, or by different numbers of
+            trainings.
+    """
     found = contrasts(reference.judged, run.judged) if reference else None
     return Answer(
         cross_validated=run.cross_validated,

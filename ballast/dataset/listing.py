@@ -55,7 +55,7 @@ class FileState(NamedTuple):
 
 
 def file_states(raw: Path, paths: Sequence[str]) -> dict[str, FileState | None]:
-    """The state of each path; None if it does not exist."""
+    """Look up the state of each path, relative to `raw`; None if it cannot be read."""
     states: dict[str, FileState | None] = {}
     for path in paths:
         try:

@@ -22,7 +22,10 @@ CAUTION = 2.0
 
 
 def group_sums(values: Array, groups: Indices) -> Array:
-    """Sum values over the photographs of each group: (..., n) becomes (..., groups)."""
+    """Sum values over the photographs of each group: (..., n) becomes (..., number of groups).
+
+    The order of the sums depends on nothing but `groups`.
+    """
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=groups[order[0]] - 1))
     if len(starts) == len(order):
