@@ -2,8 +2,8 @@
 
 from ballast.core import paths
 from ballast.core.errors import counted, one_line_errors
-from ballast.core.files import read_json, read_text
-from ballast.core.manifest import class_names, read_manifest
+from ballast.core.files import read_text
+from ballast.core.manifest import class_names, has_test_folder, read_manifest
 from ballast.core.params import parse_params
 from ballast.core.store import ContentStore
 from ballast.model.cross_validation import cross_validate, fold_trials, given_trial
@@ -17,7 +17,7 @@ def main() -> None:
     wanted, linear = params.cross_validation, params.train.has_linear_head
     folds, size = params.split.folds, params.data.image_size
     rows = [row for row in read_manifest(paths.MANIFEST) if row.split != "val"]
-    given = "test" in read_json(paths.DATA_REPORT)["given_sets"]
+    given = has_test_folder(rows)
     judgements: Judgements = {}
     if not wanted.seeds:
         print("cross_validation.seeds is 0: nothing to do")

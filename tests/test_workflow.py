@@ -100,7 +100,7 @@ def test_a_pull_request_restores_runs_verifies_and_is_summarized(runner: Runner)
     assert (key.read_text(), key.stat().st_mode & 0o777) == ("a key\n", 0o600)
     said = runner.run("Run the pipeline")
     ran = re.findall(r"^Running stage '([\w-]+)'", said, re.MULTILINE)
-    assert sorted(ran) == ["cross-validate", "evaluate", "train"]
+    assert {"train", "evaluate"} <= {*ran} <= {"train", "cross-validate", "evaluate"}
     assert "::warning::dvc.lock and outputs/metrics.json differ from what was committed" in said
     runner.run("Close the storage")
     assert not key.exists()

@@ -91,6 +91,11 @@ def subset_rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
     return [row for row in rows if row.split == subset]
 
 
+def has_test_folder(rows: Sequence[Row]) -> bool:
+    """Whether data.raw has a test folder: paths then start with it, and otherwise with the class."""
+    return any(row.split == "test" and row.path.split("/")[0] != row.class_ for row in rows)
+
+
 def class_names(rows: Sequence[Row]) -> list[str]:
     """All classes, sorted; the network's outputs and all plots use this order."""
     return sorted({row.class_ for row in rows})

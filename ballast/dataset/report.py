@@ -36,7 +36,6 @@ def data_report(
         "files": len(members) + len(twins) + len(rejections),
         "photographs": len(members) - len(dropped),
         "rejected": len(rejections) + len(twins) + len(dropped),
-        "given_sets": sorted({member.photo.given for member in members if member.photo.given}),
         "empty_folders": list(empty_folders),
         "same_bytes": [
             {"kept": original.path, "left_out": photo.path} for photo, original in twins

@@ -10,6 +10,7 @@ from ballast.core.manifest import (
     AugmentedRow,
     Row,
     class_names,
+    has_test_folder,
     read_augmented,
     read_image,
     read_manifest,
@@ -72,3 +73,11 @@ def test_an_image_that_changed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"other")
     with pytest.raises(UserError, match=r"a\.png: changed since it was listed"):
         read_image(tmp_path, row)
+
+
+def test_a_test_folder_shows_in_the_paths() -> None:
+    row = Row("cat/1.png", "cat", "test", "a", "a", 8, 8)
+    assert not has_test_folder([row])
+    assert has_test_folder([row._replace(path="test/cat/1.png")])
+    assert not has_test_folder([row._replace(path="test/1.png", class_="test")]), "a class"
+    assert not has_test_folder([row._replace(path="train/cat/1.png", split="train")])
