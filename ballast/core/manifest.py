@@ -92,7 +92,7 @@ def subset_rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
 
 
 def has_test_folder(rows: Sequence[Row]) -> bool:
-    """Whether data.raw has a test folder: paths then start with it, and otherwise with the class."""
+    """Whether data.raw has a test folder: paths then start with it, otherwise with the class."""
     return any(row.split == "test" and row.path.split("/")[0] != row.class_ for row in rows)
 
 
