@@ -22,7 +22,7 @@ FORMATS ?= tflite onnx
 run: check  ## run the stages that have changed, and show the metrics
 	$(RUN) dvc repro
 	@cp outputs/model_card.md models/README.md
-	$(RUN) dvc metrics show
+	$(RUN) dvc metrics show outputs/metrics.json
 
 setup: .venv/.ready  ## install everything into .venv/
 	@git rev-parse --git-dir >/dev/null 2>&1 || $(RUN) dvc config --local core.no_scm true
