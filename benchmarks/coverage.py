@@ -210,11 +210,11 @@ def simulated(
     arms, recalls = drawn_arms(cell, true, groups, draws, generator)
     known = [truth(of, expected) for of in recalls]
     held = {name: holds(of, known[1][name]) for name, of in estimate(arms[1], true, groups).items()}
-    intervals = differences(arms[0], arms[1], true, groups)
+    pairs = discordances(arms[0], arms[1], true, groups)
+    intervals = differences(pairs, arms[0], arms[1], true, groups)
     held |= {
         f"Δ {name}": holds(of, known[1][name] - known[0][name]) for name, of in intervals.items()
     }
-    pairs = discordances(arms[0], arms[1], true, groups)
     levels = dict.fromkeys(OVERALL, 1 - SIGNIFICANCE)
     levels["recall"] = 1 - SIGNIFICANCE / len(totals)
     corrected = {name: difference(of, levels[name]) for name, of in pairs.items()}

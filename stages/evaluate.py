@@ -5,7 +5,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from ballast.comparison.page import run_page
-from ballast.comparison.runs import answer
+from ballast.comparison.runs import answer, verdicts_of
 from ballast.core import paths
 from ballast.core.errors import one_line_errors
 from ballast.core.files import read_text, write_bytes, write_csv, write_json
@@ -46,7 +46,7 @@ def main() -> None:
 
     found = answer(run, reference)
     write_json(paths.CROSS_VALIDATION, found)
-    verdicts = [found.verdict, *([found.difference.verdict] if found.difference else [])]
+    verdicts = verdicts_of(found)
     advice = [of.text for of in recommendations([run], {})]
     pictures = run_pictures(run, Path(), Path(params.data.raw))
     write_bytes(paths.REPORT, run_page(run, reference, found, pictures, advice).encode())

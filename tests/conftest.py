@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params, parse_params
 from ballast.report.pictures import RunPictures, confident_mistakes, thumbnail
 from ballast.scores.estimates import strategy_intervals
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import HeadChoice, Run, Training
 
@@ -95,7 +95,7 @@ def make_run() -> Callable[..., Run]:
             probabilities[row, taken] = 0.9
         paths = [path.format(class_, row) for row, class_ in enumerate(true)]
         predictions = Predictions([*classes], paths, true, probabilities)
-        of_model = judged([predictions])
+        of_model = judged_by([predictions])
         return Run(
             name=name,
             judged=of_model,

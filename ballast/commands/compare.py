@@ -25,7 +25,7 @@ from tabulate import tabulate
 from ballast.comparison.checks import check_comparable
 from ballast.comparison.page import comparison_page
 from ballast.comparison.runs import Comparison, compare
-from ballast.comparison.verdicts import too_high_text
+from ballast.comparison.verdicts import too_high_text, verdict_lines
 from ballast.core import paths
 from ballast.core.errors import UserError, one_line
 from ballast.core.files import make_folder, read_json, write_bytes, write_json, writing
@@ -34,6 +34,7 @@ from ballast.core.params import Strategy, dotted
 from ballast.report.pictures import SHEET_IMAGES, contact_rows, run_pictures, sheet_classes
 from ballast.scores.intervals import Interval, MetricIntervals, interval_text, unpacked
 from ballast.scores.run import Run, alike, read_run
+from ballast.scores.sentences import one_line_text
 
 NEEDED = ("seed", "strategy", "data.raw", "train.min_epochs")
 READ = (
@@ -271,10 +272,7 @@ def markdown(found: Comparison) -> str:
     # disable_numparse: a class called 1e3 keeps its name.
     table = tabulate(escaped[1:], escaped[0], tablefmt="github", disable_numparse=True)
     paragraphs = [table]
-    for other in found.differences.values():
-        lines = [other.verdict]
-        lines += [f"- {name}: {verdict}" for name, verdict in other.verdicts.items()]
-        paragraphs.append("\n".join(map(one_line_text, lines)))
+    paragraphs += [verdict_lines(of.verdict, of.verdicts) for of in found.differences.values()]
     paragraphs.append(too_high_text(found.best_is_too_high_by))
     advice = [f"- {one_line_text(advice.text)}" for advice in found.recommendations]
     return "\n\n".join([*paragraphs, "\n".join(advice)] if advice else paragraphs)
@@ -289,8 +287,3 @@ def interval_of(metrics: MetricIntervals, metric: str, class_: str) -> Interval:
 def escape(text: str) -> str:
     """Escape text for a cell of a Markdown table."""
     return one_line(text).replace("|", r"\|")
-
-
-def one_line_text(text: str) -> str:
-    """Escape line breaks and other unprintable characters, but keep no-break spaces."""
-    return "\N{NO-BREAK SPACE}".join(map(one_line, text.split("\N{NO-BREAK SPACE}")))

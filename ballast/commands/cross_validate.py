@@ -32,11 +32,10 @@ from msgspec.structs import replace
 from tabulate import tabulate
 from tqdm import tqdm
 
-from ballast.comparison.contrasts import contrasts
 from ballast.comparison.optimism import optimism
 from ballast.comparison.pooled import Experiment, pool, shared
 from ballast.comparison.runs import Difference, difference
-from ballast.comparison.verdicts import too_high_text
+from ballast.comparison.verdicts import too_high_text, verdict_lines
 from ballast.core import paths
 from ballast.core.errors import UserError, counted, warn
 from ballast.core.files import read_text, write_bytes, write_json
@@ -59,8 +58,7 @@ from ballast.model.cross_validation import cross_validate, fold_trials
 from ballast.model.features import read_backbone
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.intervals import MetricIntervals, interval_text
-from ballast.scores.judged import judged as judged_by
-from ballast.scores.judged import judged_photographs
+from ballast.scores.judged import independent_groups, judged_by, judged_photographs
 from ballast.scores.predictions import Judgements, Predictions, read_predictions
 from ballast.scores.run import Arm
 
@@ -399,17 +397,14 @@ def report(
         judged = judged_by(list(pooled[name].values()), groups)
         arms.append(Arm(name, judged, True, strategy_intervals(judged)))
     reference, *others = arms
-    found = {arm.name: contrasts(reference.judged, arm.judged, len(others)) for arm in others}
     values = CrossValidation(
         photographs=judged_photographs(reference.judged),
-        independent_groups=len({*reference.judged.groups.tolist()}),
+        independent_groups=independent_groups(reference.judged),
         folds=asked.folds,
         seeds=[*pooled[reference.name]],
         reference=reference.name,
         strategies={arm.name: arm.metrics for arm in arms},
-        differences={
-            arm.name: difference(reference, arm, found[arm.name], len(others)) for arm in others
-        },
+        differences={arm.name: difference(reference, arm, len(others)) for arm in others},
         best_is_too_high_by=optimism([arm.judged for arm in arms], seed=asked.seeds[0]),
     )
     write_json(paths.STRATEGIES, values)
@@ -438,9 +433,7 @@ def as_text(values: CrossValidation, raw: str) -> str:
         f" {', '.join(map(str, values.seeds))}, with 95 % intervals:",
         tabulate(rows, headers=["", *HEADLINES, *names], tablefmt="github", disable_numparse=True),
     ]
-    for other in values.differences.values():
-        lines = [other.verdict, *(f"- {name}: {said}" for name, said in other.verdicts.items())]
-        paragraphs.append("\n".join(lines))
+    paragraphs += [verdict_lines(of.verdict, of.verdicts) for of in values.differences.values()]
     if len(values.strategies) > 1:
         paragraphs.append(too_high_text(values.best_is_too_high_by))
     return "\n\n".join(paragraphs)

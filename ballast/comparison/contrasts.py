@@ -70,6 +70,7 @@ class Contrasts(NamedTuple):
     accuracy: Contrast
     balanced_accuracy: Contrast
     recall: Mapping[str, Contrast | None]  # by class name; None without test photographs
+    photographs_needed: "Mapping[str, Needed | None]"  # by class name, like recall
     metrics: MetricIntervals  # 95 % intervals of all differences
 
 
@@ -114,19 +115,23 @@ def contrasts(reference: Judged, this: Judged, strategies: int = 1) -> Contrasts
     found = discordances(*pair, reference.true, reference.groups)
     tested = np.unique(reference.true).tolist()
     complete = len(tested) == len(reference.classes)
-    recall = found["recall"]
+    looked_at = strategies * len(tested)
     by_class = {
-        reference.classes[class_]: contrast(
-            select(recall, place),
-            strategies * len(tested),
-        )
+        reference.classes[class_]: select(found["recall"], place)
         for place, class_ in enumerate(tested)
     }
-    everything = differences(*pair, reference.true, reference.groups)
+    everything = differences(found, *pair, reference.true, reference.groups)
     return Contrasts(
         accuracy=contrast(found["accuracy"], strategies, complete),
         balanced_accuracy=contrast(found["balanced_accuracy"], strategies, complete),
-        recall={name: by_class.get(name) for name in reference.classes},
+        recall={
+            name: contrast(by_class[name], looked_at) if name in by_class else None
+            for name in reference.classes
+        },
+        photographs_needed={
+            name: photographs_needed(by_class[name], looked_at) if name in by_class else None
+            for name in reference.classes
+        },
         metrics=metric_intervals_of(everything, reference.classes, reference.true),
     )
 
@@ -171,10 +176,14 @@ def decide(own: Interval, corrected: Interval, discordant: float, complete: bool
     """
     if not excludes_zero(own):
         return Decision.NONE
-    enough = discordant > FEWEST_DISCORDANT - 1e-9  # a sum of shares may miss 6 by rounding
-    if complete and enough and excludes_zero(corrected):
+    if complete and are_enough(discordant) and excludes_zero(corrected):
         return Decision.SIGNIFICANT
     return Decision.HINT
+
+
+def are_enough(discordant: float) -> bool:
+    """Whether so many discordant photographs can be significant."""
+    return discordant > FEWEST_DISCORDANT - 1e-9  # a sum of shares may miss 6 by rounding
 
 
 def excludes_zero(interval: Interval) -> bool:
@@ -283,6 +292,7 @@ def p_value_of(of: Discordance) -> float:
 
 
 def differences(
+    found: dict[str, Discordance],
     reference: Indices,
     this: Indices,
     true: Indices,
@@ -298,6 +308,7 @@ def differences(
     MOVER's of two independent estimates, which is conservative.
 
     Args:
+        found: result of `discordances` for the next four.
         reference: as in `discordances`, like the next three.
         this: see there.
         true: see there.
@@ -307,7 +318,6 @@ def differences(
     Returns:
         By the names of MetricIntervals' fields.
     """
-    found = discordances(reference, this, true, groups)
     arms = [estimate(predicted, true, groups, confidence) for predicted in (reference, this)]
     influences = [
         _influences(predicted, true, of)
@@ -370,8 +380,8 @@ def photographs_needed(of: Discordance, looked_at: int) -> Needed:
         )
 
     share, seen = float(of.only_reference + of.only_this), float(of.only_this - of.only_reference)
-    few = effective_discordant(of) < FEWEST_DISCORDANT - 1e-9
+    tells = bool(seen) and are_enough(float(effective_discordant(of)))
     return Needed(
-        None if few or not seen else needed(share, seen),
+        needed(share, seen) if tells else None,
         needed(USUAL_DISCORDANCE, TEN_POINTS),
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ballast.comparison.runs import Answer, Comparison
+from ballast.comparison.runs import Answer, Comparison, verdicts_of
 from ballast.report.pages import page
 from ballast.report.pictures import RunPictures
 from ballast.scores.run import Arm, Run
@@ -49,9 +49,8 @@ def run_page(
     Returns:
         HTML.
     """
-    verdicts = [found.verdict, *([found.difference.verdict] if found.difference else [])]
     values = {
-        "verdicts": verdicts[::-1],
+        "verdicts": verdicts_of(found)[::-1],
         "recommendations": recommendations,
         "reference": reference,
         "difference": found.difference,

@@ -10,16 +10,13 @@ from ballast.comparison.contrasts import (
     Decision,
     Needed,
     contrasts,
-    discordances,
-    photographs_needed,
-    select,
 )
 from ballast.comparison.optimism import optimism
 from ballast.comparison.verdicts import class_verdict, overall_verdict, run_verdict
 from ballast.core.counts import train_counts
 from ballast.scores.advice import Recommendation, recommendations
 from ballast.scores.intervals import MetricIntervals
-from ballast.scores.judged import Judged, judged_photographs
+from ballast.scores.judged import independent_groups, judged_photographs
 from ballast.scores.run import Arm, Run
 
 
@@ -69,12 +66,12 @@ def compare(runs: Sequence[Run], seed: int) -> Comparison:
         seed: of the draws behind best_is_too_high_by.
     """
     reference, *others = runs
-    found = {run.name: contrasts(reference.judged, run.judged, len(others)) for run in others}
+    differences = {run.name: difference(reference, run, len(others)) for run in others}
     return Comparison(
         reference=reference.name,
         cross_validated=reference.cross_validated,
         photographs=judged_photographs(reference.judged),
-        independent_groups=len({*reference.judged.groups.tolist()}),
+        independent_groups=independent_groups(reference.judged),
         revisions={
             run.name: Revision(
                 run.params, train_counts(run.counts), len(run.judged.predicted), run.metrics
@@ -82,12 +79,10 @@ def compare(runs: Sequence[Run], seed: int) -> Comparison:
             for run in runs
         },
         different_params=different_params({run.name: run.params for run in runs}),
-        differences={
-            run.name: difference(reference, run, found[run.name], len(others)) for run in others
-        },
+        differences=differences,
         best_is_too_high_by=optimism([run.judged for run in runs], seed),
         recommendations=recommendations(
-            runs, {name: worse_classes(of) for name, of in found.items()}
+            runs, {name: worse_classes(of) for name, of in differences.items()}
         ),
     )
 
@@ -117,33 +112,34 @@ def answer(run: Run, reference: Arm | None) -> Answer:
         ValueError: if the two were judged on different photographs, or by different numbers of
             trainings.
     """
-    found = contrasts(reference.judged, run.judged) if reference else None
     return Answer(
         cross_validated=run.cross_validated,
         trainings=len(run.judged.predicted),
         photographs=judged_photographs(run.judged),
-        independent_groups=len({*run.judged.groups.tolist()}),
+        independent_groups=independent_groups(run.judged),
         metrics=run.metrics,
         verdict=run_verdict(run),
         reference=reference.name if reference else None,
         reference_metrics=reference.metrics if reference else None,
-        difference=difference(reference, run, found, 1) if reference and found else None,
+        difference=difference(reference, run, 1) if reference else None,
     )
 
 
-def difference(
-    reference: Run | Arm, this: Run | Arm, found: Contrasts, strategies: int
-) -> Difference:
-    """Put a run's contrasts with the reference into words.
+def verdicts_of(found: Answer) -> list[str]:
+    """The sentences on a run, and on its difference from the reference, if there is one."""
+    return [found.verdict, *([found.difference.verdict] if found.difference else [])]
+
+
+def difference(reference: Run | Arm, this: Run | Arm, strategies: int) -> Difference:
+    """Compare a run with the reference, and put the contrasts into words.
 
     Args:
         reference: the reference.
         this: the run compared with it.
-        found: their contrasts.
         strategies: number of runs compared with the reference.
     """
-    looked_at = strategies * sum(of is not None for of in found.recall.values())
-    needed = needed_by_class(reference.judged, this.judged, looked_at)
+    found = contrasts(reference.judged, this.judged, strategies)
+    looked_at, needed = strategies * sum(map(bool, found.recall.values())), found.photographs_needed
     return Difference(
         metrics=found.metrics,
         accuracy=found.accuracy,
@@ -158,16 +154,7 @@ def difference(
     )
 
 
-def needed_by_class(reference: Judged, this: Judged, looked_at: int) -> dict[str, Needed | None]:
-    """Photographs for a significant difference of each recall; None for a class without any."""
-    found = discordances(reference.predicted, this.predicted, this.true, this.groups)["recall"]
-    needed: dict[str, Needed | None] = dict.fromkeys(this.classes)
-    for place, class_ in enumerate(sorted({*this.true.tolist()})):
-        needed[this.classes[class_]] = photographs_needed(select(found, place), looked_at)
-    return needed
-
-
-def worse_classes(found: Contrasts) -> list[str]:
+def worse_classes(found: Contrasts | Difference) -> list[str]:
     """The classes whose recall is significantly lower than the reference's."""
     return [
         name

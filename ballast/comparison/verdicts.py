@@ -5,6 +5,7 @@ sentences name, so words and numbers agree.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,13 +15,15 @@ from ballast.comparison.contrasts import (
     Contrasts,
     Decision,
     Needed,
+    are_enough,
     contrasts,
     excludes_zero,
 )
 from ballast.core.errors import counted
 from ballast.scores.intervals import Interval
+from ballast.scores.judged import independent_groups
 from ballast.scores.run import Arm, Run
-from ballast.scores.sentences import photographs, range_text, typeset
+from ballast.scores.sentences import one_line_text, photographs, range_text, typeset
 
 LEVEL = "5% level"
 LEAST_P = 0.0001  # the smallest p value that is named
@@ -65,7 +68,7 @@ def basis(run: Run | Arm) -> str:
 
 def judged_text(run: Run | Arm) -> str:
     """The photographs that a run judged, as in "the 40 test photographs"."""
-    true, independent = run.judged.true, len({*run.judged.groups.tolist()})
+    true, independent = run.judged.true, independent_groups(run.judged)
     n, every_class = len(true), len({*true.tolist()}) == len(run.judged.classes)
     if not run.cross_validated:
         said = f"the {counted(n, 'test photograph')}"
@@ -181,7 +184,7 @@ def _decided(
 
 def _doubt(found: Contrast, looked_at: int) -> str:
     """Why a hint is not significant."""
-    if found.discordant < FEWEST_DISCORDANT - 1e-9:
+    if not are_enough(found.discordant):
         return (
             f"the photographs that tell them apart are worth fewer than {FEWEST_DISCORDANT}"
             " independent ones"
@@ -189,6 +192,12 @@ def _doubt(found: Contrast, looked_at: int) -> str:
     if not excludes_zero(found.corrected):
         return f"{looked_at} differences were looked at"
     return "a class has no judged photographs"
+
+
+def verdict_lines(verdict: str, verdicts: Mapping[str, str]) -> str:
+    """A verdict and those by class name as lines for a terminal."""
+    lines = [verdict, *(f"- {name}: {said}" for name, said in verdicts.items())]
+    return "\n".join(map(one_line_text, lines))
 
 
 def too_high_text(excess: float) -> str:

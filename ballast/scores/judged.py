@@ -22,7 +22,7 @@ class Judged(NamedTuple):
     predicted: NDArray[np.int64]  # (s, n), a row per training
 
 
-def judged(trainings: Sequence[Predictions], groups: Mapping[str, str] | None = None) -> Judged:
+def judged_by(trainings: Sequence[Predictions], groups: Mapping[str, str] | None = None) -> Judged:
     """Put the predictions of a strategy's trainings together, photographs sorted by path.
 
     Args:
@@ -56,3 +56,8 @@ def judged_photographs(judged: Judged) -> Mapping[str, int]:
     """Number of judged photographs by class name."""
     counts = np.bincount(judged.true, minlength=len(judged.classes)).tolist()
     return dict(zip(judged.classes, counts, strict=True))
+
+
+def independent_groups(judged: Judged) -> int:
+    """Number of groups of the judged photographs."""
+    return len(np.unique(judged.groups))

@@ -15,8 +15,7 @@ from ballast.core.manifest import read_augmented, read_manifest
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.history import History, read_history
 from ballast.scores.intervals import MetricIntervals
-from ballast.scores.judged import Judged
-from ballast.scores.judged import judged as judged_by
+from ballast.scores.judged import Judged, judged_by
 from ballast.scores.predictions import Predictions, read_judgements, read_predictions
 
 # Image lists with hashes, the training history and the predictions.

@@ -1,5 +1,6 @@
 """Formatting of numbers in sentences."""
 
+from ballast.core.errors import one_line
 from ballast.scores.intervals import Interval
 
 
@@ -18,3 +19,8 @@ def range_text(interval: Interval) -> str:
 def photographs(n: int) -> str:
     """Format a number of photographs, as in "1 photograph" or "2 photographs"."""
     return f"{n} photograph" if n == 1 else f"{n} photographs"
+
+
+def one_line_text(text: str) -> str:
+    """Escape line breaks and other unprintable characters, but keep no-break spaces."""
+    return "\N{NO-BREAK SPACE}".join(map(one_line, text.split("\N{NO-BREAK SPACE}")))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from ballast.scores.estimates import strategy_intervals
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
 
@@ -22,7 +22,7 @@ def run_of(make_run: Callable[..., Run]) -> RunOf:
         groups: Mapping[str, str] | None = None,
         cross_validated: bool = False,
     ) -> Run:
-        first, by_all = trainings[0], judged(trainings, groups)
+        first, by_all = trainings[0], judged_by(trainings, groups)
         run: Run = make_run(name, first.classes)
         return run._replace(
             judged=by_all,

@@ -17,9 +17,15 @@ from sklearn.metrics import (
 )
 from statsmodels.stats.contingency_tables import mcnemar
 
-from ballast.comparison.contrasts import Decision, contrasts
+from ballast.comparison.contrasts import (
+    Decision,
+    contrasts,
+    discordances,
+    photographs_needed,
+    select,
+)
 from ballast.comparison.optimism import optimism
-from ballast.comparison.runs import answer, compare, needed_by_class, worse_classes
+from ballast.comparison.runs import answer, compare, worse_classes
 from ballast.core.files import read_json, write_json
 from ballast.scores.intervals import Interval, MetricIntervals, unpacked
 from ballast.scores.predictions import Predictions, read_predictions, write_predictions
@@ -154,8 +160,10 @@ def test_differences_are_those_of_contrasts(pair: list[Run]) -> None:
         expected.balanced_accuracy,
         expected.recall,
     )
-    needed = needed_by_class(pair[0].judged, pair[1].judged, looked_at=3)
-    assert found.photographs_needed == needed
+    first, second = (run.judged for run in pair)
+    recalls = discordances(first.predicted, second.predicted, first.true, first.groups)["recall"]
+    needed = [photographs_needed(select(recalls, place), looked_at=3) for place in range(3)]
+    assert [*found.photographs_needed.values()] == needed
 
 
 def test_several_runs_are_corrected_for(run_of: RunOf) -> None:

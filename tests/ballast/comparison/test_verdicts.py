@@ -9,12 +9,12 @@ from confusion import predictions
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballast.comparison.contrasts import Decision, contrasts, excludes_zero
+from ballast.comparison.contrasts import Decision, excludes_zero
 from ballast.comparison.runs import Difference, compare, difference
 from ballast.comparison.verdicts import points_range, run_verdict, too_high_text
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.intervals import Interval
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Arm, Run
 
@@ -372,10 +372,9 @@ def test_words_and_intervals_agree(
     *arms, groups = drawn
     reference, this = (
         Arm(name, of, False, strategy_intervals(of))
-        for name, of in zip(("a", "b"), (judged(arm, groups) for arm in arms), strict=True)
+        for name, of in zip(("a", "b"), (judged_by(arm, groups) for arm in arms), strict=True)
     )
-    decided = contrasts(reference.judged, this.judged, strategies)
-    said = difference(reference, this, decided, strategies)
+    said = difference(reference, this, strategies)
     texts = [(said.verdict, said.balanced_accuracy)]
     texts += [(said.verdicts[name], of) for name, of in said.recall.items() if of]
     for text, of in texts:

@@ -10,7 +10,7 @@ from ballast.core.counts import Counts
 from ballast.core.params import Params
 from ballast.report.model_card import model_card, plain, training_settings
 from ballast.scores.estimates import strategy_intervals
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
 
@@ -23,7 +23,7 @@ def run_of(make_run: Callable[..., Run]) -> RunOf:
 
     def make(predictions: Predictions, counts: Counts) -> Run:
         run: Run = make_run("mine", predictions.classes)
-        of_model = judged([predictions])
+        of_model = judged_by([predictions])
         return run._replace(
             judged=of_model,
             metrics=strategy_intervals(of_model),
@@ -120,7 +120,7 @@ def test_of_a_single_model_the_figures_are_its_own(make_run: Callable[..., Run])
 
 def test_figures_of_several_models_are_said_to_be_means(make_run: Callable[..., Run]) -> None:
     run: Run = make_run("mine", ["a", "b"])
-    run = run._replace(judged=judged([run.predictions] * 3))
+    run = run._replace(judged=judged_by([run.predictions] * 3))
     card = words(model_card(run, [], {}, {}))
     assert (
         "These figures are the mean of 3 models that were trained alike, with different seeds; this"
@@ -138,7 +138,7 @@ def test_figures_of_a_cross_validation_are_not_those_of_the_model(
 ) -> None:
     run: Run = make_run("mine", ["a", "b"])
     counts = {name: {**of, "test": tested} for name, of in run.counts.items()}
-    judgements = judged([run.predictions] * trainings)
+    judgements = judged_by([run.predictions] * trainings)
     run = run._replace(judged=judgements, cross_validated=True, counts=counts)
     card = words(model_card(run, [], {}, {}))
     trained_on = (

@@ -20,7 +20,7 @@ from ballast.report.pages import (
     yaml_scalar,
 )
 from ballast.report.pictures import SHEET_CLASSES, RunPictures
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.run import Arm, Run
 
 ROOT = Path(__file__).parents[3]
@@ -172,7 +172,7 @@ def test_the_page_says_what_its_intervals_are_of(
         " contributes."
     ) in alone
     assert "that had not seen" not in alone
-    several = run._replace(judged=judged([run.predictions] * 3), cross_validated=True)
+    several = run._replace(judged=judged_by([run.predictions] * 3), cross_validated=True)
     text = words(report(several, make_pictures(several)))
     assert "is classified correctly, by models that had not seen them. Lines are" in text
     assert "very many photographs like these, and very many trainings, would show." in text
@@ -306,14 +306,14 @@ from ballast.comparison.page import run_page
 from ballast.comparison.runs import answer
 from ballast.report.pictures import RunPictures
 from ballast.scores.estimates import strategy_intervals
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run, Training
 names = ["cat", "dog", "eel"]
 predictions = Predictions(names, ["a", "b"], ["cat", "eel"],
                           np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
 counts = {name: {"train": 2, "val": 1, "test": 1} for name in names}
-of_model = judged([predictions])
+of_model = judged_by([predictions])
 run = Run("balanced", of_model, False, strategy_intervals(of_model), predictions, counts, {}, {},
           Training("cnn", None), {"loss": [1, 0.5]}, 1,
           {"strategy": "balanced"}, {})

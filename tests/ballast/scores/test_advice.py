@@ -9,7 +9,7 @@ import pytest
 from ballast.balance.class_weights import class_weights
 from ballast.scores.advice import Worse, emphasis, loss_share, recommendations
 from ballast.scores.estimates import strategy_intervals
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
 
@@ -46,8 +46,8 @@ def run_of(make_run: RunOf) -> RunOf:
         )
         run: Run = make_run(name, [*classes, "untested"])
         return run._replace(
-            judged=judged([predictions]),
-            metrics=strategy_intervals(judged([predictions])),
+            judged=judged_by([predictions]),
+            metrics=strategy_intervals(judged_by([predictions])),
             predictions=predictions,
             counts={
                 class_: {"train": train[place], "val": 9, "test": test[place]}

@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.intervals import UNDEFINED, unpacked
-from ballast.scores.judged import Judged, judged
+from ballast.scores.judged import Judged, judged_by
 from ballast.scores.metrics import compute_metrics
 
 
@@ -28,7 +28,7 @@ def test_the_values_are_those_of_metrics_json(seed: int) -> None:
     matrix = np.random.default_rng(seed).integers(0, 4, (3, 3)) + np.eye(3, 3, -1, int)
     found = predictions(matrix.tolist())
     metrics = compute_metrics(found)
-    for name, class_, interval in unpacked(strategy_intervals(judged([found]))):
+    for name, class_, interval in unpacked(strategy_intervals(judged_by([found]))):
         value = metrics[name][class_] if class_ else metrics[name]
         assert interval.value == (value if value is None else pytest.approx(value, abs=1e-12))
         if value is not None:

@@ -18,7 +18,7 @@ from ballast.scores.intervals import (
     proportion,
     unpacked,
 )
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 
 
 @given(st.integers(1, 300), st.data())
@@ -47,7 +47,7 @@ def test_a_figure_that_is_not_defined_is_a_dash() -> None:
 
 
 def test_figures_come_metric_by_metric_and_class_by_class() -> None:
-    found = strategy_intervals(judged([predictions([[3, 1], [2, 5]], ["cat", "dog"])]))
+    found = strategy_intervals(judged_by([predictions([[3, 1], [2, 5]], ["cat", "dog"])]))
     overall = ["accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"]
     assert [(name, class_) for name, class_, _ in unpacked(found)] == [
         *((name, "") for name in overall),

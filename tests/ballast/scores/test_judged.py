@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 
 CLASSES = ["dog", "snake"]
@@ -18,19 +18,19 @@ OTHER = predictions({"a": 1, "c": 0, "b": 1}, ["snake", "dog", "dog"])
 
 
 def test_the_order_of_photographs_does_not_matter() -> None:
-    found = judged([ONE, OTHER])
+    found = judged_by([ONE, OTHER])
     assert found.classes == CLASSES
     assert found.true.tolist() == [1, 0, 0]
     assert found.predicted.tolist() == [[1, 0, 1], [1, 1, 0]]
 
 
 def test_photographs_without_groups_are_independent() -> None:
-    assert len(set(judged([ONE]).groups.tolist())) == 3
-    grouped = judged([ONE], {"a": "film", "b": "film", "c": "alone"}).groups.tolist()
+    assert len(set(judged_by([ONE]).groups.tolist())) == 3
+    grouped = judged_by([ONE], {"a": "film", "b": "film", "c": "alone"}).groups.tolist()
     assert grouped[0] == grouped[1] != grouped[2]
 
 
 def test_trainings_of_other_photographs_are_refused() -> None:
     other = predictions({"a": 1, "c": 0, "d": 1}, ["snake", "dog", "dog"])
     with pytest.raises(ValueError, match="different photographs"):
-        judged([ONE, other])
+        judged_by([ONE, other])

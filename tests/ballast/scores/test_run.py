@@ -16,7 +16,7 @@ from ballast.core.manifest import Row, read_augmented, read_manifest
 from ballast.core.params import as_dict, dotted, parse_params
 from ballast.core.paths import JUDGEMENTS, MANIFEST, PREDICTIONS
 from ballast.scores.estimates import strategy_intervals
-from ballast.scores.judged import judged
+from ballast.scores.judged import judged_by
 from ballast.scores.predictions import (
     Judgements,
     Predictions,
@@ -103,7 +103,7 @@ def test_without_judgements_the_saved_model_is_judged(reproduced: Project) -> No
     assert run.predictions.paths == predictions.paths
     assert not run.cross_validated
     assert run.judged.predicted.shape == (1, len(predictions.paths))
-    assert run.metrics == strategy_intervals(judged([predictions]))
+    assert run.metrics == strategy_intervals(judged_by([predictions]))
 
 
 def test_with_judgements_every_photograph_is_judged(outputs: Project) -> None:
@@ -115,7 +115,7 @@ def test_with_judgements_every_photograph_is_judged(outputs: Project) -> None:
     assert run.predictions.paths == sorted(row.path for row in rows)
     first, *_ = trainings = [*written["balanced"].values()]
     assert run.predictions.predicted == first.predicted, "those of the first training are shown"
-    expected = judged(trainings, {row.path: row.group for row in rows})
+    expected = judged_by(trainings, {row.path: row.group for row in rows})
     assert run.metrics == strategy_intervals(expected)
     assert np.array_equal(run.judged.groups, expected.groups)
 
@@ -186,7 +186,7 @@ def test_the_reference_judged_the_same_photographs(outputs: Project) -> None:
     assert reference.name == "baseline"
     assert reference.cross_validated
     assert np.array_equal(reference.judged.true, run.judged.true)
-    expected = judged([*written["baseline"].values()], {row.path: row.group for row in rows})
+    expected = judged_by([*written["baseline"].values()], {row.path: row.group for row in rows})
     assert reference.metrics == strategy_intervals(expected)
 
 
@@ -207,8 +207,8 @@ def test_a_reference_with_other_trainings_is_an_edited_file(outputs: Project) ->
 def test_runs_are_compared_with_as_many_trainings(make_run: Callable[..., Run]) -> None:
     few, many = make_run("few", CLASSES), make_run("many", CLASSES)
     wrong = few.predictions._replace(probabilities=few.predictions.probabilities[:, ::-1])
-    few = few._replace(judged=judged([few.predictions] * 2))
-    by_three = judged([wrong, few.predictions, few.predictions])
+    few = few._replace(judged=judged_by([few.predictions] * 2))
+    by_three = judged_by([wrong, few.predictions, few.predictions])
     many = many._replace(judged=by_three, metrics=strategy_intervals(by_three))
     first, second = alike([few, many])
     assert np.array_equal(first.judged.predicted, few.judged.predicted)
