@@ -16,17 +16,16 @@ from pathlib import Path
 
 from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
-from dvc.lock import make_lock
 from dvc.repo import Repo
-from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
 from ballast.core import paths
 from ballast.core.errors import UserError, warn
-from ballast.core.files import is_json, read_text, write_bytes
+from ballast.core.files import read_text, write_bytes
 from ballast.core.params import Params, as_dict, dotted, no_yaml, parse_params
 from ballast.dataset.listing import list_files, printable, unreadable
 from ballast.dvc_tools.cache import damaged_objects, files_holding, object_path
+from ballast.dvc_tools.half_written import clear_running
 from ballast.dvc_tools.ignore import with_ignored
 
 
@@ -76,11 +75,8 @@ def clear_half_written(repo: Repo) -> None:
     DVC rewrites dvc.lock in place after every stage, and its list of running stages before and
     after each; both files are briefly empty. Its run cache still has everything dvc.lock held.
     """
-    running = Path(repo.tmp_dir) / RWLOCK_FILE
-    with make_lock(str(running.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir):
-        if running.exists() and not is_json(running.read_bytes()):
-            running.unlink()
-            warn(f"{running}: incomplete; removed")
+    for running in clear_running(repo):
+        warn(f"{running}: incomplete; removed")
     lock = Path("dvc.lock")
     try:
         Lockfile(repo, str(lock)).load()

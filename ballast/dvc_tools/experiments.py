@@ -26,6 +26,8 @@ from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 from dvc.repo.experiments.utils import exp_refs
 from kombu.message import Message
 
+from ballast.dvc_tools.half_written import clear_incomplete, clear_running
+
 # Seconds between polls of the queue.
 PAUSE = 1.0
 # Give up after more than this many workers per job in a row exit without finishing an experiment.
@@ -118,7 +120,10 @@ def clear_queue(repo: Repo, names: Collection[str]) -> None:
     killed is neither queued nor done.
     """
     _kill_workers(repo)
+    clear_running(repo)
     queue = repo.experiments.celery_queue
+    # What workers and experiments were writing when they were killed.
+    clear_incomplete([*Path(queue.wdir).rglob("*.msg"), *Path(queue.pid_dir).rglob("*.run")])
     for message, entry in _tasks(queue, names):
         # Remove the message first: if this is interrupted, DVC fails on messages without files.
         queue.celery.purge(message.delivery_tag)
