@@ -5,7 +5,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from ballast.comparison.page import run_page
-from ballast.comparison.runs import answer, verdicts_of
+from ballast.comparison.runs import answer, headlines, verdicts_of
 from ballast.core import paths
 from ballast.core.errors import one_line_errors
 from ballast.core.files import read_text, write_bytes, write_csv, write_json
@@ -15,6 +15,7 @@ from ballast.report.pictures import run_pictures
 from ballast.report.plots import confusion_plot
 from ballast.scores.advice import recommendations
 from ballast.scores.intervals import CLASS_METRICS, interval_text
+from ballast.scores.judged import recall_by_training
 from ballast.scores.metrics import DETAILS, ReliabilityBin, compute_metrics, reliability
 from ballast.scores.run import model_fingerprints, read_reference, read_run
 
@@ -37,15 +38,22 @@ def main() -> None:
     # a path that contains </script> could inject code.
     pairs = zip(predictions.true, predictions.predicted, strict=True)
     write_csv(paths.CONFUSION, ("true", "predicted"), pairs)
-    # Without classes that have no test photographs: a plot would show them at 0.
-    recalls = [(name, value) for name, value in metrics["recall"].items() if value is not None]
-    write_csv(paths.CLASS_RECALL, ("class", "recall"), recalls)
+    # Without classes that were not judged: a plot would show them at 0.
+    recalls = [
+        (arm.name, number, name, recall)
+        for arm in (reference, run)
+        if arm
+        for number, by_class in enumerate(recall_by_training(arm.judged), start=1)
+        for name, recall in by_class.items()
+    ]
+    write_csv(paths.CLASS_RECALL, ("strategy", "training", "class", "recall"), recalls)
     write_csv(paths.RELIABILITY, ReliabilityBin._fields, reliability(predictions))
     plot = confusion_plot(predictions.classes, predictions.true, predictions.predicted)
     write_bytes(paths.CONFUSION_PLOT, plot)
 
     found = answer(run, reference)
-    write_json(paths.CROSS_VALIDATION, found)
+    write_json(paths.ANSWER, found)
+    write_json(paths.CROSS_VALIDATION, headlines(found))
     verdicts = verdicts_of(found)
     advice = [of.text for of in recommendations([run], {})]
     pictures = run_pictures(run, Path(), Path(params.data.raw))

@@ -15,7 +15,7 @@ from ballast.comparison.optimism import optimism
 from ballast.comparison.verdicts import class_verdict, overall_verdict, run_verdict
 from ballast.core.counts import train_counts
 from ballast.scores.advice import Recommendation, recommendations
-from ballast.scores.intervals import MetricIntervals
+from ballast.scores.intervals import MetricIntervals, unpacked
 from ballast.scores.judged import independent_groups, judged_photographs
 from ballast.scores.run import Arm, Run
 
@@ -88,7 +88,7 @@ def compare(runs: Sequence[Run], seed: int) -> Comparison:
 
 
 class Answer(NamedTuple):
-    """The content of outputs/cross_validation.json: a run, and what balancing changed."""
+    """The content of outputs/answer.json: a run, and what balancing changed."""
 
     cross_validated: bool  # whether every photograph was judged, not those of a test set alone
     trainings: int  # that judged each photograph
@@ -123,6 +123,23 @@ def answer(run: Run, reference: Arm | None) -> Answer:
         reference_metrics=reference.metrics if reference else None,
         difference=difference(reference, run, 1) if reference else None,
     )
+
+
+def headlines(found: Answer) -> dict[str, Any]:
+    """The content of outputs/cross_validation.json: few figures, for dvc metrics and dvc exp show.
+
+    Returns:
+        The overall metrics, 0 to 1, and as "difference" those minus the reference's, if there is
+        one; empty if a single model judged a test set, as metrics.json has its figures.
+    """
+    if not found.cross_validated and found.trainings == 1:
+        return {}
+    values: dict[str, Any] = _overall(found.metrics)
+    return values | ({"difference": _overall(found.difference.metrics)} if found.difference else {})
+
+
+def _overall(metrics: MetricIntervals) -> dict[str, float | None]:
+    return {name: of.value for name, class_, of in unpacked(metrics) if not class_}
 
 
 def verdicts_of(found: Answer) -> list[str]:

@@ -31,6 +31,7 @@ REPORT = OUTPUTS / "report.html"
 MODEL_CARD = OUTPUTS / "model_card.md"
 JUDGEMENTS = OUTPUTS / "cross_validation.csv"
 CROSS_VALIDATION = OUTPUTS / "cross_validation.json"
+ANSWER = OUTPUTS / "answer.json"
 STRATEGIES = OUTPUTS / "strategies.json"
 
 EXPORTS = Path("exports")

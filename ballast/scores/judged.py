@@ -52,6 +52,15 @@ def judged_by(trainings: Sequence[Predictions], groups: Mapping[str, str] | None
     )
 
 
+def recall_by_training(judged: Judged) -> list[dict[str, float]]:
+    """The recall of each judged class by its name, 0 to 1, in each training."""
+    right = judged.predicted == judged.true
+    places = np.unique(judged.true)
+    recalls = np.stack([right[:, judged.true == place].mean(axis=1) for place in places], axis=1)
+    names = [judged.classes[place] for place in places]
+    return [dict(zip(names, row, strict=True)) for row in recalls.tolist()]
+
+
 def judged_photographs(judged: Judged) -> Mapping[str, int]:
     """Number of judged photographs by class name."""
     counts = np.bincount(judged.true, minlength=len(judged.classes)).tolist()

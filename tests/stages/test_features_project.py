@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 import warnings
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -168,7 +169,7 @@ def test_every_photograph_is_judged_by_heads_that_have_not_seen_it(
 
 
 def test_the_answer_rests_on_every_photograph(features_project: Project) -> None:
-    found = json.loads(features_project.read("outputs/cross_validation.json"))
+    found = json.loads(features_project.read("outputs/answer.json"))
     assert found["cross_validated"] is True
     assert (found["trainings"], found["reference"]) == (2, "baseline")
     assert found["photographs"] == {"one": 3, "two": 10, "zero": 8}
@@ -179,8 +180,31 @@ def test_the_answer_rests_on_every_photograph(features_project: Project) -> None
         assert plain(verdict) in card
     assert "These figures are those of 2 cross-validations of the strategy" in card
     assert "all photographs but those in test" in card
-    shown = features_project.dvc("metrics", "show", "outputs/cross_validation.json")
-    assert "metrics.balanced_accuracy.value" in shown
+
+
+def test_few_figures_of_the_answer_are_metrics_and_its_recalls_are_a_plot(
+    features_project: Project, tmp_path: Path
+) -> None:
+    found = json.loads(features_project.read("outputs/answer.json"))
+    shown = json.loads(features_project.dvc("metrics", "show", "--json"))
+    figures = shown[""]["data"]["outputs/cross_validation.json"]["data"]
+    overall = ["accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"]
+    assert figures == {
+        **{name: found["metrics"][name]["value"] for name in overall},
+        "difference": {name: found["difference"]["metrics"][name]["value"] for name in overall},
+    }
+    rows = list(csv.DictReader(io.StringIO(features_project.read("outputs/class_recall.csv"))))
+    keys = {(row["strategy"], row["training"], row["class"]) for row in rows}
+    strategies, trainings = ("baseline", "balanced"), ("1", "2")
+    assert keys == {*product(strategies, trainings, ("one", "two", "zero"))}
+    for name, metrics in zip(strategies, ("reference_metrics", "metrics"), strict=True):
+        of_one = [
+            float(row["recall"]) for row in rows if (row["strategy"], row["class"]) == (name, "one")
+        ]
+        assert np.mean(of_one) == pytest.approx(found[metrics]["recall"]["one"]["value"])
+    features_project.dvc("plots", "show", "--out", str(tmp_path))
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert '"field": "strategy"' in page
 
 
 def test_judging_again_loads_no_tensorflow(features_project: Project, tmp_path: Path) -> None:
@@ -205,13 +229,14 @@ def test_with_a_test_folder_trainings_judge_it_only_where_that_is_wanted(
         first = min((raw / "train" / name).iterdir())
         first.rename(raw / "test" / name / first.name)
     project.repro()
-    found = json.loads(project.read("outputs/cross_validation.json"))
+    found = json.loads(project.read("outputs/answer.json"))
     assert (found["trainings"], found["reference"]) == (1, None)
+    assert json.loads(project.read("outputs/cross_validation.json")) == {}
     assert "has a test folder" in project.stage("cross_validate").stdout
 
     project.set_params({"cross_validation.test_folder": True})
     project.repro()
-    found = json.loads(project.read("outputs/cross_validation.json"))
+    found = json.loads(project.read("outputs/answer.json"))
     assert (found["trainings"], found["reference"]) == (2, "baseline")
     assert found["photographs"] == {"one": 1, "two": 1, "zero": 1}
     assert found["cross_validated"] is False
@@ -227,7 +252,7 @@ def test_without_a_test_fold_all_photographs_train_the_model(
     counts = json.loads(project.read("outputs/class_counts.json"))
     assert {name: of["train"] for name, of in counts.items()} == {"one": 3, "two": 10, "zero": 8}
     # What judges is what judged before: the folds do not depend on the split.
-    for name in ("cross_validation.csv", "cross_validation.json"):
+    for name in ("cross_validation.csv", "cross_validation.json", "answer.json"):
         assert project.read(f"outputs/{name}") == features_project.read(f"outputs/{name}")
     card = project.read("outputs/model_card.md")
     assert "all photographs, so none is left to test it on" in card

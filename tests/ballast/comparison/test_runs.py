@@ -25,7 +25,7 @@ from ballast.comparison.contrasts import (
     select,
 )
 from ballast.comparison.optimism import optimism
-from ballast.comparison.runs import answer, compare, worse_classes
+from ballast.comparison.runs import answer, compare, headlines, worse_classes
 from ballast.core.files import read_json, write_json
 from ballast.scores.intervals import Interval, MetricIntervals, unpacked
 from ballast.scores.predictions import Predictions, read_predictions, write_predictions
@@ -238,8 +238,28 @@ def test_an_answer_with_a_reference_says_what_balancing_changed(pair: list[Run])
     assert found.difference == compare(pair, seed=1).differences["balanced"]
 
 
+def test_headlines_are_the_overall_values_and_what_balancing_changed(pair: list[Run]) -> None:
+    baseline, balanced = pair
+    found = answer(balanced, Arm(*baseline[:4]))
+    assert found.difference
+    overall = ["accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"]
+    values = headlines(found)
+    assert values == {
+        **{name: getattr(found.metrics, name).value for name in overall},
+        "difference": {name: getattr(found.difference.metrics, name).value for name in overall},
+    }
+    assert headlines(answer(balanced, None)) == {name: values[name] for name in overall}
+
+
+def test_one_model_of_a_test_set_has_its_headlines_in_metrics_json(pair: list[Run]) -> None:
+    run = pair[1]._replace(cross_validated=False)
+    one = run._replace(judged=run.judged._replace(predicted=run.judged.predicted[:1]))
+    assert headlines(answer(run, None)) != {}
+    assert headlines(answer(one, None)) == {}
+
+
 def test_an_answer_is_written_with_its_decisions(pair: list[Run], tmp_path: Path) -> None:
-    path = tmp_path / "cross_validation.json"
+    path = tmp_path / "answer.json"
     write_json(path, answer(pair[1], Arm(*pair[0][:4])))
     found = read_json(path)
     assert found["difference"]["recall"]["dog"]["decision"] == "significant"

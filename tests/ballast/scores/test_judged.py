@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ballast.scores.judged import judged_by
+from ballast.scores.judged import judged_by, recall_by_training
 from ballast.scores.predictions import Predictions
 
 CLASSES = ["dog", "snake"]
@@ -34,3 +34,12 @@ def test_trainings_of_other_photographs_are_refused() -> None:
     other = predictions({"a": 1, "c": 0, "d": 1}, ["snake", "dog", "dog"])
     with pytest.raises(ValueError, match="different photographs"):
         judged_by([ONE, other])
+
+
+def test_recalls_are_of_each_training_and_of_judged_classes_alone() -> None:
+    assert recall_by_training(judged_by([ONE, OTHER])) == [
+        {"dog": 0.5, "snake": 1.0},
+        {"dog": 0.5, "snake": 1.0},
+    ]
+    dogs = predictions({"b": 0, "c": 1}, ["dog", "dog"])
+    assert recall_by_training(judged_by([dogs])) == [{"dog": 0.5}]
