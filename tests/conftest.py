@@ -129,7 +129,7 @@ def with_head() -> Callable[[Run], Run]:
         losses = {"1": 0.61, "0.1": 0.42, "0.01": 0.5}
         return run._replace(
             training=Training(EXACT_BACKBONE, HeadChoice(0.1, 1.25, 0.7, losses)),
-            history={"loss": [1.1, 0.6, 0.5], "gradient_norm": [0.3, 0.01, 1e-6]},
+            history={"loss": [1.1, 0.6, 0.5], "gradient_norm": [0.3, 0.01, 1e-3]},
             counts={name: {**subsets, "val": 0} for name, subsets in run.counts.items()},
         )
 

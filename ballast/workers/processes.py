@@ -32,6 +32,9 @@ REGISTRATIONS = {
 SEARCH_SECONDS = 10.0
 # How long to wait for a result of an engine other than local.
 SILENCE_SECONDS = 300.0
+# A process started here ends after this long without work. One whose parent was killed ends about
+# 30 s later; with joblib's own 300 s, it stayed for more than five minutes.
+IDLE_SECONDS = 10.0
 # Maximum in flight per worker. joblib makes batches of 0.2 s or more, and sends each worker a
 # second one while it runs the first: 50 MB/s of JPEG need 40 MB, and items of 1 ms need 400 items.
 ITEMS = 512
@@ -136,7 +139,8 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
             f"params.yaml: runtime.engine: {engine.name} is not an engine that joblib knows;"
             f" known engines: {known}"
         )
-    with parallel_config(backend=backend_name):
+    settings = {"idle_worker_timeout": IDLE_SECONDS} if engine.name == "local" else {}
+    with parallel_config(backend=backend_name, **settings):
         backend, _ = get_active_backend()
     yield backend
 

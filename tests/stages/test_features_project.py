@@ -53,7 +53,7 @@ def test_no_photograph_is_held_back_for_validation(features_project: Project) ->
 def test_history_and_training_json_are_those_of_a_head(features_project: Project) -> None:
     rows = list(csv.DictReader(io.StringIO(features_project.read("outputs/history.csv"))))
     assert list(rows[0]) == ["step", "loss", "gradient_norm"]
-    assert float(rows[-1]["gradient_norm"]) == 1e-6
+    assert float(rows[-1]["gradient_norm"]) == 1e-3
     training = json.loads(features_project.read("outputs/training.json"))
     assert training["backbone"] == "efficientnet_lite0"
     assert list(training["weights_sha256"]) == ["efficientnet_lite0.npz"]
@@ -62,7 +62,7 @@ def test_history_and_training_json_are_those_of_a_head(features_project: Project
 
 def test_the_report_says_how_the_head_was_fitted(features_project: Project) -> None:
     report = features_project.read("outputs/report.html")
-    assert "reached the only optimum" in report
+    assert "the solver ends at the only optimum" in report
     assert "validation (solid)" not in report
     card = features_project.read("outputs/model_card.md")
     assert r"Its backbone, efficientnet\_lite0, is pretrained and frozen." in card

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,10 @@ def test_real_trainings_are_gone_on_with_after_being_killed(
     said = ended.communicate()[0]
     assert ended.returncode == 0, said
     assert "4 experiments, 0 of them" not in said
+    # The processes that listed photographs for the killed command end by themselves.
+    deadline = time.monotonic() + 120
+    while workers(project) and time.monotonic() < deadline:
+        time.sleep(1)
     assert workers(project) == []
     assert result(project)["photographs"] == {"one": 3, "two": 10, "zero": 8}
 
