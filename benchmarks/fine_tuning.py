@@ -31,7 +31,7 @@ from ballast.core.manifest import Row, class_names, subset_rows
 from ballast.core.params import Params, Strategy, Train, parse_params
 from ballast.core.paths import KERAS_DOWNLOADS, PARAMS
 from ballast.dataset.folds import split_photos
-from ballast.dataset.listing import list_files
+from ballast.dataset.layout import folder_layout
 from ballast.dataset.scan import Photo, Rejection, inspect_files
 from ballast.keras_setup import keras, make_deterministic
 from ballast.model.efficientnet_lite0 import (
@@ -100,7 +100,11 @@ def main() -> None:
 def inspected(folder: Path, params: Params) -> list[Photo]:
     """All photographs of a folder with train/ and test/; identical ones once."""
     results = inspect_files(
-        folder, list_files(folder), params.data.max_megapixels, Engine(2), hashes=False
+        folder,
+        folder_layout(folder).places,
+        params.data.max_megapixels,
+        Engine(2),
+        hashes=False,
     )
     photos = [found for found in results if not isinstance(found, Rejection)]
     return [*{(photo.class_, photo.sha256): photo for photo in photos}.values()]

@@ -37,7 +37,7 @@ from ballast.core.images import decode_image, image_array
 from ballast.core.params import EXACT_BACKBONE, Augment, Train, parse_params
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.dataset.groups import copy_sets
-from ballast.dataset.listing import list_files
+from ballast.dataset.layout import folder_layout
 from ballast.dataset.scan import inspect_files, sort_out
 from ballast.model.features import read_backbone
 from ballast.model.head_fitting import (
@@ -78,7 +78,7 @@ class Photos(NamedTuple):
 def read_photos(folder: Path) -> Photos:
     """Read the photographs of a folder, or of its train/, and group copies."""
     root = folder / "train" if (folder / "train").is_dir() else folder
-    photos, *_ = sort_out([*inspect_files(root, list_files(root), 30, Engine(workers=1))])
+    photos, *_ = sort_out([*inspect_files(root, folder_layout(root).places, 30, Engine(workers=1))])
     names = sorted({photo.class_ for photo in photos})
     return Photos(
         [(root / photo.path).read_bytes() for photo in photos],

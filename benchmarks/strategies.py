@@ -38,7 +38,7 @@ from ballast.core.manifest import Row, class_names, read_image, subset_rows
 from ballast.core.params import Params, Strategy, parse_params
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.dataset.folds import split_photos
-from ballast.dataset.listing import list_files
+from ballast.dataset.layout import folder_layout
 from ballast.dataset.scan import check_classes, inspect_files, sort_out
 from ballast.dataset.split import find_groups
 from ballast.model.inputs import ImageSet, load_images
@@ -195,7 +195,12 @@ def mean_over_classes(figures: dict[str, float | None]) -> float:
 
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     """The rows of the manifest for one seed and fold."""
-    found = inspect_files(raw, list_files(raw), params.data.max_megapixels, Engine(workers=1))
+    found = inspect_files(
+        raw,
+        folder_layout(raw).places,
+        params.data.max_megapixels,
+        Engine(workers=1),
+    )
     photos, _, rejections = sort_out([*found])
     check_classes(raw, photos, rejections)
     if folds and any(photo.given == "test" for photo in photos):

@@ -43,8 +43,8 @@ from ballast.core.manifest import Row
 from ballast.core.params import Params, as_dict, parse_params
 from ballast.core.source import code_deps, source_hash
 from ballast.core.store import ContentStore
+from ballast.dataset.layout import subset_of
 from ballast.dataset.listing import list_files, unreadable
-from ballast.dataset.scan import subset_of
 from ballast.dataset.split import split_folder
 from ballast.dvc_tools.cache import file_md5
 from ballast.dvc_tools.experiments import (

@@ -12,17 +12,10 @@ from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, decode_image, without_warnings
 from ballast.core.manifest import Subset
 from ballast.dataset.duplicates import perceptual_hashes
+from ballast.dataset.layout import Place
 from ballast.dataset.listing import UNREADABLE, printable, unreadable
 from ballast.workers.processes import Engine, each
 
-# Common names of the folders of a given split.
-SUBSET_FOLDERS: dict[str, Subset] = {
-    "train": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "test": "test",
-}
 # Of copies, the one whose subset comes first is kept.
 HELD_OUT: tuple[Subset | None, ...] = ("test", "val", "train", None)
 
@@ -32,7 +25,7 @@ class Photo(NamedTuple):
 
     path: str  # POSIX, relative to the raw folder
     class_: str
-    given: Subset | None  # by the folders train/, val/ and test/
+    given: Subset | None  # by its layout; None if Ballast draws the split
     sha256: str
     width: int
     height: int
@@ -58,7 +51,7 @@ class Content(NamedTuple):
 
 def inspect_files(
     raw: Path,
-    paths: Sequence[str],
+    places: Mapping[str, Place | str],
     max_megapixels: float,
     engine: Engine,
     *,
@@ -67,39 +60,37 @@ def inspect_files(
 ) -> Iterator[Photo | Rejection]:
     """Read and decode files in parallel.
 
-    The layout is <class>/… or, if the top folders are named train, test and val and have
-    subfolders, <subset>/<class>/….
-
     Args:
         raw: the folder that the paths are relative to.
-        paths: as list_files gives them.
+        places: what the layout says of each path.
         max_megapixels: larger images are rejected.
         engine: what decodes the files; this process reads them.
         hashes: whether to compute perceptual hashes.
         known: the content, by path, of files that need not be read again.
 
     Yields:
-        One result per path, in the order of `paths`.
+        One result per path, in the order of `places`.
 
     Raises:
         UserError: naming a file that crashes the process or needs too much memory.
     """
-    depth = 1 if _has_subset_folders(raw, paths) else 0
     known = known or {}
-    rejections = [_unopened_problem(raw, depth, max_megapixels, path) for path in paths]
-    unread = (
-        path
-        for path, rejection in zip(paths, rejections, strict=True)
-        if not rejection and path not in known
-    )
+    found = {
+        path: _unopened_problem(raw, place, max_megapixels, path) or place
+        for path, place in places.items()
+    }
+    unread = (path for path, of in found.items() if isinstance(of, Place) and path not in known)
     inspected = each(
         partial(_inspect, max_megapixels, hashes),
         ((str(raw / path), *_read(raw / path)) for path in unread),
         engine,
         lambda item: item[0],
     )
-    for path, rejection in zip(paths, rejections, strict=True):
-        yield rejection or _result(depth, path, known.get(path) or next(inspected))
+    for path, of in found.items():
+        if isinstance(of, Place):
+            yield _result(path, of, known.get(path) or next(inspected))
+        else:
+            yield Rejection(printable(path), of)
     # Exhaust the generator, which stops the workers.
     assert next(inspected, None) is None
 
@@ -111,25 +102,20 @@ def content_of(result: Photo | Rejection) -> Content | None:
     return None if result.reason.startswith(UNREADABLE) else Content(result.reason)
 
 
-def _unopened_problem(raw: Path, depth: int, max_megapixels: float, path: str) -> Rejection | None:
-    """Reject a file that need not be opened; its class folder is `depth` folders below the top."""
-    *folders, name = path.split("/")
+def _unopened_problem(
+    raw: Path, place: Place | str, max_megapixels: float, path: str
+) -> str | None:
+    """Why a file need not be opened; None if it must be."""
     if printable(path) != path:
-        return Rejection(printable(path), "name is not UTF-8")
+        return "name is not UTF-8"
     problem = unreadable(raw / path)
-    if problem:
-        return Rejection(path, problem)
-    if any(part.startswith(".") for part in (*folders, name)):
-        return Rejection(path, "hidden file")
-    if depth and folders and subset_of(folders[0]) is None:
-        return Rejection(path, "not in train/, val/ or test/")
-    if len(folders) <= depth:
-        return Rejection(path, "not in a class folder")
+    if problem or isinstance(place, str):
+        return problem or str(place)
     try:
         if (raw / path).stat().st_size > most_bytes(max_megapixels):
-            return Rejection(path, "larger than any image of data.max_megapixels in params.yaml")
+            return "larger than any image of data.max_megapixels in params.yaml"
     except OSError as error:
-        return Rejection(path, f"{UNREADABLE}: {error.strerror}")
+        return f"{UNREADABLE}: {error.strerror}"
     return None
 
 
@@ -163,12 +149,10 @@ def _inspect(max_megapixels: float, hashes: bool, file: tuple[str, bytes, str]) 
     return Content("", hashlib.sha256(data).hexdigest(), *image.size, found)
 
 
-def _result(depth: int, path: str, content: Content) -> Photo | Rejection:
+def _result(path: str, place: Place, content: Content) -> Photo | Rejection:
     if content.reason:
         return Rejection(path, content.reason)
-    top, *folders = path.split("/")
-    class_ = folders[0] if depth else top
-    return Photo(path, class_, subset_of(top) if depth else None, *content[1:])
+    return Photo(path, place.class_, place.given, *content[1:])
 
 
 def sort_out(
@@ -236,42 +220,3 @@ def check_classes(raw: Path, photos: Sequence[Photo], rejections: Sequence[Rejec
             raise UserError(
                 f"{raw}: class {name} has no images in train/; add some or remove the class"
             )
-
-
-def empty_class_folders(raw: Path, photos: Sequence[Photo]) -> list[str]:
-    """Find folders next to the class folders that contain no photographs.
-
-    Returns:
-        Names, sorted, without classes that have photographs in another subset.
-    """
-    depths = {photo.path: 1 if photo.given else 0 for photo in photos}
-    beside = {raw.joinpath(*path.split("/")[:depth]) for path, depth in depths.items()}
-    names = {
-        folder.name
-        for parent in beside
-        for folder in parent.iterdir()
-        if folder.is_dir() and not folder.is_symlink() and not folder.name.startswith(".")
-    }
-    return sorted(printable(name) for name in names - {photo.class_ for photo in photos})
-
-
-def subset_of(folder: str) -> Subset | None:
-    """The subset that a folder's name stands for, ignoring case; None for other names."""
-    return SUBSET_FOLDERS.get(folder.casefold())
-
-
-def _has_subset_folders(raw: Path, paths: Sequence[str]) -> bool:
-    """Whether train/, test/ and val/ are a given split; then no other folder may be beside them."""
-    parts = [path.split("/") for path in paths]
-    tops = {folders[0] for folders in parts if len(folders) > 1}
-    tops = {top for top in tops if not top.startswith(".") and top != "__MACOSX"}
-    subsets = {subset_of(top) for top in tops} - {None}
-    if not any(subset_of(folders[0]) == "train" and len(folders) > 2 for folders in parts):
-        return False
-    others = sorted(top for top in tops if subset_of(top) is None)
-    if others and len(subsets) > 1:
-        raise UserError(
-            f"{raw}: {others[0]}/ is next to train/ and test/; move it elsewhere, or move its"
-            " classes into them"
-        )
-    return not others

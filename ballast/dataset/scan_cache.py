@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from ballast.core.errors import UserError
 from ballast.core.files import write_bytes
+from ballast.dataset.layout import Place
 from ballast.dataset.listing import FileState
 from ballast.dataset.scan import Content, Photo, Rejection, content_of
 
@@ -39,12 +40,16 @@ def unchanged(
 
 
 def trusted(
-    states: Mapping[str, FileState | None], results: Sequence[Photo | Rejection], moment: int
+    states: Mapping[str, FileState | None],
+    places: Mapping[str, Place | str],
+    results: Sequence[Photo | Rejection],
+    moment: int,
 ) -> dict[str, Inspection]:
-    """Choose the results that may be cached.
+    """Choose the results that may be cached: those that depend on the content of a file alone.
 
     Args:
         states: of files by path, the same before and after they were read.
+        places: what the layout says of the same paths.
         results: of the same files, in the same order.
         moment: a time before the states were read again, in ns since 1970.
 
@@ -55,7 +60,10 @@ def trusted(
     return {
         path: Inspection(state, content)
         for (path, state), content in contents
-        if state and content and max(state.modified, state.changed) < moment - CLOCK
+        if state
+        and content
+        and isinstance(places[path], Place)
+        and max(state.modified, state.changed) < moment - CLOCK
     }
 
 

@@ -19,14 +19,14 @@ from ballast.dataset.groups import (
     keys_by_table,
     with_twins,
 )
+from ballast.dataset.layout import Layout, empty_class_folders, folder_layout
 from ballast.dataset.leakage import Member, to_drop
-from ballast.dataset.listing import file_states, list_files, refuse_changes, unreadable
+from ballast.dataset.listing import file_states, refuse_changes, unreadable
 from ballast.dataset.report import data_report
 from ballast.dataset.scan import (
     Photo,
     Rejection,
     check_classes,
-    empty_class_folders,
     inspect_files,
     sort_out,
 )
@@ -41,13 +41,14 @@ def split_folder(
 ) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
     """Split a folder; return the rows of the manifest, the rejections and the data report."""
     split = params.split
-    photos, twins, rejections = sort_out(inspect_all(raw, params, inspections))
+    layout = folder_layout(raw)
+    photos, twins, rejections = sort_out(inspect_all(raw, layout, params, inspections))
     check_classes(raw, photos, rejections)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
     members = find_groups(raw, params, photos, twins, files)
     dropped = to_drop(members, split.label_conflicts, split.leakage)
-    empty = empty_class_folders(raw, photos)
+    empty = empty_class_folders(raw, layout, [photo.class_ for photo in photos])
     report = data_report(members, twins, rejections, dropped, empty)
 
     left_out = {path for path, _ in dropped}
@@ -66,22 +67,24 @@ def validation_share(params: Params) -> float:
     return 0.0 if params.train.has_linear_head else params.split.val
 
 
-def inspect_all(raw: Path, params: Params, inspections: Path) -> list[Photo | Rejection]:
+def inspect_all(
+    raw: Path, layout: Layout, params: Params, inspections: Path
+) -> list[Photo | Rejection]:
     """Inspect all files, reusing cached results; refuse files that change meanwhile."""
-    files = list_files(raw)
-    before = file_states(raw, files)
+    places = layout.places
+    before = file_states(raw, [*places])
     runtime, hashes = params.runtime, params.split.near_duplicates is not None
     engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
     megapixels = params.data.max_megapixels
     origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashes, **code_versions()}
     kept = read_inspections(inspections, origin)
     inspected = inspect_files(
-        raw, files, megapixels, engine, hashes=hashes, known=unchanged(kept, before)
+        raw, places, megapixels, engine, hashes=hashes, known=unchanged(kept, before)
     )
-    results = list(with_progress(inspected, len(files), "photographs"))
+    results = list(with_progress(inspected, len(places), "photographs"))
     moment = time.time_ns()
     refuse_changes(raw, before)
-    fresh = trusted(before, results, moment)
+    fresh = trusted(before, places, results, moment)
     if fresh != kept:
         write_inspections(inspections, origin, fresh)
     table = params.split.group

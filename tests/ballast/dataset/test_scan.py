@@ -5,7 +5,7 @@ import os
 import socket
 import tempfile
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,22 +14,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ballast.core.errors import UserError
+from ballast.dataset.layout import empty_class_folders, folder_layout
 from ballast.dataset.listing import list_files, printable
 from ballast.dataset.scan import (
     Photo,
     Rejection,
     check_classes,
-    empty_class_folders,
     inspect_files,
     sort_out,
 )
 from ballast.workers.processes import Engine
 
 
+def inspected(raw: Path, workers: int = 1) -> Iterator[Photo | Rejection]:
+    return inspect_files(raw, folder_layout(raw).places, 25, Engine(workers))
+
+
+def empty_folders(raw: Path) -> list[str]:
+    classes = [photo.class_ for photo in inventory(raw)[0]]
+    return empty_class_folders(raw, folder_layout(raw), classes)
+
+
 def inventory(raw: Path) -> tuple[list[Photo], list[Rejection]]:
-    photos, twins, rejections = sort_out(
-        [*inspect_files(raw, list_files(raw), 25, Engine(workers=1))]
-    )
+    photos, twins, rejections = sort_out([*inspected(raw)])
     same = [Rejection(photo.path, f"same bytes as {kept.path}") for photo, kept in twins]
     return photos, sorted([*rejections, *same])
 
@@ -60,7 +67,7 @@ def test_a_ready_made_split(tmp_path: Path, write_digits: Callable[..., None], v
     write_digits(tmp_path / "train2", one=3)
     (tmp_path / "train2" / "one").rename(tmp_path / "train" / "one")
     (tmp_path / "train2").rmdir()
-    results = list(inspect_files(tmp_path, list_files(tmp_path), 25, Engine(workers=1)))
+    results = [*inspected(tmp_path)]
     given = {
         photo.path: (photo.class_, photo.given) for photo in results if isinstance(photo, Photo)
     }
@@ -98,7 +105,7 @@ def test_a_split_is_known_whatever_the_case_and_with_a_system_s_folder_beside_it
     write_digits(tmp_path / "TEST", zero=1)
     (tmp_path / junk).mkdir()
     (tmp_path / junk / "x.png").write_bytes(b"x")
-    results = list(inspect_files(tmp_path, list_files(tmp_path), 25, Engine(workers=1)))
+    results = [*inspected(tmp_path)]
     assert {result.given for result in results if isinstance(result, Photo)} == {"train", "test"}
     reasons = [result.reason for result in results if isinstance(result, Rejection)]
     assert reasons in (["hidden file"], ["not in train/, val/ or test/"])
@@ -110,7 +117,7 @@ def test_a_folder_beside_train_and_test_is_refused(
     for folder in ("train", "test", "extra"):
         write_digits(tmp_path / folder, zero=1)
     with pytest.raises(UserError, match=r"extra/ is next to train/ and test/; move it elsewhere"):
-        list(inspect_files(tmp_path, list_files(tmp_path), 25, Engine(workers=1)))
+        [*inspected(tmp_path)]
 
 
 def test_a_video_is_rejected_by_its_size_unread(raw: Path) -> None:
@@ -137,15 +144,13 @@ def test_a_class_folder_without_a_photograph_is_told(
         (tmp_path / "plain" / name).mkdir()
     (tmp_path / "plain" / "only text").mkdir()
     (tmp_path / "plain" / "only text" / "a.png").write_text("text")
-    photos, _ = inventory(tmp_path / "plain")
-    assert empty_class_folders(tmp_path / "plain", photos) == ["empty", "only text"]
+    assert empty_folders(tmp_path / "plain") == ["empty", "only text"]
 
     write_digits(tmp_path / "given/train", zero=2, one=2)
     write_digits(tmp_path / "given/test", zero=3)
     for name in ("train/empty", "test/one"):
         (tmp_path / "given" / name).mkdir()
-    photos, _ = inventory(tmp_path / "given")
-    assert empty_class_folders(tmp_path / "given", photos) == ["empty"]
+    assert empty_folders(tmp_path / "given") == ["empty"]
 
 
 def test_byte_identical_files_of_one_class_are_one_image(raw: Path) -> None:
@@ -299,7 +304,7 @@ def test_photographs_and_rejections_account_for_every_file(
 def test_every_file_is_accounted_for_in_the_order_of_paths(raw: Path, workers: int) -> None:
     (raw / "zero" / "broken.jpg").write_bytes(b"\xff\xd8broken")
     files = list_files(raw)
-    assert [result.path for result in inspect_files(raw, files, 25, Engine(workers))] == files
+    assert [result.path for result in inspected(raw, workers)] == files
     assert files == sorted(files)
     assert len(files) == sum(len(names) for _, _, names in os.walk(raw))
 

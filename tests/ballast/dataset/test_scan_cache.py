@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ballast.dataset.layout import Place
 from ballast.dataset.listing import FileState
 from ballast.dataset.scan import Content, Photo, Rejection
 from ballast.dataset.scan_cache import (
@@ -71,14 +72,20 @@ def test_a_state_is_trusted_where_it_is_older_than_the_clock_is_coarse(
     moment = 10**18
     state = FileState(1, 0, 0, 1)._replace(**{field: moment - age})
     results = [Photo("a/1.png", "a", None, "ab", 4, 5, b"\0")]
-    assert bool(trusted({"a/1.png": state}, results, moment)) is kept
+    places: dict[str, Place | str] = {"a/1.png": Place("a", None)}
+    assert bool(trusted({"a/1.png": state}, places, results, moment)) is kept
 
 
-def test_what_the_system_refused_is_not_kept() -> None:
+def test_what_the_system_refused_is_not_kept_nor_what_the_layout_says() -> None:
     results = [
         Rejection("a", "broken image: x"),
         Rejection("b", "cannot be read: Input/output error"),
         Rejection("c", "gone"),
+        Rejection("d", "not in a class folder"),
     ]
-    states = {"a": STATE, "b": STATE, "c": None}
-    assert trusted(states, results, 10**18) == {"a": Inspection(STATE, Content("broken image: x"))}
+    states = {"a": STATE, "b": STATE, "c": None, "d": STATE}
+    places: dict[str, Place | str] = dict.fromkeys("abc", Place("one", None))
+    places["d"] = "not in a class folder"
+    assert trusted(states, places, results, 10**18) == {
+        "a": Inspection(STATE, Content("broken image: x"))
+    }
