@@ -1,8 +1,9 @@
 """Simulate test sets: how often intervals hold the truth, and how often equal strategies differ.
 
-    python -m benchmarks.coverage                    15 minutes on one core
+    python -m benchmarks.coverage                    about 20 minutes on one core
     python -m benchmarks.coverage --draws 100        a quick look
     python -m benchmarks.coverage --csv cells.csv    every cell, not just the extremes
+    python -m benchmarks.coverage --tables power calibration    these tables alone, in a minute
 
 Draws --draws test sets for each cell: sizes of the classes, recalls, groups of photographs, their
 correlation, training noise, number of trainings, two strategies that are equal or differ, and a
@@ -16,26 +17,33 @@ The truth is that of these two models with one training, and that of the strateg
 with several. A cell with a coverage below 0.93, or a share of significant equal strategies above
 0.055, is drawn again with other numbers, 10 and then 50 times as often, and the last result counts.
 
-Prints two Markdown tables, each figure the worst of its row's cells; a table of the optimism of the
-best of six equal strategies; the cells that miss the requirements; and the number of contradictions
-between words, p values and intervals.
+Prints two Markdown tables, each figure the worst of its row's cells; the cells that miss the
+requirements; and the number of contradictions between words, p values and intervals. There is no
+requirement for hints of equal strategies, so these are not a reason to draw a cell again; those of
+a single recall are of the class that has the most. Then come small tables:
+
+- `optimism` of the best of six equal strategies;
+- `power`: the share of significant differences of a recall on as many independent photographs as
+  are said to be needed, for the true rates and for 10 points whatever was seen;
+- `calibration`: the calibration error of perfectly calibrated models, and what is shown beside it.
 """
 
 import argparse
 import csv
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, softmax
 from tabulate import tabulate
 
 from ballast.comparison.contrasts import (
     FEWEST_DISCORDANT,
     SIGNIFICANCE,
+    TEN_POINTS,
     Decision,
     Discordance,
     decide,
@@ -45,15 +53,20 @@ from ballast.comparison.contrasts import (
     effective_discordant,
     excludes_zero,
     p_value_of,
+    photographs_needed,
     select,
 )
 from ballast.comparison.optimism import optimism
+from ballast.scores.calibration import perfect_calibration_error
 from ballast.scores.effective import Indices
 from ballast.scores.estimates import Estimate, estimate
 from ballast.scores.intervals import Interval
 from ballast.scores.judged import Judged
+from ballast.scores.metrics import calibration_error, reliability
+from ballast.scores.predictions import Predictions
 from ballast.scores.proportions import Array
 
+TABLES = ("cells", "optimism", "power", "calibration")
 LEAST_COVERAGE, MOST_SIGNIFICANT = 0.93, 0.055
 TESTS: dict[str, list[int]] = {
     "5/1/7": [5, 1, 7],
@@ -67,7 +80,7 @@ TESTS: dict[str, list[int]] = {
 RECALLS = {"low": [0.3, 0.5, 0.7], "mixed": [0.6, 0.8, 0.9], "high": [0.98, 0.95, 0.98]}
 GAINS = [-0.8, 0.0, -0.4]  # probits by which the reference is worse, where strategies differ
 GROUPS = [(1, 0.0), (4, 0.0), (4, 0.3), (4, 0.8), (8, 0.0), (8, 0.3), (8, 0.8)]
-TRAININGS = [(1, 0.0), (1, 0.45), (5, 0.0), (5, 0.3), (5, 0.45)]
+TRAININGS = [(1, 0.0), (1, 0.3), (1, 0.45), (5, 0.0), (5, 0.3), (5, 0.45)]
 # Where classes are left to chance, few cells, and so many draws for each layout.
 CHANCE_GROUPS, CHANCE_TRAININGS = [(1, 0.0), (4, 0.3), (8, 0.8)], [(1, 0.0), (5, 0.3)]
 DRAWS_OF_LAYOUT = 40
@@ -76,6 +89,11 @@ CHECKED = 4  # test sets of each batch whose comparisons are checked for contrad
 # By chance, a share of 0.0526 exceeds 0.055 in 1 of 4 times 4,000 draws, in 1 of 16 times 20,000.
 FACTORS = (1, 10, 50)
 BATCH = 500  # test sets that are simulated at a time
+# True shares of photographs that only the strategy, and only the reference, classifies correctly.
+PAIRS = [(0.75, 0.0), (0.2, 0.0), (0.1, 0.0), (0.15, 0.05), (0.2, 0.1), (0.3, 0.2)]
+LOOKED_AT = (1, 3, 10)
+CLASSES, PHOTOGRAPHS = (3, 10), (13, 40, 200)
+SHARPNESS = (1, 3, 10)  # standard deviations of the logits of perfectly calibrated models
 
 
 class Cell(NamedTuple):
@@ -97,6 +115,7 @@ class Batch(NamedTuple):
     draws: int
     held: dict[str, Array]  # shares of intervals that hold the truth, () or (k,)
     significant: dict[str, Array]  # shares of comparisons
+    hints: dict[str, Array]  # the same, () or (k,), also of hints and significant ones together
     contradictory: list[bool]  # of the first comparisons
 
 
@@ -106,6 +125,7 @@ class Result(NamedTuple):
     coverage: dict[str, float]  # by metric; of the classes, the lowest; "Δ" marks differences
     highest: dict[str, float]  # the same, of the classes the highest
     significant: dict[str, float]  # shares of comparisons; of recalls, in any class
+    hints: dict[str, float]  # shares of comparisons; of recalls, the highest of a single class
     contradictions: int
     checked: int
 
@@ -117,26 +137,40 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int, default=400, help="test sets of each cell")
     parser.add_argument("--tests", nargs="+", choices=TESTS, default=[*TESTS])
+    parser.add_argument("--tables", nargs="+", choices=TABLES, default=[*TABLES])
     parser.add_argument("--csv", type=Path, help="file for every cell")
     arguments = parser.parse_args()
-    found = {
-        cell: settled(cell, arguments.draws) for cell in cells() if cell.test in arguments.tests
-    }
-    print(tabulate(coverage_rows(found), headers="keys", floatfmt=".3f", tablefmt="github"))
-    print()
-    print(tabulate(decision_rows(found), headers="keys", floatfmt=".3f", tablefmt="github"))
-    print()
-    rows = [optimism_row(test) for test in arguments.tests]
-    print(tabulate(rows, headers="keys", floatfmt=".3f", tablefmt="github"))
-    print()
+    if "cells" in arguments.tables:
+        print_cells(arguments.tests, arguments.draws, arguments.csv)
+    if "optimism" in arguments.tables:
+        print_table([optimism_row(test) for test in arguments.tests])
+    if "power" in arguments.tables:
+        print_table(
+            [power_row(*pair, tests) for pair, tests in itertools.product(PAIRS, LOOKED_AT)]
+        )
+    if "calibration" in arguments.tables:
+        settings = itertools.product(CLASSES, PHOTOGRAPHS, SHARPNESS)
+        print_table([calibration_row(*setting) for setting in settings])
+
+
+def print_cells(tests: Sequence[str], draws: int, path: Path | None) -> None:
+    """Simulate the cells of some test sets; print what was found, and write it to a file."""
+    found = {cell: settled(cell, draws) for cell in cells() if cell.test in tests}
+    print_table(coverage_rows(found))
+    print_table(decision_rows(found))
     missed = [*misses(found)]
     print(*missed, sep="\n")
     checked = sum(result.checked for result in found.values())
     contradictions = sum(result.contradictions for result in found.values())
     print(f"{len(found)} cells, {len(missed)} misses.")
-    print(f"{contradictions} contradictions in {checked} comparisons.")
-    if arguments.csv:
-        write_cells(arguments.csv, found)
+    print(f"{contradictions} contradictions in {checked} comparisons.\n")
+    if path:
+        write_cells(path, found)
+
+
+def print_table(rows: Sequence[Mapping[str, str | float | None]]) -> None:
+    """Print a Markdown table."""
+    print(tabulate(rows, headers="keys", floatfmt=".3f", tablefmt="github"), end="\n\n")
 
 
 def cells() -> Iterator[Cell]:
@@ -177,11 +211,13 @@ def measured(cell: Cell, draws: int, seed: int) -> Result:
 
     held = average([batch.held for batch in batches])
     significant = average([batch.significant for batch in batches])
+    hints = average([batch.hints for batch in batches])
     wrong = [contradictory for batch in batches for contradictory in batch.contradictory]
     return Result(
         {name: float(of.min()) for name, of in held.items()},
         {name: float(of.max()) for name, of in held.items()},
         {name: float(of) for name, of in significant.items()},
+        {name: float(of.max()) for name, of in hints.items()},
         sum(wrong),
         len(wrong),
     )
@@ -218,14 +254,14 @@ def simulated(
     levels = dict.fromkeys(OVERALL, 1 - SIGNIFICANCE)
     levels["recall"] = 1 - SIGNIFICANCE / len(totals)
     corrected = {name: difference(of, levels[name]) for name, of in pairs.items()}
-    enough = {
-        name: effective_discordant(of) > FEWEST_DISCORDANT - 1e-9 for name, of in pairs.items()
-    }
-    significant: dict[str, NDArray[np.bool_]] = {
-        name: enough[name] & ((of.low > 0) | (of.high < 0)) for name, of in corrected.items()
-    }
+    significant = {name: are_significant(of, corrected[name]) for name, of in pairs.items()}
     shares = {name: significant[name].mean() for name in OVERALL}
     shares["recall"] = significant["recall"].any(axis=-1).mean()
+    hints = {}
+    for name in ("balanced_accuracy", "recall"):
+        told = exclude_zero(intervals[name])
+        hints[f"{name}: hint"] = np.asarray((told & ~significant[name]).mean(axis=0))
+        hints[f"{name}: hint or significant"] = np.asarray(told.mean(axis=0))
     checks = [
         contradictory(
             select(pairs[name], place),
@@ -237,7 +273,7 @@ def simulated(
         for draw in range(min(CHECKED, draws))
         for name, place in (("balanced_accuracy", (draw,)), ("recall", (draw, draw % len(totals))))
     ]
-    return Batch(draws, held, shares, checks)
+    return Batch(draws, held, shares, hints, checks)
 
 
 def drawn_arms(
@@ -288,6 +324,16 @@ def holds(found: Estimate, known: Array) -> Array:
     return np.asarray(((found.low <= known + 1e-9) & (known - 1e-9 <= found.high)).mean(axis=0))
 
 
+def exclude_zero(found: Estimate) -> NDArray[np.bool_]:
+    """Which of many intervals exclude 0."""
+    return np.asarray((found.low > 0) | (found.high < 0))
+
+
+def are_significant(of: Discordance, corrected: Estimate) -> NDArray[np.bool_]:
+    """Which of many comparisons `decide` calls significant."""
+    return exclude_zero(corrected) & (effective_discordant(of) > FEWEST_DISCORDANT - 1e-9)
+
+
 def interval_at(found: Estimate, place: tuple[int, ...]) -> Interval:
     """One of many intervals."""
     return Interval(float(found.value[place]), float(found.low[place]), float(found.high[place]))
@@ -326,6 +372,67 @@ def optimism_row(test: str, draws: int = 100) -> dict[str, str | float]:
     return row
 
 
+def power_row(
+    only_this: float, only_reference: float, looked_at: int, draws: int = 4000
+) -> dict[str, str | float | None]:
+    """How often as many photographs as are said to be needed make a difference significant."""
+    unlimited, no_training = np.array(np.inf), np.array(0.0)
+    true = Discordance(np.array(only_reference), np.array(only_this), unlimited, no_training, 1)
+    needed = photographs_needed(true, looked_at)
+    sizes = {"as seen": needed.as_seen, "10 points": None}
+    if np.isclose(only_this - only_reference, TEN_POINTS):
+        sizes["10 points"] = needed.ten_points
+    row: dict[str, str | float | None] = {
+        "only one is right, %": f"{100 * only_this:.0f} / {100 * only_reference:.0f}",
+        "looked at": looked_at,
+    }
+    for name, size in sizes.items():
+        row[f"{name}: photographs"] = size
+        row[f"{name}: significant"] = size and share_significant(true, size, looked_at, draws)
+    return row
+
+
+def share_significant(of: Discordance, photographs: int, looked_at: int, draws: int) -> float:
+    """The share of test sets of independent photographs on which a recall differs significantly."""
+    generator, significant = np.random.default_rng([photographs, looked_at]), 0
+    true, alone = np.zeros(photographs, int), np.arange(photographs)
+    for start in range(0, draws, BATCH):
+        place = generator.random((min(BATCH, draws - start), 1, photographs))
+        # Class 1 is wrong: first this model's errors, then the reference's, then none.
+        this = (place < of.only_reference).astype(int)
+        reference = (place < of.only_reference + of.only_this).astype(int) - this
+        pair = discordances(reference, this, true, alone)["recall"]
+        corrected = difference(pair, 1 - SIGNIFICANCE / looked_at)
+        significant += int(are_significant(pair, corrected).sum())
+    return significant / draws
+
+
+def calibration_row(
+    classes: int, photographs: int, sharpness: float, draws: int = 1000
+) -> dict[str, float]:
+    """The calibration error of perfectly calibrated models, and what is shown beside it."""
+    generator, names = np.random.default_rng(0), [f"{class_}" for class_ in range(classes)]
+    found = []
+    for seed in range(draws):
+        logits = sharpness * generator.standard_normal((photographs, classes))
+        probabilities = softmax(logits, axis=1)
+        true = generator.multinomial(1, probabilities).argmax(axis=1)
+        judged = Predictions(
+            names, [""] * photographs, [names[class_] for class_ in true], probabilities
+        )
+        error = calibration_error(reliability(judged))
+        chance = perfect_calibration_error(probabilities, seed)
+        confidence = probabilities.max(axis=1).mean()
+        found.append((confidence, error, chance.mean, error > chance.highest + 1e-9))
+    columns = "mean confidence", "error", "shown", "above the highest shown"
+    means = np.mean(found, axis=0).tolist()
+    return {
+        "classes": classes,
+        "photographs": photographs,
+        **dict(zip(columns, means, strict=True)),
+    }
+
+
 def nothing_differs(cell: Cell) -> bool:
     """Whether a significant difference is an error; two models differ through their noise."""
     return cell.equal and (cell.trainings > 1 or not cell.noise)
@@ -348,15 +455,17 @@ def coverage_rows(found: dict[Cell, Result]) -> list[dict[str, str | float]]:
 
 
 def decision_rows(found: dict[Cell, Result]) -> list[dict[str, str | float]]:
-    """The highest share of significant differences of equal strategies, and the mean power."""
+    """The highest shares of significant differences and hints if equal, and the mean power."""
     rows: list[dict[str, str | float]] = []
     for row, of in by_row(found):
         errors = [r.significant for cell, r in of.items() if nothing_differs(cell)]
+        hints = [r.hints for cell, r in of.items() if nothing_differs(cell)]
         power = [r.significant for cell, r in of.items() if not cell.equal]
         rows.append(
             {
                 **row,
                 **{f"{name}: equal": max(s[name] for s in errors) for name in errors[0]},
+                **{name: max(s[name] for s in hints) for name in hints[0]},
                 **{
                     f"{name}: differ": float(np.mean([s[name] for s in power]))
                     for name in errors[0]
@@ -387,6 +496,8 @@ def write_cells(path: Path, found: dict[Cell, Result]) -> None:
                 writer.writerow([*cell, name, share, result.highest[name]])
             for name, share in result.significant.items():
                 writer.writerow([*cell, f"significant {name}", share, share])
+            for name, share in result.hints.items():
+                writer.writerow([*cell, name, "", share])
 
 
 def _names(found: dict[Cell, Result]) -> Sequence[str]:
