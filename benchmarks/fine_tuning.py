@@ -14,7 +14,6 @@ Prints the balanced accuracy of both, and the seconds that each took, features i
 """
 
 import argparse
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,11 +43,11 @@ from ballast.model.efficientnet_lite0 import (
     walk,
 )
 from ballast.model.features import BATCH_SIZE, read_backbone
+from ballast.model.fine_tuning import fit_backbone
 from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet, load_images
 from ballast.model.logits import linear_probabilities
-from ballast.model.networks import train_network
 from ballast.model.resizing import accept_any_size
 from ballast.model.training import TrainingInputs
 from ballast.model.weight_files import EXACT_WEIGHTS
@@ -135,13 +134,11 @@ def measured(
     head = balanced_accuracy_score(test.labels, probabilities.argmax(axis=1))
 
     start = time.perf_counter()
-    weights = loss_weights(fitted, strategy)
-    with tempfile.TemporaryDirectory() as scratch:
-        saved = Path(scratch) / "float.keras"
-        float_twin(read_network(EXACT_WEIGHTS), size).save(saved)
-        settings = replace(train, backbone=saved.as_posix())
-        inputs = TrainingInputs(fitted, val, weights, strategy, seed)
-        model, _ = train_network(inputs, settings, size, KERAS_DOWNLOADS)
+    inputs = TrainingInputs(fitted, val, loss_weights(fitted, strategy), strategy, seed)
+    pixels = keras.Input((size, size, 3), name="pixels")
+    twin = float_twin(read_network(EXACT_WEIGHTS), size)
+    features = keras.layers.Flatten(name="features")(twin(pixels))
+    model, _ = fit_backbone(keras.Model(pixels, features, name="features"), inputs, train)
     tuned_probabilities = predict(accept_any_size(model), test.pixels)
     tuned = balanced_accuracy_score(test.labels, tuned_probabilities.argmax(axis=1))
     return head, tuned, head_seconds, time.perf_counter() - start

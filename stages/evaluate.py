@@ -14,8 +14,8 @@ from ballast.report.model_card import model_card, training_settings
 from ballast.report.pictures import run_pictures
 from ballast.report.plots import confusion_plot
 from ballast.scores.advice import recommendations
-from ballast.scores.intervals import CLASS_METRICS, interval_text
-from ballast.scores.judged import recall_by_training
+from ballast.scores.intervals import CLASS_METRICS, interval_text, values_of
+from ballast.scores.judged import confusion_counts, recall_by_training
 from ballast.scores.metrics import DETAILS, ReliabilityBin, compute_metrics, reliability
 from ballast.scores.run import model_fingerprints, read_reference, read_run
 
@@ -28,7 +28,8 @@ def main() -> None:
     reference = read_reference(run, Path(), params.cross_validation.reference)
     predictions, counts = run.predictions, run.counts
     fingerprints = model_fingerprints(run)  # before anything is written: it may be missing
-    metrics = compute_metrics(predictions)
+    # What follows from classes alone is of all trainings; what needs probabilities, of the first.
+    metrics = compute_metrics(predictions) | values_of(run.metrics)
 
     # A separate file for details, which would add five columns or rows per class to dvc exp show
     # and dvc metrics diff.
@@ -36,7 +37,13 @@ def main() -> None:
     write_json(paths.CLASS_METRICS, {key: metrics[key] for key in DETAILS})
     # Separate from the predictions, because DVC writes whole rows unescaped into its page of plots:
     # a path that contains </script> could inject code.
-    pairs = zip(predictions.true, predictions.predicted, strict=True)
+    names, matrix = run.judged.classes, confusion_counts(run.judged)
+    pairs = [
+        (true, guess)
+        for true, row in zip(names, matrix.tolist(), strict=True)
+        for guess, count in zip(names, row, strict=True)
+        for _ in range(count)
+    ]
     write_csv(paths.CONFUSION, ("true", "predicted"), pairs)
     # Without classes that were not judged: a plot would show them at 0.
     recalls = [
@@ -48,8 +55,7 @@ def main() -> None:
     ]
     write_csv(paths.CLASS_RECALL, ("strategy", "training", "class", "recall"), recalls)
     write_csv(paths.RELIABILITY, ReliabilityBin._fields, reliability(predictions))
-    plot = confusion_plot(predictions.classes, predictions.true, predictions.predicted)
-    write_bytes(paths.CONFUSION_PLOT, plot)
+    write_bytes(paths.CONFUSION_PLOT, confusion_plot(names, matrix))
 
     found = answer(run, reference)
     write_json(paths.ANSWER, found)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
-from scipy.stats import norm
+from scipy.stats import nbinom, norm
 
 from ballast.scores.effective import (
     CAUTION,
@@ -364,20 +364,21 @@ def photographs_needed(of: Discordance, looked_at: int) -> Needed:
 
     The sample size of McNemar's test (Connor 1987, Biometrics 43, 207-211, eq. 3), two-sided at
     0.05 / looked_at, with a power of 80 %: (z √s + z(0.8) √(s - d²))² / d², where s is the share of
-    discordant photographs and d the difference. It yields at least so many discordant photographs
-    as the test needs. The variation between trainings is left aside: photographs do not lessen it.
+    discordant photographs and d the difference. It is raised to the number that yields as many
+    discordant photographs as the test needs with the same 80 %. The variation between trainings is
+    left aside: photographs do not lessen it.
 
     Args:
         of: scalars.
         looked_at: number of differences that the test is corrected for, 1 or more.
     """
     z, z_power = norm.isf(SIGNIFICANCE / looked_at / 2), norm.isf(1 - POWER)
+    fewest = max(FEWEST_DISCORDANT, math.ceil(z**2))
 
     def needed(share: float, d: float) -> int:
         root = z * math.sqrt(share) + z_power * math.sqrt(max(share - d**2, 0))
-        return math.ceil(
-            max(float(root) ** 2 / d**2, max(FEWEST_DISCORDANT, float(z) ** 2) / share)
-        )
+        yielding = fewest + nbinom.ppf(POWER, fewest, share)
+        return math.ceil(max(float(root) ** 2 / d**2, float(yielding)))
 
     share, seen = float(of.only_reference + of.only_this), float(of.only_this - of.only_reference)
     tells = bool(seen) and are_enough(float(effective_discordant(of)))

@@ -15,7 +15,7 @@ from ballast.comparison.optimism import optimism
 from ballast.comparison.verdicts import class_verdict, overall_verdict, run_verdict
 from ballast.core.counts import train_counts
 from ballast.scores.advice import Recommendation, recommendations
-from ballast.scores.intervals import MetricIntervals, unpacked
+from ballast.scores.intervals import MetricIntervals, values_of
 from ballast.scores.judged import independent_groups, judged_photographs
 from ballast.scores.run import Arm, Run
 
@@ -139,7 +139,7 @@ def headlines(found: Answer) -> dict[str, Any]:
 
 
 def _overall(metrics: MetricIntervals) -> dict[str, float | None]:
-    return {name: of.value for name, class_, of in unpacked(metrics) if not class_}
+    return {name: of for name, of in values_of(metrics).items() if not isinstance(of, dict)}
 
 
 def verdicts_of(found: Answer) -> list[str]:

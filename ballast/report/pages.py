@@ -6,11 +6,10 @@ values give equal bytes.
 
 import base64
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sklearn.metrics import confusion_matrix
+import numpy as np
 
 from ballast.core.counts import used_subsets
 from ballast.report.curves import history_curves, reliability_plot
@@ -20,9 +19,8 @@ from ballast.report.rendering import Filters, render
 from ballast.scores.calibration import perfect_calibration_error
 from ballast.scores.history import chosen_epoch, is_solved
 from ballast.scores.intervals import proportion
-from ballast.scores.judged import judged_photographs
+from ballast.scores.judged import Judged, confusion_counts, judged_photographs
 from ballast.scores.metrics import calibration_error, reliability
-from ballast.scores.predictions import Predictions
 from ballast.scores.run import Run
 
 # With more classes, the matrix is unreadable and the page many megabytes large.
@@ -31,11 +29,11 @@ CONFUSIONS = 20  # number of pairs listed instead of a matrix
 
 
 class Confusion(NamedTuple):
-    """Number of test photographs of one class that were misclassified as another."""
+    """How often photographs of one class were misclassified as another, in all trainings."""
 
     true: str
     predicted: str
-    photographs: int
+    judgements: int
 
 
 def page(
@@ -66,10 +64,8 @@ def page(
         "trainings": len(runs[0].judged.predicted),
         "cross_validated": runs[0].cross_validated,
         "subsets": used_subsets(runs[0].counts),
-        "matrices": [matrix(run.predictions) for run in runs]
-        if len(classes) <= MATRIX_CLASSES
-        else [],
-        "confusions": [frequent_confusions(run.predictions) for run in runs],
+        "matrices": [matrix(run.judged) for run in runs] if len(classes) <= MATRIX_CLASSES else [],
+        "confusions": [frequent_confusions(run.judged) for run in runs],
         "curves": training_curves(runs),
         "reliability": [
             reliability_diagram(f"reliability {place}", run) for place, run in enumerate(runs)
@@ -131,22 +127,22 @@ def count_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     return rows
 
 
-def matrix(predictions: Predictions) -> list[list[dict[str, Any]]]:
+def matrix(judged: Judged) -> list[list[dict[str, Any]]]:
     """Confusion matrix by true class (rows) and predicted class, with each cell's share of its row.
 
     Returns:
-        Rows of cells, each {"count", "share"}.
+        Rows of cells, each {"count", "share"}; counts are of the judgements of all trainings.
     """
-    classes = predictions.classes
-    counts = confusion_matrix(predictions.true, predictions.predicted, labels=classes).tolist()
+    counts = confusion_counts(judged).tolist()
     return [[{"count": n, "share": n / max(sum(row), 1)} for n in row] for row in counts]
 
 
-def frequent_confusions(predictions: Predictions) -> list[Confusion]:
+def frequent_confusions(judged: Judged) -> list[Confusion]:
     """The most frequent misclassifications, by true and predicted class."""
-    pairs = Counter(zip(predictions.true, predictions.predicted, strict=True))
-    found = [Confusion(*pair, photos) for pair, photos in pairs.items() if pair[0] != pair[1]]
-    return sorted(found, key=lambda pair: (-pair.photographs, pair))[:CONFUSIONS]
+    counts, names = confusion_counts(judged), judged.classes
+    np.fill_diagonal(counts, 0)
+    found = [Confusion(names[i], names[j], int(counts[i, j])) for i, j in np.argwhere(counts)]
+    return sorted(found, key=lambda pair: (-pair.judgements, pair))[:CONFUSIONS]
 
 
 def training_curves(runs: Sequence[Run]) -> list[dict[str, Any] | None]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import rc_context, rcParamsDefault
 from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix
+from numpy.typing import NDArray
 
 from ballast.core.counts import Counts, used_subsets
 from ballast.report.palette import STYLE, SUBSET_COLOURS
@@ -53,13 +53,16 @@ def counts_plot(counts: Counts) -> bytes:
         return _png(figure)
 
 
-def confusion_plot(classes: Sequence[str], true: Sequence[str], predicted: Sequence[str]) -> bytes:
-    """Draw the confusion matrix: cells show photographs, colours their share of the row.
+def confusion_plot(classes: Sequence[str], matrix: NDArray[np.int64]) -> bytes:
+    """Draw a confusion matrix: cells show counts, colours their share of the row.
+
+    Args:
+        classes: k names.
+        matrix: counts, shape (k, k); rows are true classes.
 
     Returns:
         A PNG file.
     """
-    matrix = confusion_matrix(true, predicted, labels=list(classes))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     with rc_context(
         {**rcParamsDefault, **STYLE, "axes.spines.left": False, "axes.spines.bottom": False}
@@ -70,9 +73,9 @@ def confusion_plot(classes: Sequence[str], true: Sequence[str], predicted: Seque
         axes = figure.subplots()
         picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         if few:
-            for (row, column), photos in np.ndenumerate(matrix):
+            for (row, column), count in np.ndenumerate(matrix):
                 colour = "white" if shares[row, column] > 0.5 else "black"
-                axes.text(column, row, str(photos), ha="center", va="center", color=colour)
+                axes.text(column, row, str(count), ha="center", va="center", color=colour)
         else:
             figure.colorbar(picture, label="share of the true class", shrink=0.5)
         size = min(9.0, 0.75 * 72 * side / len(classes))

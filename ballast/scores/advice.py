@@ -1,13 +1,14 @@
 """Recommendations: what to do next, derived from a run's metrics by fixed rules."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from ballast.core.counts import train_counts
 from ballast.scores.history import chosen_epoch
 from ballast.scores.intervals import proportion
-from ballast.scores.judged import judged_photographs
+from ballast.scores.judged import confusion_counts, judged_photographs
 from ballast.scores.run import Run
 from ballast.scores.sentences import photographs, typeset
 
@@ -192,24 +193,21 @@ def loss_share(run: Run, name: str) -> float:
 
 
 def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
-    predictions = run.predictions
-    tested = Counter(predictions.true)
-    wrong = Counter(
-        (true, guess)
-        for true, guess in zip(predictions.true, predictions.predicted, strict=True)
-        if true != guess
-    )
-    if not wrong:
-        return
+    trainings, names = len(run.judged.predicted), run.judged.classes
+    counts = confusion_counts(run.judged)
+    tested = counts.sum(axis=1) // trainings
+    np.fill_diagonal(counts, 0)
     # Classes count equally in balanced accuracy, so a pair costs its share of the true class.
-    pair = min(wrong, key=lambda pair: (-wrong[pair] / tested[pair[0]], pair))
-    n, of = wrong[pair], tested[pair[0]]
+    shares = counts / np.maximum(tested, 1)[:, None]
+    true, guess = np.unravel_index(shares.argmax(), shares.shape)
+    n, of = counts[true, guess] / trainings, int(tested[true])
     if n >= CONFUSED_PHOTOGRAPHS and n / of >= CONFUSED:
+        on_average = " on average" if trainings > 1 else ""
         yield (
             "costliest_confusion",
-            f"Costliest confusion{where}: {pair[0]} misclassified as {pair[1]}, {n} of"
-            f" {photographs(of)}. Check the labels of those photographs, or add training"
-            " photographs that show the difference.",
+            f"Costliest confusion{where}: {names[true]} misclassified as {names[guess]}, {n:.3g} of"
+            f" {photographs(of)}{on_average}. Check the labels of those photographs, or add"
+            " training photographs that show the difference.",
         )
 
 

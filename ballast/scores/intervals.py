@@ -1,7 +1,7 @@
 """Intervals of metrics, and how they are written."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from scipy.stats import binomtest
 
@@ -48,6 +48,16 @@ def unpacked(intervals: MetricIntervals) -> Iterator[tuple[str, str, Interval]]:
     for name, found in intervals._asdict().items():
         for class_, interval in found.items() if isinstance(found, dict) else [("", found)]:
             yield name, class_, interval
+
+
+def values_of(intervals: MetricIntervals) -> dict[str, Any]:
+    """The values alone: of overall metrics, and by class name those of each class."""
+    return {
+        name: {class_: interval.value for class_, interval in found.items()}
+        if isinstance(found, dict)
+        else found.value
+        for name, found in intervals._asdict().items()
+    }
 
 
 def interval_text(interval: Interval, digits: int = 3, sign: str = "") -> str:

@@ -61,6 +61,13 @@ def recall_by_training(judged: Judged) -> list[dict[str, float]]:
     return [dict(zip(names, row, strict=True)) for row in recalls.tolist()]
 
 
+def confusion_counts(judged: Judged) -> NDArray[np.int64]:
+    """Count the judgements of all trainings, shape (k, k): rows are true classes."""
+    k, (trainings, _) = len(judged.classes), judged.predicted.shape
+    places = np.tile(judged.true, trainings) * k + judged.predicted.ravel()
+    return np.bincount(places, minlength=k * k).reshape(k, k)
+
+
 def judged_photographs(judged: Judged) -> Mapping[str, int]:
     """Number of judged photographs by class name."""
     counts = np.bincount(judged.true, minlength=len(judged.classes)).tolist()

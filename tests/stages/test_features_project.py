@@ -193,6 +193,11 @@ def test_few_figures_of_the_answer_are_metrics_and_its_recalls_are_a_plot(
         **{name: found["metrics"][name]["value"] for name in overall},
         "difference": {name: found["difference"]["metrics"][name]["value"] for name in overall},
     }
+    shown = json.loads(features_project.read("outputs/metrics.json"))
+    assert shown["recall"] == {name: of["value"] for name, of in found["metrics"]["recall"].items()}
+    assert {name: shown[name] for name in overall} == {name: figures[name] for name in overall}
+    confusions = features_project.read("outputs/confusion.csv").splitlines()
+    assert len(confusions) == 1 + 2 * 21, "each photograph in each training"
     rows = list(csv.DictReader(io.StringIO(features_project.read("outputs/class_recall.csv"))))
     keys = {(row["strategy"], row["training"], row["class"]) for row in rows}
     strategies, trainings = ("baseline", "balanced"), ("1", "2")

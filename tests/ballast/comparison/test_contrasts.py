@@ -194,7 +194,8 @@ def test_equal_models_are_told_apart_in_no_more_than_5_5_percent(photographs: in
 
 
 @pytest.mark.parametrize(
-    ("tests", "seen"), [(1, (4, 12, 100)), (3, (4, 12, 100)), (10, (2, 9, 60))]
+    ("tests", "seen"),
+    [(1, (4, 12, 100)), (3, (4, 12, 100)), (10, (2, 9, 60)), (1, (1, 9, 20))],
 )
 def test_with_so_many_photographs_the_power_is_80_percent(
     tests: int, seen: tuple[int, int, int]
@@ -205,4 +206,4 @@ def test_with_so_many_photographs_the_power_is_80_percent(
     drawn = np.random.default_rng(0).multinomial(needed, [b / n, c / n, 1 - (b + c) / n], 20_000)
     z = np.abs(drawn[:, 1] - drawn[:, 0]) / np.sqrt(np.maximum(drawn[:, :2].sum(axis=1), 1))
     significant = (z > norm.isf(0.025 / tests)) & (drawn[:, :2].sum(axis=1) >= 6)
-    assert 0.77 < significant.mean() < 0.85
+    assert 0.77 < significant.mean() < 0.87

@@ -177,7 +177,8 @@ def test_the_page_says_what_its_intervals_are_of(
     assert "is classified correctly, by models that had not seen them. Lines are" in text
     assert "very many photographs like these, and very many trainings, would show." in text
     assert "luck in training" not in text
-    assert "by the first of the 3 models that judged each, so they can differ from the" in text
+    assert "Number of judgements by true class (rows) and predicted class" in text
+    assert "(columns): 3 models judged each photograph" in text
 
 
 def test_of_a_head_the_page_shows_its_optimum_and_no_curves(

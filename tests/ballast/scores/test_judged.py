@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ballast.scores.judged import judged_by, recall_by_training
+from ballast.scores.judged import confusion_counts, judged_by, recall_by_training
 from ballast.scores.predictions import Predictions
 
 CLASSES = ["dog", "snake"]
@@ -43,3 +43,9 @@ def test_recalls_are_of_each_training_and_of_judged_classes_alone() -> None:
     ]
     dogs = predictions({"b": 0, "c": 1}, ["dog", "dog"])
     assert recall_by_training(judged_by([dogs])) == [{"dog": 0.5}]
+
+
+def test_confusions_are_counted_in_all_trainings() -> None:
+    both = judged_by([ONE, OTHER])
+    assert confusion_counts(both).tolist() == [[2, 2], [0, 2]]
+    assert confusion_counts(judged_by([ONE])).tolist() == [[1, 1], [0, 1]]
