@@ -41,7 +41,7 @@ def split_folder(
 ) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
     """Split a folder; return the rows of the manifest, the rejections and the data report."""
     split = params.split
-    layout = folder_layout(raw)
+    layout = folder_layout(raw, params.data.exclude)
     photos, twins, rejections = sort_out(inspect_all(raw, layout, params, inspections))
     check_classes(raw, photos, rejections)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
