@@ -16,13 +16,7 @@ from hypothesis import strategies as st
 from ballast.core.errors import UserError
 from ballast.dataset.layout import empty_class_folders, folder_layout
 from ballast.dataset.listing import list_files, printable
-from ballast.dataset.scan import (
-    Photo,
-    Rejection,
-    check_classes,
-    inspect_files,
-    sort_out,
-)
+from ballast.dataset.scan import Photo, Rejection, inspect_files, sort_out
 from ballast.workers.processes import Engine
 
 
@@ -308,40 +302,3 @@ def test_every_file_is_accounted_for_in_the_order_of_paths(raw: Path, workers: i
     assert [result.path for result in inspected(raw, workers)] == files
     assert files == sorted(files)
     assert len(files) == sum(len(names) for _, _, names in os.walk(raw))
-
-
-def photo(class_: str, given: str | None = None) -> Photo:
-    return Photo(f"{class_}/a.png", class_, given, "ab", 8, 8)  # type: ignore[arg-type]  # a Subset
-
-
-@pytest.mark.parametrize(
-    ("photos", "words"),
-    [
-        ([photo("dog")], "only one class, dog"),
-        ([photo("Dog"), photo("dog")], "classes Dog and dog differ only in case"),
-        ([photo("dog", "train"), photo("cat", "test")], "class cat has no images in train/"),
-    ],
-)
-def test_what_cannot_be_trained_on_is_refused(photos: list[Photo], words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        check_classes(Path("data/raw"), photos, [])
-
-
-@pytest.mark.parametrize(
-    ("rejections", "words"),
-    [
-        ([], "no images"),
-        ([Rejection(".a", "hidden file")], "no usable images among 1 file, for example .a (hidden"),
-        (
-            [Rejection(".a", "hidden file"), Rejection("b", "empty file")],
-            "no usable images among 2 files, for example b (empty file)",
-        ),
-    ],
-)
-def test_a_folder_without_images_is_refused_with_an_example(
-    rejections: list[Rejection], words: str
-) -> None:
-    with pytest.raises(UserError) as caught:
-        check_classes(Path("photos"), [], rejections)
-    assert str(caught.value).startswith(f"photos: {words}")
-    assert "; put JPEG" in str(caught.value)
