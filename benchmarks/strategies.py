@@ -37,9 +37,10 @@ from ballast.core.images import image_array
 from ballast.core.manifest import Row, class_names, read_image, subset_rows
 from ballast.core.params import Params, Strategy, parse_params
 from ballast.core.paths import KERAS_DOWNLOADS
+from ballast.dataset.checks import check_classes
 from ballast.dataset.folds import split_photos
 from ballast.dataset.layout import folder_layout
-from ballast.dataset.scan import check_classes, inspect_files, sort_out
+from ballast.dataset.scan import inspect_files, sort_out
 from ballast.dataset.split import find_groups
 from ballast.model.inputs import ImageSet, load_images
 from ballast.scores.metrics import compute_metrics

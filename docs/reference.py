@@ -104,12 +104,14 @@ def params_table(above: str, section: type[Section], shipped: Mapping[str, Any])
 
 def default(field: FieldInfo, shipped: Mapping[str, Any]) -> str:
     """The value that ships, and the default of an optional key."""
-    value = shipped.get(field.name, field.default)
+    is_made = field.default_factory is not msgspec.NODEFAULT
+    left_out = field.default_factory() if is_made else field.default
+    value = shipped.get(field.name, left_out)
     if isinstance(value, dict):
         return f"[{len(value)} strategies](#{field.name})"
     if field.required:
         return code(value) if field.name in shipped else "required"
-    differs = "" if value == field.default else f" ({code(field.default)} if left out)"
+    differs = "" if value == left_out else f" ({code(left_out)} if left out)"
     return f"{code(value)}, optional{differs}"
 
 

@@ -1,35 +1,52 @@
 """Find the photographs and reject everything else; split them into train, val and test."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ballast.core import paths
 from ballast.core.counts import count_classes, thin_classes
-from ballast.core.errors import UserError, one_line_errors, warn
+from ballast.core.errors import UserError, one_line, one_line_errors, warn
 from ballast.core.files import read_text, write_csv, write_json
 from ballast.core.manifest import write_manifest
 from ballast.core.params import parse_params
 from ballast.dataset.report import refuse_fatal, report_warnings
-from ballast.dataset.split import split_folder, validation_share
+from ballast.dataset.scan import Rejection
+from ballast.dataset.split import group_photographs, scan_folder, split_groups, validation_share
 
 
 def main() -> None:
     """Read data.raw; write data/manifest.csv, outputs/rejected.csv and outputs/data_report.json."""
     params = parse_params(read_text(paths.PARAMS))
-    rows, rejected, report = split_folder(Path(params.data.raw), params, paths.INSPECTIONS)
+    raw = Path(params.data.raw)
+    scan = scan_folder(raw, params, paths.INSPECTIONS)
+    for note in scan.layout.notes:
+        print(one_line(f"{raw}: {note}"))
+    # Before anything is refused, since it tells why photographs are missing.
+    write_rejected(scan.left_out)
+    grouped = group_photographs(raw, params, scan)
+    report = grouped.report
+    write_rejected(grouped.left_out)
     write_json(paths.DATA_REPORT, report)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
+    rows = split_groups(raw, params, scan, grouped)
     if params.split.fold is not None and not any(row.split == "test" for row in rows):
         raise UserError(
             f"{params.data.raw}: no test photographs: every class is too small or is one group of"
             f" copies ({paths.DATA_REPORT}), or split.fold is too high for the number of groups"
         )
     write_manifest(paths.MANIFEST, rows)
-    write_csv(paths.REJECTED, ("path", "reason"), rejected)
 
-    print(f"{len(rows)} photographs, {len(rejected)} files rejected ({paths.REJECTED})")
+    print(f"{len(rows)} photographs, {report['rejected']} files rejected ({paths.REJECTED})")
+    for reason, number in report["rejected_by_reason"].items():
+        print(f"  {number} {reason}")
     warnings = report_warnings(report, validation=validation_share(params) > 0)
     for warning in [*warnings, *thin_classes(count_classes(rows))]:
         warn(warning)
+
+
+def write_rejected(rejected: Sequence[Rejection]) -> None:
+    """Write outputs/rejected.csv."""
+    write_csv(paths.REJECTED, ("path", "reason"), rejected)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
     text = read_text(paths.PARAMS)
     params = parse_params(text)
     check_reading(params, text)
+    refuse_outputs(params.data.raw)
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is valid; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
@@ -47,6 +48,22 @@ def run(options: argparse.Namespace) -> int:
         clear_half_written(repo)
         clear_damage(repo)
     return 0
+
+
+def refuse_outputs(raw: str) -> None:
+    """Refuse a folder of photographs that the pipeline writes into, such as data/.
+
+    DVC would say that its stages depend on each other in a circle.
+    """
+    folder = Path(raw).resolve()
+    outputs = (paths.MANIFEST, paths.AUGMENTED, paths.OUTPUTS, paths.MODEL.parent, paths.EXPORTS)
+    for output in outputs:
+        written = output.resolve()
+        if folder == written or folder in written.parents or written in folder.parents:
+            raise UserError(
+                f"params.yaml: data.raw: {raw}: the pipeline writes {output.as_posix()}; move the"
+                " photographs into a folder of their own, such as data/photographs, and name that"
+            )
 
 
 def check_reading(params: Params, text: str) -> None:

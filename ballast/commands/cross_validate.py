@@ -43,7 +43,7 @@ from ballast.core.manifest import Row
 from ballast.core.params import Params, as_dict, parse_params
 from ballast.core.source import code_deps, source_hash
 from ballast.core.store import ContentStore
-from ballast.dataset.layout import subset_of
+from ballast.dataset.layout import folder_layout, given_parents
 from ballast.dataset.listing import list_files, unreadable
 from ballast.dataset.split import split_folder
 from ballast.dvc_tools.cache import file_md5
@@ -204,21 +204,32 @@ def photographs_folder(params: Params) -> str:
 
     Held-out test photographs stay unused, so that they can still confirm the chosen strategy.
     """
-    raw = Path(params.data.raw)
-    list_files(raw)
-    subsets = {
-        subset_of(path.name): path.as_posix() for path in sorted(raw.iterdir()) if path.is_dir()
-    }
-    if "train" not in subsets or not {"val", "test"} & subsets.keys():
+    raw, table = Path(params.data.raw), params.split.group
+    given = given_parents(folder_layout(raw, params.data.exclude))
+    folders = {(raw / parent).as_posix(): subset for parent, subset in sorted(given.items())}
+    trains = [folder for folder, subset in folders.items() if subset == "train"]
+    if len({*folders.values()}) < 2 or not trains:
         return params.data.raw
-    train, table = subsets["train"], params.split.group
+    train, *more = trains
+    if more:
+        raise UserError(
+            f"params.yaml: data.raw: {train} and {more[0]} are both for training, but only one"
+            " folder can be cross-validated; merge them"
+        )
+    for pattern in params.data.exclude:
+        if "/" in pattern.removeprefix("**/").rstrip("/"):
+            raise UserError(
+                f"params.yaml: data.exclude: {pattern} is relative to {raw.as_posix()}, but only"
+                f" {train} is cross-validated; set data.raw: {train}, and write the pattern"
+                " relative to that"
+            )
     if table and table.endswith(".csv"):
         raise UserError(
             f"params.yaml: split.group: {table} lists paths relative to {raw.as_posix()}, but only"
             f" {train} is cross-validated; put a {table} with paths relative to {train} into"
             f" {train}, and set data.raw: {train}"
         )
-    others = ", ".join(path for key, path in subsets.items() if key not in ("train", None))
+    others = ", ".join(folder for folder in folders if folder != train)
     print(f"cross-validating {train}; leaving out {others}")
     return train
 

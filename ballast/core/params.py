@@ -65,7 +65,7 @@ class Data(Section, frozen=True):
         Name,
         Meta(
             description="folder of photographs: one subfolder per class; or train/, test/ and,"
-            " optionally, val/ with one subfolder per class each"
+            " optionally, val/ with one subfolder per class each; see docs/your-photographs.md"
         ),
     ]
     # Pillow itself warns above 89 and refuses images above 178.
@@ -86,6 +86,13 @@ class Data(Section, frozen=True):
             " it without cropping",
         ),
     ]
+    exclude: Annotated[
+        list[Name],
+        Meta(
+            description="patterns of files that are no photographs, as in .gitignore, relative to"
+            " `raw`"
+        ),
+    ] = []
 
 
 class Split(Section, frozen=True):

@@ -28,6 +28,10 @@ def list_files(raw: Path) -> list[str]:
     try:
         next(raw.iterdir(), None)
     except (FileNotFoundError, NotADirectoryError):
+        if raw.parts[:1] and raw.parts[0].startswith("~"):
+            raise UserError(
+                f"params.yaml: data.raw: {raw}: DVC does not expand ~; write {_expanded(raw)}"
+            ) from None
         raise UserError(
             f"params.yaml: data.raw: no such folder: {raw}; name one with one folder per class"
         ) from None
@@ -43,6 +47,14 @@ def list_files(raw: Path) -> list[str]:
         paths += [Path(folder) / name for name in names]
         paths += [path for name in folders if is_link(path := Path(folder) / name)]
     return sorted(path.relative_to(raw).as_posix() for path in paths)
+
+
+def _expanded(raw: Path) -> Path | str:
+    """A path without ~, or words for it if there is no such user."""
+    try:
+        return raw.expanduser()
+    except RuntimeError:
+        return "the whole path"
 
 
 class FileState(NamedTuple):

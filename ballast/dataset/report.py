@@ -1,13 +1,18 @@
 """The data report: counts, copies, conflicts and leaks in a folder of photographs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ballast.core.errors import UserError, counted
 from ballast.core.params import Policy
+from ballast.core.paths import REJECTED
 from ballast.dataset.leakage import Member, label_conflicts, leaks, sets_of
+from ballast.dataset.losses import Loss, by_reason
 from ballast.dataset.scan import Photo, Rejection
+
+# Fewer rejected files of a class are no warning.
+LEAST_LOSS = 3
 
 Twins = Sequence[tuple[Photo, Photo]]
 
@@ -18,6 +23,7 @@ def data_report(
     rejections: Sequence[Rejection],
     dropped: Sequence[Rejection],
     empty_folders: Sequence[str],
+    losses: Mapping[str, Loss] | None = None,
 ) -> dict[str, Any]:
     """Make the data report.
 
@@ -27,15 +33,20 @@ def data_report(
         rejections: files that are not photographs.
         dropped: photographs left out for a label conflict or leakage.
         empty_folders: class folders without photographs.
+        losses: what classes lost because files could not be read or are no photographs.
 
     Returns:
-        The counts files, photographs and rejected; lists of what was found; and by class name the
-        number of photographs, of groups, and of photographs in the largest group.
+        The counts files, photographs and rejected, and the latter by reason; what classes lost;
+        lists of what was found; and by class name the number of photographs, of groups, and of
+        photographs in the largest group.
     """
+    same = [Rejection(photo.path, f"same bytes as {original.path}") for photo, original in twins]
     return {
         "files": len(members) + len(twins) + len(rejections),
         "photographs": len(members) - len(dropped),
         "rejected": len(rejections) + len(twins) + len(dropped),
+        "rejected_by_reason": by_reason([*rejections, *same, *dropped]),
+        "class_losses": {name: loss._asdict() for name, loss in (losses or {}).items()},
         "empty_folders": list(empty_folders),
         "same_bytes": [
             {"kept": original.path, "left_out": photo.path} for photo, original in twins
@@ -76,9 +87,19 @@ def report_warnings(report: dict[str, Any], *, validation: bool) -> list[str]:
             "in more than one set of the given split",
         ),
     )
+    lost = {name: Loss(**loss) for name, loss in report["class_losses"].items()}
+    whole = {name for name, loss in lost.items() if loss.rejected == loss.files}
     warnings = [
         f"folder {name} contains no photographs and is not a class"
         for name in report["empty_folders"]
+        if name not in whole
+    ]
+    warnings += [
+        f"class {name}: {'all' if name in whole else loss.rejected} of its"
+        f" {counted(loss.files, 'file')} were rejected, most often as: {loss.reason}"
+        f" ({REJECTED}){'; it is not a class' if name in whole else ''}"
+        for name, loss in lost.items()
+        if name in whole or (loss.rejected >= LEAST_LOSS and 2 * loss.rejected >= loss.files)
     ]
     warnings += [
         f"{len(report[kind])} {one if len(report[kind]) == 1 else more} {where}; see split.{kind}"

@@ -1,13 +1,12 @@
 """Finds the photographs and classes in a folder, and rejects everything else."""
 
 import hashlib
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from ballast.core.errors import UserError, counted
+from ballast.core.errors import UserError
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, decode_image, without_warnings
 from ballast.core.manifest import Subset
@@ -179,44 +178,3 @@ def sort_out(
             twins.append((photo, original))
     rejections = [result for result in results if isinstance(result, Rejection)]
     return sorted(first.values()), sorted(twins), sorted(rejections)
-
-
-def check_classes(raw: Path, photos: Sequence[Photo], rejections: Sequence[Rejection]) -> None:
-    """Refuse photographs that no classifier can be trained on.
-
-    Args:
-        raw: the folder, for errors.
-        photos: all that are left.
-        rejections: all other files.
-
-    Raises:
-        UserError: if there are no photographs, fewer than two classes, two classes whose names
-            differ only in case or accents' encoding, or a class without training photographs.
-    """
-    layouts = "<class>/… or train/<class>/… and test/<class>/…"
-    if not photos:
-        found = "no images"
-        if rejections:
-            path, reason = min(rejections, key=lambda r: (r.reason == "hidden file", r.path))
-            files = counted(len(rejections), "file")
-            found = f"no usable images among {files}, for example {path} ({reason})"
-        raise UserError(f"{raw}: {found}; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {layouts}")
-    classes = sorted({photo.class_ for photo in photos})
-    if len(classes) < 2:
-        raise UserError(
-            f"{raw}: only one class, {classes[0]}; two or more are needed, in {layouts}"
-        )
-    look_alike: dict[str, str] = {}
-    for name in classes:
-        other = look_alike.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
-        if other != name:
-            raise UserError(
-                f"{raw}: classes {other} and {name} differ only in case or in the encoding of"
-                " accents, which not every file system tells apart; merge them"
-            )
-    trained = {photo.class_ for photo in photos if photo.given in (None, "train")}
-    for name in classes:
-        if name not in trained:
-            raise UserError(
-                f"{raw}: class {name} has no images in train/; add some or remove the class"
-            )

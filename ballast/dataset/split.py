@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from joblib import cpu_count
 
@@ -11,6 +11,7 @@ from ballast.core.errors import UserError
 from ballast.core.files import read_text
 from ballast.core.manifest import Row
 from ballast.core.params import Params
+from ballast.dataset.checks import check_classes
 from ballast.dataset.folds import split_photos
 from ballast.dataset.groups import (
     copy_sets,
@@ -22,44 +23,86 @@ from ballast.dataset.groups import (
 from ballast.dataset.layout import Layout, empty_class_folders, folder_layout
 from ballast.dataset.leakage import Member, to_drop
 from ballast.dataset.listing import file_states, refuse_changes, unreadable
+from ballast.dataset.losses import class_losses
 from ballast.dataset.report import data_report
-from ballast.dataset.scan import (
-    Photo,
-    Rejection,
-    check_classes,
-    inspect_files,
-    sort_out,
-)
+from ballast.dataset.scan import Photo, Rejection, inspect_files, sort_out
 from ballast.dataset.scan_cache import read_inspections, trusted, unchanged, write_inspections
 from ballast.workers.processes import Engine
 from ballast.workers.progress import with_progress
 from ballast.workers.versions import code_versions
 
 
+class Scan(NamedTuple):
+    """What is in a folder, before photographs are grouped."""
+
+    layout: Layout
+    photos: list[Photo]
+    twins: list[tuple[Photo, Photo]]  # those left out as identical to another, each with that one
+    rejections: list[Rejection]
+
+    @property
+    def left_out(self) -> list[Rejection]:
+        """All files that are not among the photographs, sorted by path."""
+        same = [Rejection(photo.path, f"same bytes as {kept.path}") for photo, kept in self.twins]
+        return sorted([*self.rejections, *same])
+
+
+class Grouped(NamedTuple):
+    """The photographs that are left, and what was found about all."""
+
+    members: list[Member]
+    left_out: list[Rejection]
+    report: dict[str, Any]
+
+
 def split_folder(
     raw: Path, params: Params, inspections: Path
 ) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
     """Split a folder; return the rows of the manifest, the rejections and the data report."""
-    split = params.split
-    layout = folder_layout(raw)
-    photos, twins, rejections = sort_out(inspect_all(raw, layout, params, inspections))
-    check_classes(raw, photos, rejections)
+    scan = scan_folder(raw, params, inspections)
+    grouped = group_photographs(raw, params, scan)
+    return split_groups(raw, params, scan, grouped), grouped.left_out, grouped.report
+
+
+def scan_folder(raw: Path, params: Params, inspections: Path) -> Scan:
+    """Read the layout of a folder and all files in it."""
+    layout = folder_layout(raw, params.data.exclude)
+    return Scan(layout, *sort_out(inspect_all(raw, layout, params, inspections)))
+
+
+def group_photographs(raw: Path, params: Params, scan: Scan) -> Grouped:
+    """Group photographs and drop those that a policy leaves out; report on all.
+
+    Raises:
+        UserError: if no classifier can be trained on them, or split.group is wrong.
+    """
+    layout, photos, twins, rejections = scan
+    check_classes(raw, photos, scan.left_out, layout)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
     members = find_groups(raw, params, photos, twins, files)
-    dropped = to_drop(members, split.label_conflicts, split.leakage)
+    dropped = to_drop(members, params.split.label_conflicts, params.split.leakage)
     empty = empty_class_folders(raw, layout, [photo.class_ for photo in photos])
-    report = data_report(members, twins, rejections, dropped, empty)
+    losses = class_losses(layout, rejections)
+    paths = {path for path, _ in dropped}
+    return Grouped(
+        [member for member in members if member.photo.path not in paths],
+        sorted([*scan.left_out, *dropped]),
+        data_report(members, twins, rejections, dropped, empty, losses),
+    )
 
-    left_out = {path for path, _ in dropped}
-    kept = [member for member in members if member.photo.path not in left_out]
-    photos, groups = [member.photo for member in kept], [member.group for member in kept]
-    same = [Rejection(photo.path, f"same bytes as {original.path}") for photo, original in twins]
-    rejections = sorted([*rejections, *same, *dropped])
-    check_classes(raw, photos, rejections)
-    val = validation_share(params)
-    rows = split_photos(photos, groups, split.folds, split.fold, val, params.seed)
-    return rows, rejections, report
+
+def split_groups(raw: Path, params: Params, scan: Scan, grouped: Grouped) -> list[Row]:
+    """Split grouped photographs; return the rows of the manifest.
+
+    Raises:
+        UserError: if no classifier can be trained on those that are left.
+    """
+    photos = [member.photo for member in grouped.members]
+    check_classes(raw, photos, grouped.left_out, scan.layout)
+    split, val = params.split, validation_share(params)
+    groups = [member.group for member in grouped.members]
+    return split_photos(photos, groups, split.folds, split.fold, val, params.seed)
 
 
 def validation_share(params: Params) -> float:

@@ -105,7 +105,17 @@ def test_rejected_files_are_listed_and_the_run_goes_on(project: Project) -> None
     (zero / "twin.png").write_bytes((zero / "000.png").read_bytes())
     done = project.stage("split")
     assert done.returncode == 0
-    assert "21 photographs, 3 files rejected" in done.stdout
+    assert done.stdout.splitlines()[-4:] == [
+        "21 photographs, 3 files rejected (outputs/rejected.csv)",
+        "  1 broken image",
+        "  1 empty file",
+        "  1 same bytes as another file of its class",
+    ]
+    assert report(project)["rejected_by_reason"] == {
+        "broken image": 1,
+        "empty file": 1,
+        "same bytes as another file of its class": 1,
+    }
     lines = project.read("outputs/rejected.csv").splitlines()
     assert lines[0] == "path,reason"
     assert lines[1].startswith("zero/cut.png,broken image")
@@ -159,7 +169,49 @@ def test_a_users_mistake_is_one_line_and_leaves_nothing_behind(
         assert len(done.stderr.strip().splitlines()) == 1
         for word in words:
             assert word in done.stderr
-    assert not project.outputs()
+    # What was left out is told before anything is refused.
+    told = not isinstance(spoil, dict)
+    assert {*project.outputs()} == ({"outputs/rejected.csv"} if told else set())
+
+
+def test_a_class_that_loses_all_its_files_is_named_with_the_reason(project: Project) -> None:
+    raw = project.folder / "data/raw"
+    for path in sorted((raw / "one").iterdir()):
+        path.write_bytes(path.read_bytes()[:60])
+    done = project.stage("split")
+    assert done.returncode == 0
+    assert (
+        "WARNING: class one: all of its 3 files were rejected, most often as: broken image (out"
+        in (done.stderr)
+    )
+    assert report(project)["class_losses"] == {
+        "one": {"files": 3, "rejected": 3, "reason": "broken image"}
+    }
+
+    shutil.rmtree(raw / "two")
+    done = project.stage("split")
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "ERROR: data/raw: only class zero has photographs left: class one lost all of its 3 files,"
+        " for example one/000.png (broken image: "
+    )
+    assert project.read("outputs/rejected.csv").count("one/") == 3
+
+
+def test_a_folder_around_all_is_looked_through_and_told(project: Project) -> None:
+    raw = project.folder / "data/raw"
+    raw.rename(raw.with_name("inner"))
+    raw.mkdir()
+    raw.with_name("inner").rename(raw / "photos")
+    (raw / "photos/@eaDir").mkdir()
+    (raw / "photos/@eaDir/thumb.jpg").touch()
+    done = project.stage("split")
+    assert done.returncode == 0
+    assert done.stdout.startswith("data/raw: looked through photos/\n")
+    assert {row.class_ for row in manifest(project).values()} == {"zero", "one", "two"}
+    assert project.read("outputs/rejected.csv").splitlines()[1:] == [
+        "photos/@eaDir/thumb.jpg,hidden file"
+    ]
 
 
 def test_a_photograph_that_changed_after_the_split_stops_oversampling(project: Project) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ballast.commands.check import check_reading
+from ballast.commands.check import check_reading, refuse_outputs
 from ballast.core.errors import UserError
 from ballast.core.params import parse_params
 
@@ -30,7 +30,7 @@ def test_the_shipped_params_are_read_alike() -> None:
         ),
         (
             f"{TEXT}\nseed: 7",
-            'params.yaml line 98, column 1: found duplicate key "seed" with value "7"',
+            'params.yaml line 99, column 1: found duplicate key "seed" with value "7"',
         ),
     ],
 )
@@ -38,3 +38,34 @@ def test_what_dvc_reads_otherwise_or_not_at_all_is_refused(text: str, problem: s
     with pytest.raises(UserError) as caught:
         check_reading(parse_params(text), text)
     assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("raw", "written"),
+    [
+        ("data", "data/manifest.csv"),
+        (".", "data/manifest.csv"),
+        ("./data/", "data/manifest.csv"),
+        ("data/augmented", "data/augmented"),
+        ("outputs", "outputs"),
+        ("models/photographs", "models"),
+    ],
+)
+def test_a_folder_that_the_pipeline_writes_into_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raw: str, written: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as caught:
+        refuse_outputs(raw)
+    assert str(caught.value) == (
+        f"params.yaml: data.raw: {raw}: the pipeline writes {written}; move the photographs into a"
+        " folder of their own, such as data/photographs, and name that"
+    )
+
+
+@pytest.mark.parametrize("raw", ["data/raw", "photos", "../photos", "/photos", "data/sample"])
+def test_a_folder_of_its_own_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raw: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refuse_outputs(raw)

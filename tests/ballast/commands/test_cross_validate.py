@@ -9,16 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace
 from projects import Project, environment
 from sklearn.metrics import accuracy_score, recall_score
 
-from ballast.commands.cross_validate import code_and_photographs, paths_to_copy
+from ballast.commands.cross_validate import code_and_photographs, paths_to_copy, photographs_folder
 from ballast.core.errors import UserError
+from ballast.core.params import Params
 
 # In place of training and predicting, so that an experiment takes seconds. The split is the real
 # one; predictions are right for all but every third photograph, and fold 1 of seed 3 fails.
@@ -283,6 +286,50 @@ def test_photographs_outside_the_project_need_an_absolute_path(
         "params.yaml: data.raw: each experiment runs in a folder of its own, where ../photos does"
         f" not exist; set data.raw to {tmp_path / 'photos'}"
     )
+
+
+def photographs_in(raw: Path, shipped: Params, **data: Any) -> str:  # noqa: ANN401
+    return photographs_folder(
+        replace(shipped, data=replace(shipped.data, raw=raw.as_posix(), **data))
+    )
+
+
+@pytest.mark.parametrize(
+    ("folders", "train"),
+    [
+        (("train", "test"), "train"),
+        (("Training", "valid"), "Training"),
+        (("seg_train/seg_train", "seg_test/seg_test"), "seg_train/seg_train"),
+        (("photos/train_images", "photos/test_images"), "photos/train_images"),
+        (("x_part_1", "x_part_2"), ""),
+        (("photos",), ""),
+        (("train",), ""),
+    ],
+)
+def test_the_train_folder_is_the_one_that_split_knows(
+    tmp_path: Path,
+    shipped: Params,
+    capsys: pytest.CaptureFixture[str],
+    folders: tuple[str, ...],
+    train: str,
+) -> None:
+    for folder, name in product(folders, ("dog", "cat")):
+        (tmp_path / folder / name).mkdir(parents=True)
+        (tmp_path / folder / name / "1.jpg").touch()
+    assert photographs_in(tmp_path, shipped) == (tmp_path / train).as_posix()
+    left_out = f"cross-validating {tmp_path / train}; leaving out {tmp_path / folders[-1]}\n"
+    assert capsys.readouterr().out == (left_out if train else "")
+
+
+def test_what_only_the_whole_folder_explains_is_refused(tmp_path: Path, shipped: Params) -> None:
+    for folder, name in product(("train_1", "train_2", "test"), ("dog", "cat")):
+        (tmp_path / folder / name).mkdir(parents=True)
+        (tmp_path / folder / name / "1.jpg").touch()
+    with pytest.raises(UserError, match=r"train_1 and .*train_2 are both for training, but only"):
+        photographs_in(tmp_path, shipped)
+    assert photographs_in(tmp_path, shipped, exclude=["train_2/"]) == f"{tmp_path}/train_1"
+    with pytest.raises(UserError, match=r"exclude: /train_2/ is relative to .* only .*train_1 is"):
+        photographs_in(tmp_path, shipped, exclude=["/train_2/"])
 
 
 @pytest.mark.long

@@ -232,7 +232,7 @@ def test_what_is_wrong_is_named_with_what_would_be_right(text: str, problem: str
         ),
         ("[" * 5000, ": cannot be read: maximum recursion depth exceeded"),
         (f"{TEXT}\0", ": special characters are not allowed"),
-        (f"{TEXT}\n? [a, b]\n: 2", " line 98, column 3: found unhashable key"),
+        (f"{TEXT}\n? [a, b]\n: 2", " line 99, column 3: found unhashable key"),
         ("seed: [1", " line 1, column 9: expected ',' or ']'"),
         ("", ": must be a mapping of keys to values"),
         ("- 1", ": must be a mapping of keys to values"),

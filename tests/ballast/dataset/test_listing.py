@@ -16,6 +16,17 @@ def test_a_missing_folder_is_named_with_its_key(tmp_path: Path) -> None:
         list_files(tmp_path / "nowhere")
 
 
+def test_a_home_folder_is_named_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    with pytest.raises(UserError) as caught:
+        list_files(Path("~/photos"))
+    assert str(caught.value) == (
+        "params.yaml: data.raw: ~/photos: DVC does not expand ~; write /home/ada/photos"
+    )
+    with pytest.raises(UserError, match="write the whole path"):
+        list_files(Path("~no such user/photos"))
+
+
 def test_files_are_listed_by_path_whatever_their_order_of_creation(tmp_path: Path) -> None:
     for name in ("b/2", "a/1", "B/3", "a/.hidden"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

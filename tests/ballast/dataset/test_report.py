@@ -7,6 +7,7 @@ import pytest
 from ballast.core.errors import UserError
 from ballast.core.manifest import Subset
 from ballast.dataset.leakage import Member
+from ballast.dataset.losses import Loss
 from ballast.dataset.report import data_report, refuse_fatal, report_warnings
 from ballast.dataset.scan import Photo, Rejection
 
@@ -30,6 +31,12 @@ def test_a_report_accounts_for_every_file() -> None:
         "files": 7,
         "photographs": 4,
         "rejected": 3,
+        "rejected_by_reason": {
+            "empty file": 1,
+            "in the same group as photographs in test": 1,
+            "same bytes as another file of its class": 1,
+        },
+        "class_losses": {},
         "empty_folders": ["bird"],
         "same_bytes": [{"kept": "test/cat/1", "left_out": "train/cat/5"}],
         "near_duplicates": [
@@ -51,6 +58,7 @@ def test_a_report_accounts_for_every_file() -> None:
 
 def test_conflicts_leaks_and_classes_of_few_groups_are_told_at_once() -> None:
     quiet: dict[str, Any] = {
+        "class_losses": {},
         "empty_folders": [],
         "label_conflicts": [],
         "leakage": [],
@@ -92,3 +100,24 @@ def test_what_is_fatal_is_refused_with_its_first_case() -> None:
         refuse_fatal(report, "fatal", "keep")
     with pytest.raises(UserError, match=r"two sets .*: train/cat/1 and test/cat/1 .* all 2 cases"):
         refuse_fatal(report, "keep", "fatal")
+
+
+@pytest.mark.parametrize(
+    ("files", "rejected", "told"),
+    [
+        (9, 3, None),
+        (4, 2, None),
+        (6, 3, "3 of its 6 files were rejected, most often as: empty file (outputs/rejected.csv)"),
+        (2, 2, "all of its 2 files were rejected, most often as: empty file (outputs/rejected.csv);"
+               " it is not a class"),
+    ],
+)  # fmt: skip
+def test_a_class_that_loses_much_is_told_with_the_reason(
+    files: int, rejected: int, told: str | None
+) -> None:
+    losses = {"cat": Loss(files, rejected, "empty file")}
+    report = data_report([], [], [], [], ["cat"], losses)
+    warnings = report_warnings(report, validation=True)
+    empty = "folder cat contains no photographs and is not a class"
+    expected = [f"class cat: {told}"] if told else []
+    assert warnings == ([] if rejected == files else [empty]) + expected
