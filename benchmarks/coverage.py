@@ -420,7 +420,7 @@ def calibration_row(
         judged = Predictions(
             names, [""] * photographs, [names[class_] for class_ in true], probabilities
         )
-        error = calibration_error(reliability(judged))
+        error = calibration_error(reliability([judged]))
         chance = perfect_calibration_error(probabilities, seed)
         confidence = probabilities.max(axis=1).mean()
         found.append((confidence, error, chance.mean, error > chance.highest + 1e-9))

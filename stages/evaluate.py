@@ -16,7 +16,7 @@ from ballast.report.plots import confusion_plot
 from ballast.scores.advice import recommendations
 from ballast.scores.intervals import CLASS_METRICS, interval_text, values_of
 from ballast.scores.judged import confusion_counts, recall_by_training
-from ballast.scores.metrics import DETAILS, ReliabilityBin, compute_metrics, reliability
+from ballast.scores.metrics import DETAILS, ReliabilityBin, mean_metrics, reliability
 from ballast.scores.run import model_fingerprints, read_reference, read_run
 
 
@@ -26,10 +26,9 @@ def main() -> None:
     tracked = dotted(as_dict(params, without=("runtime",)))
     run = read_run(params.strategy, Path(), tracked)
     reference = read_reference(run, Path(), params.cross_validation.reference)
-    predictions, counts = run.predictions, run.counts
+    counts = run.counts
     fingerprints = model_fingerprints(run)  # before anything is written: it may be missing
-    # What follows from classes alone is of all trainings; what needs probabilities, of the first.
-    metrics = compute_metrics(predictions) | values_of(run.metrics)
+    metrics = mean_metrics(run.predictions) | values_of(run.metrics)
 
     # A separate file for details, which would add five columns or rows per class to dvc exp show
     # and dvc metrics diff.
@@ -54,7 +53,7 @@ def main() -> None:
         for name, recall in by_class.items()
     ]
     write_csv(paths.CLASS_RECALL, ("strategy", "training", "class", "recall"), recalls)
-    write_csv(paths.RELIABILITY, ReliabilityBin._fields, reliability(predictions))
+    write_csv(paths.RELIABILITY, ReliabilityBin._fields, reliability(run.predictions))
     write_bytes(paths.CONFUSION_PLOT, confusion_plot(names, matrix))
 
     found = answer(run, reference)
@@ -74,7 +73,7 @@ def main() -> None:
             found.photographs[name],
             *(interval_text(getattr(run.metrics, key)[name], digits=2) for key in CLASS_METRICS),
         ]
-        for name in predictions.classes
+        for name in names
     ]
     headers = ["class", "train", "judged", *CLASS_METRICS]
     print(tabulate(rows, headers=headers, disable_numparse=True), end="\n\n")

@@ -101,7 +101,7 @@ def make_run() -> Callable[..., Run]:
             judged=of_model,
             cross_validated=False,
             metrics=strategy_intervals(of_model),
-            predictions=predictions,
+            predictions=[predictions],
             counts={
                 class_: {"train": 1 + place, "val": 1, "test": 4 * (place < tested)}
                 for place, class_ in enumerate(classes)
@@ -144,7 +144,7 @@ def make_pictures(digits: dict[str, list[bytes]]) -> Callable[..., RunPictures]:
         thumbnails = [thumbnail(data) for data in digits["zero"][:images]]
         mistakes = confident_mistakes(run.predictions, 12)
         return RunPictures(
-            sheets=dict.fromkeys(run.predictions.classes, thumbnails),
+            sheets=dict.fromkeys(run.judged.classes, thumbnails),
             mistakes=[
                 (mistake, None if place else thumbnails[0])
                 for place, mistake in enumerate(mistakes)

@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
             with of_folder(name, folder):
                 runs.append(read_run(name, folder, params[name]))
                 manifests[name] = judged_rows(runs[-1], folder)
-        classes = {run_.name: run_.predictions.classes for run_ in runs}
+        classes = {run_.name: run_.judged.classes for run_ in runs}
         check_comparable(manifests, classes, params, options.allow_different_params)
         runs = alike(runs)
         pictures = []
@@ -229,11 +229,12 @@ def judged_rows(run: Run, folder: Path) -> list[Row]:
         UserError: if its predictions do not match the manifest, or that is not as split wrote it.
     """
     rows = read_manifest(folder / paths.MANIFEST)
-    true = dict(zip(run.predictions.paths, run.predictions.true, strict=True))
+    predictions = run.predictions[0]
+    true = dict(zip(predictions.paths, predictions.true, strict=True))
     judged = [row for row in rows if row.path in true]
     tested = [] if run.cross_validated else subset_rows(rows, "test")
     matches = len(judged) == len(true) and all(true[row.path] == row.class_ for row in judged)
-    if not matches or tested not in ([], judged) or run.predictions.classes != class_names(rows):
+    if not matches or tested not in ([], judged) or predictions.classes != class_names(rows):
         path = paths.JUDGEMENTS if run.cross_validated else paths.PREDICTIONS
         raise UserError(
             f"{path}: does not match the photographs and classes in {paths.MANIFEST}; run dvc repro"

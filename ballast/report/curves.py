@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ballast.report.palette import STYLE
 from ballast.scores.history import History
-from ballast.scores.intervals import proportion
+from ballast.scores.intervals import Interval, proportion
 from ballast.scores.metrics import ReliabilityBin
 
 # Placeholder colours that matplotlib draws with, and the page's CSS colours that replace them.
@@ -125,12 +125,19 @@ def reliability_plot(name: str, bins: Sequence[ReliabilityBin]) -> str:
         return _svg(figure, name)
 
 
+def bin_interval(bin_: ReliabilityBin) -> Interval:
+    """The accuracy in a bin, with Wilson's interval for as many photographs, rounded."""
+    photographs = max(round(bin_.photographs), 1)
+    _, low, high = proportion(round(bin_.accuracy * photographs), photographs)
+    return Interval(bin_.accuracy, low, high)
+
+
 def _dots(axes: Axes, bins: Sequence[ReliabilityBin]) -> None:
     """Draw one dot per bin, its area proportional to the photographs, and its interval."""
     most = max(bin_.photographs for bin_ in bins)
     for bin_ in bins:
         x, y, photos = bin_.confidence, bin_.accuracy, bin_.photographs
-        _, low, high = np.array(proportion(round(y * photos), photos), dtype=np.float64)
+        _, low, high = np.array(bin_interval(bin_), dtype=np.float64)
         axes.plot((x, x), (low, high), color=INK, linewidth=1, clip_on=False)
         size = (20 + 180 * photos / most) ** 0.5
         axes.plot(x, y, "o", color=ACCENT, markersize=size, markeredgecolor=PAPER, clip_on=False)

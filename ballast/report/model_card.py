@@ -40,7 +40,7 @@ def model_card(
     Returns:
         Markdown.
     """
-    classes, counts = run.predictions.classes, run.counts
+    classes, counts = run.judged.classes, run.counts
     values = {
         "classes": classes,
         "counts": counts,

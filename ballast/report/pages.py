@@ -7,18 +7,18 @@ values give equal bytes.
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ballast.core.counts import used_subsets
-from ballast.report.curves import history_curves, reliability_plot
+from ballast.report.curves import bin_interval, history_curves, reliability_plot
 from ballast.report.palette import CLASS_COLOURS, class_colour
 from ballast.report.pictures import SHEET_CLASSES, RunPictures, sheet_classes
 from ballast.report.rendering import Filters, render
 from ballast.scores.calibration import perfect_calibration_error
 from ballast.scores.history import chosen_epoch, is_solved
-from ballast.scores.intervals import proportion
 from ballast.scores.judged import Judged, confusion_counts, judged_photographs
 from ballast.scores.metrics import calibration_error, reliability
 from ballast.scores.run import Run
@@ -53,7 +53,7 @@ def page(
     Returns:
         HTML.
     """
-    classes = runs[0].predictions.classes
+    classes = runs[0].judged.classes
     shared = {
         "runs": runs,
         "classes": classes,
@@ -106,7 +106,7 @@ def count_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
         One row per class: its name, the counts of the first run by subset, and the bars, each with
         its label, its number, and its length relative to the longest bar on the page.
     """
-    classes = runs[0].predictions.classes
+    classes = runs[0].judged.classes
     alike = all(run.counts == runs[0].counts for run in runs)
     several = len(runs) > 1
     rows: list[dict[str, Any]] = []
@@ -179,17 +179,23 @@ def reliability_diagram(name: str, run: Run) -> dict[str, Any]:
     bins = reliability(run.predictions)
     rows = [
         {
-            "photographs": bin_.photographs,
+            "photographs": f"{bin_.photographs:.3g}",
             "confidence": bin_.confidence,
-            "accuracy": proportion(round(bin_.accuracy * bin_.photographs), bin_.photographs),
+            "accuracy": bin_interval(bin_),
         }
         for bin_ in bins
     ]
-    chance = perfect_calibration_error(run.predictions.probabilities, seed=0)
+    error = fmean(calibration_error(reliability([of])) for of in run.predictions)
+    chance = perfect_calibration_error(run.predictions[0].probabilities, seed=0)
+    excess = sum((bin_.confidence - bin_.accuracy) * bin_.photographs for bin_ in bins)
+    verdict = "no more than chance explains"
+    if error > chance.highest:
+        verdict = f"its probabilities are too {'high' if excess > 0 else 'low'}"
     return {
         "bins": rows,
-        "error": calibration_error(bins),
+        "error": error,
         "chance": chance,
+        "verdict": verdict,
         "picture": reliability_plot(name, bins),
     }
 

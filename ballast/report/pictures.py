@@ -1,10 +1,11 @@
-"""Thumbnails for a page: contact sheets and the most confident mistakes of a run."""
+"""Thumbnails for a page: contact sheets and the mistakes of a run."""
 
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 from PIL import Image
@@ -28,12 +29,13 @@ Listed = TypeVar("Listed")  # row of an image list
 
 
 class Mistake(NamedTuple):
-    """A test photograph that was misclassified."""
+    """A judged photograph that was misclassified."""
 
     path: str
     true: str
-    predicted: str
-    probability: float  # of the predicted class
+    predicted: str  # in most of the trainings that misclassified it
+    probability: float  # of that class, the mean over these trainings
+    times: int  # trainings that misclassified it
 
 
 class RunPictures(NamedTuple):
@@ -70,25 +72,29 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
     )
 
 
-def confident_mistakes(predictions: Predictions, most: int) -> list[Mistake]:
-    """Find the model's most confident mistakes.
+def confident_mistakes(trainings: Sequence[Predictions], most: int) -> list[Mistake]:
+    """Find the mistakes that most models make, and make most confidently.
 
     Args:
-        predictions: predictions for test photographs.
+        trainings: predictions of one or more trainings for the same photographs.
         most: maximum number of mistakes to return.
 
     Returns:
-        Mistakes by decreasing probability of the predicted class, then by path.
+        Mistakes by decreasing number of trainings, then by decreasing probability, then by path.
     """
-    rows = zip(
-        predictions.paths,
-        predictions.true,
-        predictions.predicted,
-        predictions.probabilities.max(axis=1).tolist(),
-        strict=True,
-    )
-    mistakes = [Mistake(*row) for row in rows if row[1] != row[2]]
-    return sorted(mistakes, key=lambda mistake: (-mistake.probability, mistake.path))[:most]
+    found: dict[tuple[str, str], list[tuple[str, float]]] = defaultdict(list)
+    for of in trainings:
+        sureness = of.probabilities.max(axis=1).tolist()
+        for path, true, guess, sure in zip(of.paths, of.true, of.predicted, sureness, strict=True):
+            if guess != true:
+                found[path, true].append((guess, sure))
+    mistakes = []
+    for (path, true), wrong in found.items():
+        guesses = Counter(guess for guess, _ in wrong)
+        chosen = min(guesses, key=lambda guess: (-guesses[guess], guess))
+        probability = fmean(sure for guess, sure in wrong if guess == chosen)
+        mistakes.append(Mistake(path, true, chosen, probability, len(wrong)))
+    return sorted(mistakes, key=lambda of: (-of.times, -of.probability, of.path))[:most]
 
 
 def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[AugmentedRow]]:

@@ -102,7 +102,7 @@ def _few_training_images(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
             yield (
                 "few_training_images",
                 f"{name} has only {photographs(n)} for training, too few to represent the class"
-                f" with any balancing. Collect at least {TRAIN_PHOTOGRAPHS}.",
+                f" with any balancing. Collect at least {TRAIN_PHOTOGRAPHS} to train on.",
             )
 
 

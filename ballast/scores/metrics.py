@@ -1,6 +1,7 @@
 """Metrics of predictions, overall and per class."""
 
 from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,12 +24,12 @@ CALIBRATION_BINS = 15
 
 
 class ReliabilityBin(NamedTuple):
-    """The photographs whose predicted probability falls into one bin."""
+    """The photographs whose predicted probability falls into one bin, in all trainings."""
 
     bin: int  # 1 to CALIBRATION_BINS; bin b is (b - 1, b] / CALIBRATION_BINS
     confidence: float  # mean probability of the predicted class
     accuracy: float
-    photographs: int
+    photographs: float  # the mean over trainings
 
 
 def compute_metrics(predictions: Predictions) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def compute_metrics(predictions: Predictions) -> dict[str, Any]:
         "log_loss": float(
             log_loss(indices, predictions.probabilities, labels=np.arange(len(classes)))
         ),
-        "calibration_error": calibration_error(reliability(predictions)),
+        "calibration_error": calibration_error(reliability([predictions])),
         "recall": by_class(recall),
         "precision": by_class(precision),
         "f1": by_class(f1),
@@ -91,15 +92,36 @@ def compute_metrics(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def reliability(predictions: Predictions) -> list[ReliabilityBin]:
+def mean_metrics(trainings: Sequence[Predictions]) -> dict[str, Any]:
+    """Compute the mean of each metric over one or more trainings; see compute_metrics."""
+    found = [compute_metrics(predictions) for predictions in trainings]
+
+    def means(of: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        columns = {name: [values[name] for values in of] for name in of[0]}
+        return {
+            name: means(column)
+            if isinstance(column[0], dict)
+            else None
+            if column[0] is None
+            else fmean(column)
+            for name, column in columns.items()
+        }
+
+    return means(found)
+
+
+def reliability(trainings: Sequence[Predictions]) -> list[ReliabilityBin]:
     """Compare the confidence of predictions with their accuracy, bin by bin.
+
+    Args:
+        trainings: predictions of one or more trainings for the same photographs.
 
     Returns:
         The bins that contain photographs, in order; in each, the accuracy of a well-calibrated
         model is close to its confidence.
     """
-    confidence = predictions.probabilities.max(axis=1)
-    right = np.array(predictions.true) == np.array(predictions.predicted)
+    confidence = np.concatenate([of.probabilities.max(axis=1) for of in trainings])
+    right = np.concatenate([np.array(of.true) == np.array(of.predicted) for of in trainings])
     inner_edges = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
     places = np.searchsorted(inner_edges, confidence)
     return [
@@ -107,7 +129,7 @@ def reliability(predictions: Predictions) -> list[ReliabilityBin]:
             int(place) + 1,
             float(confidence[places == place].mean()),
             float(right[places == place].mean()),
-            int(np.count_nonzero(places == place)),
+            np.count_nonzero(places == place) / len(trainings),
         )
         for place in np.unique(places)
     ]

@@ -54,7 +54,7 @@ class Run(NamedTuple):
     judged: Judged  # by all trainings of the strategy, or by the saved model alone
     cross_validated: bool  # whether each photograph was judged by models that had not seen it
     metrics: MetricIntervals  # of `judged`
-    predictions: Predictions  # of the first training: one for each judged photograph
+    predictions: Sequence[Predictions]  # of each training, for all judged photographs
     counts: Counts
     made: Mapping[str, int]  # training images by class name
     weights: Mapping[str, float]  # class weights in the loss, by class name
@@ -81,16 +81,17 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any]) -> Run:
         read_judgements(folder / paths.JUDGEMENTS).get(params["strategy"], {}).values()
     )
     tested = read_predictions(folder / paths.PREDICTIONS)
+    predictions = trainings or [tested]
     with intact(folder / (paths.JUDGEMENTS if trainings else paths.PREDICTIONS)):
-        judged = judged_by(trainings or [tested], {row.path: row.group for row in rows})
+        judged = judged_by(predictions, {row.path: row.group for row in rows})
         if not judged.true.size:
             raise ValueError(tested)
     return Run(
         name=name,
         judged=judged,
-        cross_validated=bool(trainings) and {*trainings[0].paths} != {*tested.paths},
+        cross_validated={*predictions[0].paths} != {*tested.paths},
         metrics=strategy_intervals(judged),
-        predictions=trainings[0] if trainings else tested,
+        predictions=predictions,
         counts=read_json(folder / paths.CLASS_COUNTS),
         made=Counter(row.class_ for row in read_augmented(folder / paths.AUGMENTED_LIST)),
         weights=read_json(folder / paths.CLASS_WEIGHTS),
@@ -134,7 +135,9 @@ def alike(runs: Sequence[Run]) -> list[Run]:
     fewest = min(len(run.judged.predicted) for run in runs)
     judged = [run.judged._replace(predicted=run.judged.predicted[:fewest]) for run in runs]
     return [
-        run._replace(judged=of, metrics=strategy_intervals(of))
+        run._replace(
+            judged=of, metrics=strategy_intervals(of), predictions=run.predictions[:fewest]
+        )
         for run, of in zip(runs, judged, strict=True)
     ]
 

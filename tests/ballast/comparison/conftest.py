@@ -28,7 +28,7 @@ def run_of(make_run: Callable[..., Run]) -> RunOf:
             judged=by_all,
             cross_validated=cross_validated,
             metrics=strategy_intervals(by_all),
-            predictions=first,
+            predictions=trainings,
             counts={
                 class_: {"train": 20, "val": 5, "test": first.true.count(class_)}
                 for class_ in first.classes

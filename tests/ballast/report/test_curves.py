@@ -17,7 +17,11 @@ HISTORY = {
     "val_accuracy": [0.3, 0.6, 0.5],
 }
 BINS = reliability(
-    Predictions(["a", "b"], ["x"] * 3, ["a", "a", "b"], np.array([[0.9, 0.1], [0.3, 0.7], [0, 1]]))
+    [
+        Predictions(
+            ["a", "b"], ["x"] * 3, ["a", "a", "b"], np.array([[0.9, 0.1], [0.3, 0.7], [0, 1]])
+        )
+    ]
 )
 
 

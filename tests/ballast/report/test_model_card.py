@@ -27,7 +27,7 @@ def run_of(make_run: Callable[..., Run]) -> RunOf:
         return run._replace(
             judged=of_model,
             metrics=strategy_intervals(of_model),
-            predictions=predictions,
+            predictions=[predictions],
             counts=counts,
         )
 
@@ -120,7 +120,7 @@ def test_of_a_single_model_the_figures_are_its_own(make_run: Callable[..., Run])
 
 def test_figures_of_several_models_are_said_to_be_means(make_run: Callable[..., Run]) -> None:
     run: Run = make_run("mine", ["a", "b"])
-    run = run._replace(judged=judged_by([run.predictions] * 3))
+    run = run._replace(judged=judged_by([*run.predictions] * 3))
     card = words(model_card(run, [], {}, {}))
     assert (
         "These figures are the mean of 3 models that were trained alike, with different seeds; this"
@@ -138,7 +138,7 @@ def test_figures_of_a_cross_validation_are_not_those_of_the_model(
 ) -> None:
     run: Run = make_run("mine", ["a", "b"])
     counts = {name: {**of, "test": tested} for name, of in run.counts.items()}
-    judgements = judged_by([run.predictions] * trainings)
+    judgements = judged_by([*run.predictions] * trainings)
     run = run._replace(judged=judgements, cross_validated=True, counts=counts)
     card = words(model_card(run, [], {}, {}))
     trained_on = (

@@ -172,7 +172,8 @@ def test_the_page_says_what_its_intervals_are_of(
         " contributes."
     ) in alone
     assert "that had not seen" not in alone
-    several = run._replace(judged=judged_by([run.predictions] * 3), cross_validated=True)
+    three = [*run.predictions] * 3
+    several = run._replace(judged=judged_by(three), predictions=three, cross_validated=True)
     text = words(report(several, make_pictures(several)))
     assert "is classified correctly, by models that had not seen them. Lines are" in text
     assert "very many photographs like these, and very many trainings, would show." in text
@@ -316,7 +317,7 @@ predictions = Predictions(names, ["a", "b"], ["cat", "eel"],
                           np.array([[0.2, 0.5, 0.3], [0.1, 0.2, 0.7]]))
 counts = {name: {"train": 2, "val": 1, "test": 1} for name in names}
 of_model = judged_by([predictions])
-run = Run("balanced", of_model, False, strategy_intervals(of_model), predictions, counts, {}, {},
+run = Run("balanced", of_model, False, strategy_intervals(of_model), [predictions], counts, {}, {},
           Training("cnn", None), {"loss": [1, 0.5]}, 1,
           {"strategy": "balanced"}, {})
 page = run_page(run, None, answer(run, None), RunPictures({}, []), [])

@@ -48,7 +48,7 @@ def run_of(make_run: RunOf) -> RunOf:
         return run._replace(
             judged=judged_by([predictions]),
             metrics=strategy_intervals(judged_by([predictions])),
-            predictions=predictions,
+            predictions=[predictions],
             counts={
                 class_: {"train": train[place], "val": 9, "test": test[place]}
                 for place, class_ in enumerate(classes)

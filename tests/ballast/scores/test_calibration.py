@@ -24,7 +24,7 @@ def test_it_is_that_of_metrics_json() -> None:
     for _ in range(500):
         true = [str(generator.choice(3, p=row)) for row in probabilities]
         judged = Predictions(["0", "1", "2"], [*map(str, range(13))], true, probabilities)
-        errors.append(calibration_error(reliability(judged)))
+        errors.append(calibration_error(reliability([judged])))
     found = perfect_calibration_error(probabilities, seed=1)
     assert found.mean == pytest.approx(np.mean(errors), abs=0.01)
     assert found.highest == pytest.approx(np.quantile(errors, 0.95), abs=0.02)

@@ -14,7 +14,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from ballast.scores.metrics import CALIBRATION_BINS, compute_metrics, reliability
+from ballast.scores.metrics import CALIBRATION_BINS, compute_metrics, mean_metrics, reliability
 from ballast.scores.predictions import Predictions
 
 
@@ -89,7 +89,7 @@ def test_reliability_is_scikit_learns_calibration_curve(seed: int, k: int, n: in
     judged = Predictions(classes, true, true, generator.dirichlet(np.ones(k), n))
     right = np.array(true) == np.array(judged.predicted)
     confidence = judged.probabilities.max(axis=1)
-    bins = reliability(judged)
+    bins = reliability([judged])
     accuracies, confidences = calibration_curve(right, confidence, n_bins=CALIBRATION_BINS)
     assert [b.accuracy for b in bins] == pytest.approx(accuracies.tolist())
     assert [b.confidence for b in bins] == pytest.approx(confidences.tolist())
@@ -111,3 +111,22 @@ def test_calibration_error_done_by_hand() -> None:
 def test_one_class_against_no_rest_has_no_curve() -> None:
     metrics = compute_metrics(predictions(["cat", "dog"], ["cat"] * 3, [[0.9, 0.1]] * 3))
     assert metrics["roc_auc"] == metrics["average_precision"] == {"cat": None, "dog": None}
+
+
+def test_means_are_those_of_the_trainings() -> None:
+    one = predictions_of([0.9, 0.6, 0.2])
+    other = predictions_of([0.4, 0.7, 0.8])
+    both = mean_metrics([one, other])
+    first, second = compute_metrics(one), compute_metrics(other)
+    assert mean_metrics([one]) == first
+    for name in ("accuracy", "log_loss", "calibration_error"):
+        assert both[name] == pytest.approx((first[name] + second[name]) / 2)
+    assert both["recall"]["a"] == pytest.approx((first["recall"]["a"] + second["recall"]["a"]) / 2)
+    assert both["recall"]["c"] is None
+    assert sum(bin_.photographs for bin_ in reliability([one, other])) == 3
+
+
+def predictions_of(sureness: list[float]) -> Predictions:
+    """Of three photographs, two of a, one of b: the probability of a."""
+    columns = np.array([[of, 1 - of, 0] for of in sureness])
+    return Predictions(["a", "b", "c"], ["1", "2", "3"], ["a", "a", "b"], columns)

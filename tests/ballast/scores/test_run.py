@@ -100,7 +100,7 @@ def test_it_holds_what_the_stages_wrote(reproduced: Project) -> None:
 def test_without_judgements_the_saved_model_is_judged(reproduced: Project) -> None:
     run = run_of(reproduced)
     predictions = read_predictions(reproduced.folder / PREDICTIONS)
-    assert run.predictions.paths == predictions.paths
+    assert run.predictions[0].paths == predictions.paths
     assert not run.cross_validated
     assert run.judged.predicted.shape == (1, len(predictions.paths))
     assert run.metrics == strategy_intervals(judged_by([predictions]))
@@ -112,9 +112,10 @@ def test_with_judgements_every_photograph_is_judged(outputs: Project) -> None:
     run = run_of(outputs)
     assert run.cross_validated
     assert run.judged.predicted.shape == (3, len(rows))
-    assert run.predictions.paths == sorted(row.path for row in rows)
-    first, *_ = trainings = [*written["balanced"].values()]
-    assert run.predictions.predicted == first.predicted, "those of the first training are shown"
+    trainings = [*written["balanced"].values()]
+    for found, of in zip(run.predictions, trainings, strict=True):
+        assert found.paths == sorted(row.path for row in rows)
+        assert found.predicted == of.predicted
     expected = judged_by(trainings, {row.path: row.group for row in rows})
     assert run.metrics == strategy_intervals(expected)
     assert np.array_equal(run.judged.groups, expected.groups)
@@ -206,15 +207,18 @@ def test_a_reference_with_other_trainings_is_an_edited_file(outputs: Project) ->
 
 def test_runs_are_compared_with_as_many_trainings(make_run: Callable[..., Run]) -> None:
     few, many = make_run("few", CLASSES), make_run("many", CLASSES)
-    wrong = few.predictions._replace(probabilities=few.predictions.probabilities[:, ::-1])
-    few = few._replace(judged=judged_by([few.predictions] * 2))
-    by_three = judged_by([wrong, few.predictions, few.predictions])
-    many = many._replace(judged=by_three, metrics=strategy_intervals(by_three))
+    (right,) = few.predictions
+    wrong = right._replace(probabilities=right.probabilities[:, ::-1])
+    few = few._replace(judged=judged_by([right] * 2), predictions=[right] * 2)
+    three = [wrong, right, right]
+    many = many._replace(
+        judged=judged_by(three), metrics=strategy_intervals(judged_by(three)), predictions=three
+    )
     first, second = alike([few, many])
     assert np.array_equal(first.judged.predicted, few.judged.predicted)
     assert np.array_equal(second.judged.predicted, many.judged.predicted[:2]), "the first ones"
+    assert second.predictions == three[:2]
     assert second.metrics == strategy_intervals(second.judged) != many.metrics
-    assert second.predictions is many.predictions
 
 
 def test_the_choice_of_a_head_comes_back(tmp_path: Path) -> None:
