@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def with_twins(
     return merge(np.concatenate([sets, alone]), alone, kept)
 
 
-def keys_by_pattern(pattern: str, paths: Iterable[str]) -> list[str | None]:
+def keys_by_pattern(pattern: str, paths: Sequence[str]) -> list[str | None]:
     """Match each path with a regular expression; the key is its groups, or the match without any.
 
     Args:
@@ -96,7 +96,11 @@ def keys_by_pattern(pattern: str, paths: Iterable[str]) -> list[str | None]:
     """
     found = [re.search(pattern, path) for path in paths]
     if not any(found):
-        raise UserError(f"params.yaml: split.group: {pattern!r} matches no photograph's path")
+        example = f", for example {min(paths)}" if paths else ""
+        raise UserError(
+            f"params.yaml: split.group: {pattern!r} matches no photograph's path{example}; write a"
+            " regular expression that matches some"
+        )
     return [match and "\n".join(match.groups("") or [match[0]]) for match in found]
 
 

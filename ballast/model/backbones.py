@@ -195,7 +195,7 @@ def _saved(train: Train) -> keras.Model:
     except Exception as error:  # many types: a Lambda, a custom layer, not a Keras file
         raise UserError(
             f"params.yaml: train.backbone: {path}: cannot be loaded as a Keras model:"
-            f" {_line(error)}"
+            f" {_line(error)}; save it as .keras, with only Keras's own layers"
         ) from None
     if model.name == "classifier" and isinstance(model.layers[-1], keras.Model):  # Ballast's own
         model = model.layers[-1]

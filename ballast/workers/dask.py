@@ -110,7 +110,8 @@ def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(
-            f"params.yaml: runtime.scheduler: no Dask scheduler at {scheduler}: {reason}"
+            f"params.yaml: runtime.scheduler: no Dask scheduler answers at {scheduler}:"
+            f" {reason}; start one there with dask scheduler, or set it to null"
         ) from None
     with client:
         try:

@@ -138,7 +138,9 @@ def test_what_kills_every_worker_is_named() -> None:
 
 def test_no_scheduler_is_one_line_within_seconds() -> None:
     start = time.monotonic()
-    with pytest.raises(UserError, match=r"runtime\.scheduler: no Dask scheduler at tcp://127\S+:1"):
+    with pytest.raises(
+        UserError, match=r"runtime\.scheduler: no Dask scheduler answers at tcp://127\S+:1"
+    ):
         list(each(abs, [1], Engine(2, "dask", "tcp://127.0.0.1:1"), str))
     assert time.monotonic() - start < 20
 
