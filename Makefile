@@ -54,6 +54,9 @@ compare: check  ## run each of STRATEGIES as an experiment, and compare them
 	@git rev-parse --verify --quiet HEAD >/dev/null \
 	|| { echo "ERROR: make compare needs a git repository with a commit, where DVC keeps its" \
 	"experiments: git init && git add . && git commit -m start" >&2; exit 1; }
+	@[ "$$(git rev-parse --is-shallow-repository)" = false ] \
+	|| { echo "ERROR: this clone is shallow, and DVC cannot run experiments in it; run git fetch" \
+	"--unshallow" >&2; exit 1; }
 	set -e; for strategy in $(STRATEGIES); do \
 	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy \
 	  --set-param cross_validation.test_folder=true; \

@@ -9,6 +9,7 @@ Example:
 
 import argparse
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -27,6 +28,10 @@ from ballast.dataset.listing import list_files, printable, unreadable
 from ballast.dvc_tools.cache import damaged_objects, files_holding, object_path
 from ballast.dvc_tools.half_written import clear_running
 from ballast.dvc_tools.ignore import with_ignored
+from ballast.model.applications import refuse_unknown
+
+# What git writes around the sides of a merge that it leaves to the user.
+CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
     params = parse_params(text)
     check_reading(params, text)
     refuse_outputs(params.data.raw)
+    refuse_unknown(params.train.backbone)
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is valid; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
@@ -95,6 +101,10 @@ def clear_half_written(repo: Repo) -> None:
     for running in clear_running(repo):
         warn(f"{running}: incomplete; removed")
     lock = Path("dvc.lock")
+    if lock.exists() and CONFLICT.search(lock.read_bytes()):
+        raise UserError(
+            f"{lock}: has git's conflict markers; run git checkout --ours {lock}, then dvc repro"
+        )
     try:
         Lockfile(repo, str(lock)).load()
         # Cut off within a line, it may still be valid YAML with a value that stops DVC: "hash: m".

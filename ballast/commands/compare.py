@@ -17,7 +17,7 @@ from typing import Any
 
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
-from dvc.scm import NoSCM, RevError
+from dvc.scm import NoSCM, RevError, resolve_rev
 from dvc.utils.serialize import YAMLError, parse_yaml
 from msgspec.structs import fields
 from tabulate import tabulate
@@ -129,6 +129,7 @@ def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
             )
         params = {}
         for name, folder in folders.items():
+            refuse_unknown(repo, name)
             with of(name), repo.switch(name):
                 params[name] = read_params(repo)
                 for path in READ:
@@ -137,16 +138,28 @@ def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
         return params
 
 
+def refuse_unknown(repo: Repo, revision: str) -> None:
+    """Refuse a revision that does not exist.
+
+    Raises:
+        UserError: naming it.
+    """
+    try:
+        if revision != "workspace":
+            resolve_rev(repo.scm, revision)
+    # pygit2 raises a ValueError for what may be the start of a hash, and for invalid names.
+    except (RevError, ValueError):
+        raise UserError(
+            f"{revision}: no such experiment, branch, tag or commit; dvc exp list --all lists the"
+            " experiments (failed ones leave none)"
+        ) from None
+
+
 @contextmanager
 def of(revision: str) -> Iterator[None]:
     """Name the revision in any error."""
     try:
         yield
-    except RevError:
-        raise UserError(
-            f"{revision}: no such experiment, branch, tag or commit; dvc exp list --all lists the"
-            " experiments (failed ones leave none)"
-        ) from None
     except (DvcException, OSError) as error:
         raise UserError(f"{revision}: cannot be read: {error}") from None
     except UserError as error:

@@ -239,7 +239,7 @@ def git_repo() -> Iterator[Repo]:
     """Open this folder as a DVC repository.
 
     Raises:
-        UserError: if there is no git repository, or it has no commit.
+        UserError: if there is no git repository, it has no commit, or it is shallow.
     """
     has_commit = subprocess.run(
         ["git", "rev-parse", "--verify", "--quiet", "HEAD"], capture_output=True, check=False
@@ -248,6 +248,11 @@ def git_repo() -> Iterator[Repo]:
         raise UserError(
             "cross-validation needs a git repository with a commit, where DVC keeps its"
             " experiments: git init && git add . && git commit -m start"
+        )
+    shallow = ["git", "rev-parse", "--is-shallow-repository"]
+    if subprocess.run(shallow, capture_output=True, check=True).stdout.strip() == b"true":
+        raise UserError(
+            "this clone is shallow, and DVC cannot run experiments in it; run git fetch --unshallow"
         )
     with Repo() as repo:
         yield repo

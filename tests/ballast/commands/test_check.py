@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from projects import Project
 
 from ballast.commands.check import check_reading, refuse_outputs
 from ballast.core.errors import UserError
@@ -69,3 +70,23 @@ def test_a_folder_of_its_own_is_right(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     refuse_outputs(raw)
+
+
+def test_a_merge_of_dvc_lock_that_is_not_finished_is_called_that(project: Project) -> None:
+    project.dvc("config", "--local", "core.no_scm", "true")
+    lock = project.folder / "dvc.lock"
+    lock.write_text("schema: '2.0'\n<<<<<<< HEAD\nstages: {}\n=======\n>>>>>>> other\n")
+    done = project.ballast("check")
+    assert done.returncode == 1
+    assert (
+        "ERROR: dvc.lock: has git's conflict markers; run git checkout --ours dvc.lock, then dvc"
+        " repro" in done.stderr
+    )
+    assert lock.exists()
+
+
+def test_a_misspelled_backbone_is_found_before_anything_runs(project: Project) -> None:
+    project.set_params({"train.backbone": "resnet5"})
+    done = project.ballast("check")
+    assert done.returncode == 1
+    assert "neither a known backbone nor a file; did you mean resnet50" in done.stderr

@@ -178,6 +178,8 @@ def test_outputs_that_are_nowhere_are_named(revisions: Project, compare: Compare
         (["run"], "give two or more different revisions, for example"),
         (["run", "run"], "give two or more different revisions, for example"),
         (["run", "nowhere"], "nowhere: no such experiment, branch, tag or commit"),
+        (["run", "b4"], "b4: no such experiment, branch, tag or commit"),
+        (["run", "a b"], "a b: no such experiment, branch, tag or commit"),
         (["run", "run~1"], "run~1: the pipeline has not run there; run dvc repro"),
         (["run", "smaller"], "run and smaller differ in more than the strategy:"
                              " data.max_megapixels; use the same values"),

@@ -332,6 +332,16 @@ def test_what_only_the_whole_folder_explains_is_refused(tmp_path: Path, shipped:
         photographs_in(tmp_path, shipped, exclude=["/train_2/"])
 
 
+def test_a_shallow_clone_is_refused_before_anything_runs(quick: Project, tmp_path: Path) -> None:
+    quick.git("commit", "--quiet", "--allow-empty", "-m", "another")
+    quick.git("clone", "--quiet", "--depth", "1", f"file://{quick.folder}", str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    shutil.copytree(quick.folder / "data/raw", clone.folder / "data/raw", dirs_exist_ok=True)
+    said = start(clone, "--seeds", "1").communicate()[0]
+    assert "ERROR: this clone is shallow" in said
+    assert "run git fetch --unshallow" in said
+
+
 @pytest.mark.long
 def test_real_trainings_are_gone_on_with_after_being_killed(
     new_project: Callable[[Path], Project], tmp_path: Path

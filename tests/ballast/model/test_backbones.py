@@ -11,7 +11,8 @@ from msgspec import convert
 from ballast.core.errors import UserError
 from ballast.core.params import Strategy, Train
 from ballast.keras_setup import keras
-from ballast.model.backbones import APPLICATIONS, load_backbone, unfreeze_top
+from ballast.model.applications import APPLICATIONS
+from ballast.model.backbones import load_backbone, unfreeze_top
 from ballast.model.cnn import build_cnn
 from ballast.model.fine_tuning import fit_backbone
 from ballast.model.inference import predict
