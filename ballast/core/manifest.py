@@ -10,7 +10,7 @@ from ballast.core.files import intact, read_csv, write_csv
 
 Subset = Literal["train", "val", "test"]
 
-COLUMNS = ("path", "class", "split", "group", "sha256", "width", "height")
+COLUMNS = ("path", "class", "split", "group", "sha256", "width", "height", "given")
 AUGMENTED_COLUMNS = ("path", "class", "source", "round", "sha256")
 
 
@@ -24,6 +24,7 @@ class Row(NamedTuple):
     sha256: str
     width: int
     height: int
+    given: Subset | None = None  # by data.raw; None if Ballast has drawn the split
 
 
 class AugmentedRow(NamedTuple):
@@ -57,6 +58,7 @@ def read_manifest(path: Path) -> list[Row]:
                 sha256=cells["sha256"],
                 width=int(cells["width"]),
                 height=int(cells["height"]),
+                given=cells["given"] or None,  # type: ignore[arg-type]  # written from a Subset
             )
             for cells in read_csv(path, COLUMNS)
         ]
@@ -92,8 +94,8 @@ def subset_rows(rows: Sequence[Row], subset: Subset) -> list[Row]:
 
 
 def has_test_folder(rows: Sequence[Row]) -> bool:
-    """Whether data.raw has a test folder: paths then start with it, otherwise with the class."""
-    return any(row.split == "test" and row.path.split("/")[0] != row.class_ for row in rows)
+    """Whether data.raw has a test set of its own."""
+    return any(row.given == "test" for row in rows)
 
 
 def class_names(rows: Sequence[Row]) -> list[str]:

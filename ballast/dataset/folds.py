@@ -57,7 +57,7 @@ def split_photos(
     for photo, group in zip(photos, groups, strict=True):
         names[group] = min(names.get(group, photo.sha256), photo.sha256)
     return [
-        Row(p.path, p.class_, subset, names[group][:12], p.sha256, p.width, p.height)
+        Row(p.path, p.class_, subset, names[group][:12], p.sha256, p.width, p.height, p.given)
         for p, group, subset in zip(photos, groups, subsets, strict=True)
     ]
 
@@ -98,7 +98,7 @@ def _groups(
     found = [
         _Group(
             indices,
-            Counter(photos[index].class_ for index in indices),
+            Counter(sorted(photos[index].class_ for index in indices)),  # sums have an order
             min(_rank(seed, photos[index]) for index in indices),
         )
         for indices in members.values()

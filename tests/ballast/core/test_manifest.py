@@ -21,7 +21,7 @@ from ballast.core.manifest import (
 
 ROWS = [
     Row('dog/ä, "b".png', "dog", "train", "g1", "ab" * 32, 20, 10),
-    Row("cat/1.png", "cat", "test", "g2", "cd" * 32, 8, 8),
+    Row("cat/1.png", "cat", "test", "g2", "cd" * 32, 8, 8, "test"),
 ]
 
 
@@ -29,7 +29,7 @@ def test_it_comes_back_sorted_by_path(tmp_path: Path) -> None:
     write_manifest(tmp_path / "manifest.csv", ROWS)
     assert read_manifest(tmp_path / "manifest.csv") == sorted(ROWS)
     header, *lines = (tmp_path / "manifest.csv").read_bytes().split(b"\n")
-    assert header == b"path,class,split,group,sha256,width,height"
+    assert header == b"path,class,split,group,sha256,width,height,given"
     assert lines[0].startswith(b"cat/1.png,cat,test,")
 
 
@@ -49,7 +49,7 @@ def test_the_list_of_training_images_comes_back_sorted_by_path(tmp_path: Path) -
         b"\x00\xff\x12garbage",
         b"garbage",
         b"other,columns\n1,2\n",
-        b"path,class,split,group,sha256,width,height\na.png,dog,train,g",
+        b"path,class,split,group,sha256,width,height,given\na.png,dog,train,g",
     ],
 )
 def test_a_damaged_list_is_named(tmp_path: Path, content: bytes) -> None:
@@ -75,9 +75,8 @@ def test_an_image_that_changed_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path, row)
 
 
-def test_a_test_folder_shows_in_the_paths() -> None:
+def test_the_manifest_tells_who_drew_the_test_set() -> None:
     row = Row("cat/1.png", "cat", "test", "a", "a", 8, 8)
     assert not has_test_folder([row])
-    assert has_test_folder([row._replace(path="test/cat/1.png")])
-    assert not has_test_folder([row._replace(path="test/1.png", class_="test")]), "a class"
-    assert not has_test_folder([row._replace(path="train/cat/1.png", split="train")])
+    assert has_test_folder([row, row._replace(given="test")])
+    assert not has_test_folder([row._replace(split="train", given="train")])
