@@ -121,6 +121,7 @@ def run(options: argparse.Namespace) -> int:
     params = replace(params, data=replace(params.data, raw=raw))
     # All photographs are dealt out to folds, so the split of the params does not matter.
     rows, _, _ = split_folder(Path(raw), params, paths.INSPECTIONS)
+    rows = without_held_out(params, rows)
     groups = {row.path: row.group for row in rows}
     if params.train.has_linear_head:
         report(judged_here(params, options, rows), groups, options, raw)
@@ -206,6 +207,8 @@ def photographs_folder(params: Params) -> str:
     """
     raw = Path(params.data.raw)
     list_files(raw)
+    if params.data.labels:
+        return params.data.raw
     subsets = {
         subset_of(path.name): path.as_posix() for path in sorted(raw.iterdir()) if path.is_dir()
     }
@@ -221,6 +224,24 @@ def photographs_folder(params: Params) -> str:
     others = ", ".join(path for key, path in subsets.items() if key not in ("train", None))
     print(f"cross-validating {train}; leaving out {others}")
     return train
+
+
+def without_held_out(params: Params, rows: Sequence[Row]) -> list[Row]:
+    """Leave out the photographs that a table of data.labels holds out.
+
+    Raises:
+        UserError: if an experiment would judge them: each splits the photographs again.
+    """
+    left = [row for row in rows if row.given in (None, "train")]
+    if len(left) == len(rows):
+        return left
+    if not params.train.has_linear_head:
+        raise UserError(
+            "params.yaml: data.labels: the table gives the split, so each experiment would judge"
+            " the same photographs; name a table of its training photographs alone"
+        )
+    print(f"cross-validating {len(left)} photographs; leaving out the others for val or test")
+    return left
 
 
 @contextmanager

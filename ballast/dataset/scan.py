@@ -181,13 +181,16 @@ def sort_out(
     return sorted(first.values()), sorted(twins), sorted(rejections)
 
 
-def check_classes(raw: Path, photos: Sequence[Photo], rejections: Sequence[Rejection]) -> None:
+def check_classes(
+    raw: Path, photos: Sequence[Photo], rejections: Sequence[Rejection], hint: str = ""
+) -> None:
     """Refuse photographs that no classifier can be trained on.
 
     Args:
         raw: the folder, for errors.
         photos: all that are left.
         rejections: all other files.
+        hint: what else may help where there are too few classes.
 
     Raises:
         UserError: if there are no photographs, fewer than two classes, two classes whose names
@@ -200,11 +203,13 @@ def check_classes(raw: Path, photos: Sequence[Photo], rejections: Sequence[Rejec
             path, reason = min(rejections, key=lambda r: (r.reason == "hidden file", r.path))
             files = counted(len(rejections), "file")
             found = f"no usable images among {files}, for example {path} ({reason})"
-        raise UserError(f"{raw}: {found}; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {layouts}")
+        raise UserError(
+            f"{raw}: {found}; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {layouts}{hint}"
+        )
     classes = sorted({photo.class_ for photo in photos})
     if len(classes) < 2:
         raise UserError(
-            f"{raw}: only one class, {classes[0]}; two or more are needed, in {layouts}"
+            f"{raw}: only one class, {classes[0]}; two or more are needed, in {layouts}{hint}"
         )
     look_alike: dict[str, str] = {}
     for name in classes:

@@ -1,7 +1,7 @@
 """Turns a folder of photographs into a manifest: inspects, groups and splits them."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ballast.dataset.groups import (
     keys_by_table,
     with_twins,
 )
+from ballast.dataset.labels import read_labels, unused_table
 from ballast.dataset.layout import Layout, empty_class_folders, folder_layout
 from ballast.dataset.leakage import Member, to_drop
 from ballast.dataset.listing import file_states, refuse_changes, unreadable
@@ -40,16 +41,23 @@ def split_folder(
     raw: Path, params: Params, inspections: Path
 ) -> tuple[list[Row], list[Rejection], dict[str, Any]]:
     """Split a folder; return the rows of the manifest, the rejections and the data report."""
-    split = params.split
-    layout = folder_layout(raw)
+    split, wanted = params.split, params.data.label_table
+    labelled = read_labels(raw, wanted) if wanted else None
+    layout = labelled.layout if labelled else folder_layout(raw)
+    unused = None if labelled else unused_table(raw, layout, split.group)
+    hint = f"; or set data.labels: {unused}" if unused else ""
     photos, twins, rejections = sort_out(inspect_all(raw, layout, params, inspections))
-    check_classes(raw, photos, rejections)
+    check_classes(raw, photos, rejections, hint)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
-    members = find_groups(raw, params, photos, twins, files)
+    members = find_groups(raw, params, photos, twins, files, labelled.groups if labelled else {})
     dropped = to_drop(members, split.label_conflicts, split.leakage)
     empty = empty_class_folders(raw, layout, [photo.class_ for photo in photos])
     report = data_report(members, twins, rejections, dropped, empty)
+    if labelled:
+        report["labels"] = labelled.report
+    elif unused:
+        report["unused_table"] = unused
 
     left_out = {path for path, _ in dropped}
     kept = [member for member in members if member.photo.path not in left_out]
@@ -100,8 +108,12 @@ def find_groups(
     photos: Sequence[Photo],
     twins: Sequence[tuple[Photo, Photo]],
     files: Collection[str],
+    labelled: Mapping[str, str],
 ) -> list[Member]:
-    """Group photographs that belong together: near duplicates, and those with one split.group."""
+    """Group photographs that belong together: near duplicates, and those of one group.
+
+    Groups come from split.group and from the table of data.labels (`labelled`, by path).
+    """
     copies, bits = copy_sets(photos, params.split.near_duplicates)
     # A photograph also belongs to the groups of its identical copies that were left out.
     paths = [*(photo.path for photo in photos), *(photo.path for photo, _ in twins)]
@@ -117,5 +129,6 @@ def find_groups(
         )
     elif group:
         sets = join_keys(sets, keys_by_pattern(group, paths))
+    sets = join_keys(sets, [labelled.get(path) for path in paths])
     columns = (photos, copies.tolist(), bits.tolist(), sets[: len(photos)].tolist())
     return [Member(*values) for values in zip(*columns, strict=True)]
