@@ -22,7 +22,7 @@ from ballast.dataset.groups import (
 from ballast.dataset.labels import read_labels, unused_table
 from ballast.dataset.layout import Layout, empty_class_folders, folder_layout
 from ballast.dataset.leakage import Member, to_drop
-from ballast.dataset.listing import file_states, refuse_changes, unreadable
+from ballast.dataset.listing import file_states, list_files, refuse_changes, unreadable
 from ballast.dataset.report import data_report
 from ballast.dataset.scan import (
     Photo,
@@ -43,8 +43,7 @@ def split_folder(
     """Split a folder; return the rows of the manifest, the rejections and the data report."""
     split, wanted = params.split, params.data.label_table
     labelled = read_labels(raw, wanted) if wanted else None
-    layout = labelled.layout if labelled else folder_layout(raw)
-    unused = None if labelled else unused_table(raw, layout, split.group)
+    layout, unused = (labelled.layout, None) if labelled else read_folders(raw, split.group)
     hint = f"; or set data.labels: {unused}" if unused else ""
     photos, twins, rejections = sort_out(inspect_all(raw, layout, params, inspections))
     check_classes(raw, photos, rejections, hint)
@@ -68,6 +67,23 @@ def split_folder(
     val = validation_share(params)
     rows = split_photos(photos, groups, split.folds, split.fold, val, params.seed)
     return rows, rejections, report
+
+
+def read_folders(raw: Path, groups: str | None) -> tuple[Layout, str | None]:
+    """Read the layout of the folders, and find a table that has other classes than they.
+
+    Raises:
+        UserError: like folder_layout, but with the name of such a table.
+    """
+    try:
+        layout = folder_layout(raw)
+    except UserError as error:
+        none = Layout(dict.fromkeys(list_files(raw), str(error)), [])
+        unused = unused_table(raw, none, groups)
+        if not unused:
+            raise
+        raise UserError(f"{error}; or set data.labels: {unused}") from None
+    return layout, unused_table(raw, layout, groups)
 
 
 def validation_share(params: Params) -> float:

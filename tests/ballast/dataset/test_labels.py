@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -446,6 +447,11 @@ def test_errors_about_folders_end_with_the_table_to_name(
     write(raw, {"labels.csv": "file,label\nzero,0\none,1\n"})
     with pytest.raises(UserError, match=r"\(not in a class .*; or set data\.labels: labels\.csv$"):
         split(raw)
+    write(raw, {"train/x/notes.txt": "", "test/x/notes.txt": "", "more/notes.txt": ""})
+    with pytest.raises(UserError, match=r"more/ is next to train/ .*; or set data\.labels: l"):
+        split(raw)
+    for folder in ("train", "test", "more"):
+        shutil.rmtree(raw / folder)
     (raw / "images").mkdir()
     for name in ("zero", "one"):
         (raw / f"{name}.png").rename(raw / "images" / f"{name}.png")
