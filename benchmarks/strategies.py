@@ -208,7 +208,7 @@ def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
         # Leave the test folder out; the folds are made from the rest.
         photos = [p._replace(given=None) for p in photos if p.given != "test"]
     paths = [photo.path for photo in photos]
-    groups = [member.group for member in find_groups(raw, params, photos, [], paths)]
+    groups = [member.group for member in find_groups(raw, params, photos, [], paths, {})]
     count, val = folds or params.split.folds, params.split.val
     return split_photos(photos, groups, count, run.fold, val, run.seed)
 

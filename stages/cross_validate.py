@@ -24,7 +24,7 @@ def main() -> None:
     elif not linear:
         print(f"{params.train.backbone} takes long to train: see ballast cross-validate --help")
     elif given and not wanted.test_folder:
-        print("data.raw has a test folder, which the saved model judges; see also make compare")
+        print("data.raw has a test set, which the saved model judges; see also make compare")
     else:
         seeds = [(params.seed + number) % 2**32 for number in range(wanted.seeds)]
         judgements = cross_validate(

@@ -38,7 +38,11 @@ def main() -> None:
     settings, runtime, size = params.train, params.runtime, params.data.image_size
     workers = runtime.workers or cpu_count()
     rows, rows_made = read_manifest(paths.MANIFEST), read_augmented(paths.AUGMENTED_LIST)
-    val_rows, test_rows = subset_rows(rows, "val"), subset_rows(rows, "test")
+    # By class and name, wherever the files are, as the training images are: val_loss is a sum.
+    val_rows = sorted(
+        subset_rows(rows, "val"), key=lambda row: (row.class_, Path(row.path).name, row)
+    )
+    test_rows = subset_rows(rows, "test")
     if not (test_rows or settings.has_linear_head):
         raise UserError(f"{paths.MANIFEST}: edited or damaged; run ballast check, then dvc repro")
     classes = class_names(rows)

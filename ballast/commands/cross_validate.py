@@ -121,6 +121,7 @@ def run(options: argparse.Namespace) -> int:
     params = replace(params, data=replace(params.data, raw=raw))
     # All photographs are dealt out to folds, so the split of the params does not matter.
     rows, _, _ = split_folder(Path(raw), params, paths.INSPECTIONS)
+    rows = without_held_out(params, rows)
     groups = {row.path: row.group for row in rows}
     if params.train.has_linear_head:
         report(judged_here(params, options, rows), groups, options, raw)
@@ -202,9 +203,12 @@ def check_asked(asked: argparse.Namespace, params: Params) -> None:
 def photographs_folder(params: Params) -> str:
     """The folder to cross-validate: data.raw, or its train folder if data.raw is already split.
 
-    Held-out test photographs stay unused, so that they can still confirm the chosen strategy.
+    Held-out test photographs stay unused, so that they can still confirm the chosen strategy. Those
+    of a table are left out later: they need not be in a folder of their own.
     """
     raw, table = Path(params.data.raw), params.split.group
+    if params.data.labels:
+        return params.data.raw
     given = given_parents(folder_layout(raw, params.data.exclude))
     folders = {(raw / parent).as_posix(): subset for parent, subset in sorted(given.items())}
     trains = [folder for folder, subset in folders.items() if subset == "train"]
@@ -232,6 +236,24 @@ def photographs_folder(params: Params) -> str:
     others = ", ".join(folder for folder in folders if folder != train)
     print(f"cross-validating {train}; leaving out {others}")
     return train
+
+
+def without_held_out(params: Params, rows: Sequence[Row]) -> list[Row]:
+    """Leave out the photographs that a table of data.labels holds out.
+
+    Raises:
+        UserError: if an experiment would judge them: each splits the photographs again.
+    """
+    left = [row for row in rows if row.given in (None, "train")]
+    if len(left) == len(rows):
+        return left
+    if not params.train.has_linear_head:
+        raise UserError(
+            "params.yaml: data.labels: the table gives the split, so each experiment would judge"
+            " the same photographs; name a table of its training photographs alone"
+        )
+    print(f"cross-validating {len(left)} photographs; leaving out the others for val or test")
+    return left
 
 
 @contextmanager

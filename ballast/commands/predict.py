@@ -27,7 +27,7 @@ from ballast.core import paths
 from ballast.core.errors import one_line
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
-from ballast.dataset.listing import is_folder, list_files, printable
+from ballast.dataset.listing import is_folder, is_hidden, list_files, printable
 from ballast.keras_setup import make_deterministic
 from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
@@ -178,11 +178,11 @@ def _lines(file: BufferedReader, end: bytes) -> Iterator[str]:
 
 
 def _below(name: str) -> Iterator[str]:
-    """The files of a folder or pattern, without hidden ones, as in a shell."""
+    """The files of a folder or pattern; of a folder, without those that split calls hidden."""
     path = Path(name)
     if name and is_folder(path) and os.access(path, os.R_OK | os.X_OK):
         below = (Path(file) for file in list_files(path))
-        yield from (str(path / f) for f in below if not any(p.startswith(".") for p in f.parts))
+        yield from (str(path / f) for f in below if not any(map(is_hidden, f.parts)))
     elif glob.has_magic(name) and not os.path.lexists(name):
         # Path.glob does not accept absolute patterns.
         found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207

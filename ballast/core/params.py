@@ -50,12 +50,27 @@ Weights = Annotated[
         extra={"words": f"imagenet or {PRETRAINED}FILE"},
     ),
 ]
+Label = Annotated[
+    str,
+    Meta(min_length=1, extra={"words": "text, in quotes if it is a number"}),
+]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A group of params: unknown keys are errors, and values are not converted between types."""
+
+
+class Labels(Section, frozen=True):
+    """A table of classes, and the columns that its header alone does not tell."""
+
+    table: Name
+    file: Name | None = None
+    class_: Name | None = msgspec.field(default=None, name="class")
+    split: Name | None = None
+    group: Name | None = None
+    names: Annotated[dict[Label, Name], Meta(description="classes by label")] = {}
 
 
 class Data(Section, frozen=True):
@@ -93,6 +108,20 @@ class Data(Section, frozen=True):
             " `raw`"
         ),
     ] = []
+    labels: Annotated[
+        Name | Labels | None,
+        Meta(
+            description="table in data.raw that has the classes, in place of class folders: a .csv,"
+            " .tsv or .jsonl file, or a pattern such as `*/metadata.csv`; null for none; a mapping"
+            " of table, file, class, split, group and names also names its columns; see"
+            " docs/labels.md"
+        ),
+    ] = None
+
+    @property
+    def label_table(self) -> Labels | None:
+        """The table of classes, if there is one."""
+        return Labels(table=self.labels) if isinstance(self.labels, str) else self.labels
 
 
 class Split(Section, frozen=True):
@@ -574,7 +603,7 @@ def _first_problem(value: object, type_: Any, at: str = "") -> str:  # noqa: ANN
     info = inspect.type_info(type_)
     below = f"{at}." if at else ""
     if isinstance(info, inspect.StructType) and isinstance(value, dict):
-        fields = {field.name: field for field in structs.fields(type_)}
+        fields = {field.encode_name: field for field in structs.fields(type_)}
         # A misspelled key is both unknown and missing: report what was typed.
         for key in value:
             if key not in fields:
@@ -585,6 +614,10 @@ def _first_problem(value: object, type_: Any, at: str = "") -> str:  # noqa: ANN
             if name in value and not _is(value[name], field.type):
                 return _first_problem(value[name], field.type, f"{below}{name}")
     kind = info.type if isinstance(info, inspect.Metadata) else info
+    if isinstance(kind, inspect.UnionType) and isinstance(value, dict):
+        for part in kind.types:
+            if isinstance(part, inspect.StructType):
+                return _first_problem(value, part.cls, at)
     if isinstance(kind, inspect.DictType) and isinstance(value, dict):
         key_type, item_type = get_args(get_args(type_)[0])
         for key, item in value.items():

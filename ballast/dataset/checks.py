@@ -18,6 +18,7 @@ def check_classes(
     photos: Sequence[Photo],
     rejections: Sequence[Rejection],
     layout: Layout | None = None,
+    hint: str = "",
 ) -> None:
     """Refuse photographs that no classifier can be trained on.
 
@@ -26,13 +27,14 @@ def check_classes(
         photos: all that are left.
         rejections: all other files, with copies and with what a policy drops.
         layout: of the folder, which tells the classes of rejected files.
+        hint: what else may help where there are too few classes.
 
     Raises:
         UserError: if there are no photographs, fewer than two classes, two classes whose names
             differ only in case or accents' encoding, or a class without training photographs.
     """
     if not photos:
-        _refuse_nothing(raw, rejections)
+        _refuse_nothing(raw, rejections, hint)
     lost = lost_by_class(layout, rejections) if layout else {}
     classes = sorted({photo.class_ for photo in photos})
     if len(classes) < 2:
@@ -45,10 +47,10 @@ def check_classes(
         if others:
             raise UserError(
                 f"{raw}: only class {classes[0]} has photographs left: {others}; two or more"
-                " classes are needed"
+                f" classes are needed{hint}"
             )
         raise UserError(
-            f"{raw}: only one class, {classes[0]}; two or more are needed, in {LAYOUTS}"
+            f"{raw}: only one class, {classes[0]}; two or more are needed, in {LAYOUTS}{hint}"
         )
     look_alike: dict[str, str] = {}
     for name in classes:
@@ -75,7 +77,7 @@ def check_classes(
         )
 
 
-def _refuse_nothing(raw: Path, rejections: Sequence[Rejection]) -> None:
+def _refuse_nothing(raw: Path, rejections: Sequence[Rejection], hint: str) -> None:
     conflicts = [found for found in rejections if kind(found.reason) == CONFLICT]
     if conflicts:
         raise UserError(
@@ -88,7 +90,9 @@ def _refuse_nothing(raw: Path, rejections: Sequence[Rejection]) -> None:
         seen = [found for found in rejections if found.reason != HIDDEN] or rejections
         files = counted(len(rejections), "file")
         found = f"no usable images among {files}, for example {_example(seen)}"
-    raise UserError(f"{raw}: {found}; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {LAYOUTS}")
+    raise UserError(
+        f"{raw}: {found}; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {LAYOUTS}{hint}"
+    )
 
 
 def _example(rejections: Sequence[Rejection]) -> str:

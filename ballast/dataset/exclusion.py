@@ -4,28 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ballast.core.errors import UserError
+from ballast.dataset.listing import is_hidden
 from ballast.dvc_tools.ignore import ignored, matching
 
 HIDDEN = "hidden file"
-# What systems and programs leave in folders of pictures, in lower case. Names with a dot in front
-# are hidden in any case.
-SYSTEM_NAMES = {
-    "$recycle.bin",
-    "#recycle",
-    "@eadir",
-    "__macosx",
-    "__pycache__",
-    "desktop.ini",
-    "ehthumbs.db",
-    "lost+found",
-    "system volume information",
-    "thumbs.db",
-}
-
-
-def is_hidden(name: str) -> bool:
-    """Whether the name of a file or folder begins with a dot, or is a system's own."""
-    return name.startswith(".") or name.casefold() in SYSTEM_NAMES
+IGNORED = "ignored by .dvcignore"
 
 
 def excluded(raw: Path, paths: Sequence[str], exclude: Sequence[str]) -> dict[str, str]:
@@ -51,6 +34,16 @@ def excluded(raw: Path, paths: Sequence[str], exclude: Sequence[str]) -> dict[st
                 f"params.yaml: data.exclude: {error}; write patterns as in .gitignore"
             ) from None
         reasons |= dict.fromkeys(matched, "excluded by data.exclude")
-    reasons |= dict.fromkeys(ignored(raw, paths), "ignored by .dvcignore")
+    reasons |= dict.fromkeys(ignored(raw, paths), IGNORED)
     hidden = (path for path in paths if any(map(is_hidden, path.split("/"))))
     return reasons | dict.fromkeys(hidden, HIDDEN)
+
+
+def unmatched(paths: Sequence[str], exclude: Sequence[str]) -> list[str]:
+    """Find the patterns that match no path, with or without the ! in front.
+
+    Args:
+        paths: POSIX paths.
+        exclude: patterns as in .gitignore, all valid.
+    """
+    return [pattern for pattern in exclude if not matching([pattern.removeprefix("!")], paths)]

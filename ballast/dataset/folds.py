@@ -98,7 +98,7 @@ def _groups(
     found = [
         _Group(
             indices,
-            Counter(photos[index].class_ for index in indices),
+            Counter(sorted(photos[index].class_ for index in indices)),  # sums have an order
             min(_rank(seed, photos[index]) for index in indices),
         )
         for indices in members.values()

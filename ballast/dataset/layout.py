@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ballast.core.errors import UserError
 from ballast.core.manifest import Subset
-from ballast.dataset.exclusion import excluded, is_hidden
-from ballast.dataset.listing import is_link, list_files, printable
+from ballast.dataset.exclusion import excluded
+from ballast.dataset.listing import is_hidden, is_link, list_files, printable
 from ballast.dataset.set_names import NO_CLASS, SUBSET_NAMES, are_parts, set_folders, set_name
 
 # Files of other kinds beside class folders, such as a licence, say nothing about the layout.

@@ -1,4 +1,4 @@
-"""Lists the files in a folder, and checks which are readable."""
+"""Lists the files in a folder, and tells which are hidden and which are readable."""
 
 import errno
 import os
@@ -11,6 +11,20 @@ from ballast.core.errors import UserError
 
 # Prefix of problems that may go away, such as missing permissions.
 UNREADABLE = "cannot be read"
+# What systems and programs leave in folders of pictures, in lower case. Names with a dot in front
+# are hidden in any case.
+SYSTEM_NAMES = {
+    "$recycle.bin",
+    "#recycle",
+    "@eadir",
+    "__macosx",
+    "__pycache__",
+    "desktop.ini",
+    "ehthumbs.db",
+    "lost+found",
+    "system volume information",
+    "thumbs.db",
+}
 
 
 def list_files(raw: Path) -> list[str]:
@@ -96,6 +110,11 @@ def refuse_changes(raw: Path, before: Mapping[str, FileState | None]) -> None:
             f"{raw / printable(changed[0])}: changed while the folder was being read;"
             " run dvc repro again when nothing writes to it"
         )
+
+
+def is_hidden(name: str) -> bool:
+    """Whether the name of a file or folder begins with a dot, or is a system's own."""
+    return name.startswith(".") or name.casefold() in SYSTEM_NAMES
 
 
 def is_link(path: Path) -> bool:

@@ -17,6 +17,8 @@ KINDS = (
     (r"same bytes as .*", "same bytes as another file of its class"),
     (r"copy of .* in another class", CONFLICT),
     (r"in the same group as .* in (train|val|test)", rf"{LEAK}\1"),
+    (r"(two labels in .*?): .*", r"\1"),
+    (r"one row means it or .*", "one row means it or another file (data.labels)"),
     (r"(broken image): .*", r"\1"),
     (r"\S+ megapixels, more than (.*)", r"more megapixels than \1"),
     (r"(.* )?\d+ (scans|pixels)\b.*", r"\1too many \2"),

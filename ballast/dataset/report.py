@@ -7,6 +7,7 @@ from typing import Any
 from ballast.core.errors import UserError, counted
 from ballast.core.params import Policy
 from ballast.core.paths import REJECTED
+from ballast.dataset.labels import label_warnings
 from ballast.dataset.leakage import Member, label_conflicts, leaks, sets_of
 from ballast.dataset.losses import Loss, by_reason
 from ballast.dataset.scan import Photo, Rejection
@@ -119,7 +120,16 @@ def report_warnings(report: dict[str, Any], *, validation: bool) -> list[str]:
                 f" {counted(sizes['groups'], 'group')} (near duplicates, or by split.group), but"
                 " training and testing need at least 2 groups, with validation 3"
             )
-    return warnings
+    warnings += [
+        f"data.exclude: {pattern} matches no file in data.raw"
+        for pattern in report.get("unmatched_exclude", ())
+    ]
+    if "unused_table" in report:
+        warnings.append(
+            f"{report['unused_table']} has other classes than the folders; if they are right, set"
+            f" data.labels: {report['unused_table']}"
+        )
+    return [*warnings, *label_warnings(report.get("labels", {}))]
 
 
 def refuse_fatal(report: dict[str, Any], for_conflicts: Policy, for_leaks: Policy) -> None:

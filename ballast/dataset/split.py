@@ -1,7 +1,7 @@
 """Turns a folder of photographs into a manifest: inspects, groups and splits them."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from ballast.core.files import read_text
 from ballast.core.manifest import Row
 from ballast.core.params import Params
 from ballast.dataset.checks import check_classes
+from ballast.dataset.exclusion import unmatched
 from ballast.dataset.folds import split_photos
 from ballast.dataset.groups import (
     copy_sets,
@@ -20,9 +21,10 @@ from ballast.dataset.groups import (
     keys_by_table,
     with_twins,
 )
+from ballast.dataset.labels import read_labels, unused_table
 from ballast.dataset.layout import Layout, empty_class_folders, folder_layout
 from ballast.dataset.leakage import Member, to_drop
-from ballast.dataset.listing import file_states, refuse_changes, unreadable
+from ballast.dataset.listing import file_states, list_files, refuse_changes, unreadable
 from ballast.dataset.losses import class_losses
 from ballast.dataset.report import data_report
 from ballast.dataset.scan import Photo, Rejection, inspect_files, sort_out
@@ -39,6 +41,8 @@ class Scan(NamedTuple):
     photos: list[Photo]
     twins: list[tuple[Photo, Photo]]  # those left out as identical to another, each with that one
     rejections: list[Rejection]
+    groups: Mapping[str, str] = {}  # by path, as a table says
+    tables: Mapping[str, Any] = {}  # what the data report says of tables
 
     @property
     def left_out(self) -> list[Rejection]:
@@ -65,9 +69,36 @@ def split_folder(
 
 
 def scan_folder(raw: Path, params: Params, inspections: Path) -> Scan:
-    """Read the layout of a folder and all files in it."""
-    layout = folder_layout(raw, params.data.exclude)
-    return Scan(layout, *sort_out(inspect_all(raw, layout, params, inspections)))
+    """Read classes and subsets from folders, or from the table of data.labels; read all files."""
+    wanted, exclude = params.data.label_table, params.data.exclude
+    groups: Mapping[str, str] = {}
+    report: dict[str, Any] = {}
+    if wanted:
+        layout, groups, report["labels"] = read_labels(raw, wanted, exclude)
+    else:
+        layout, unused = read_folders(raw, exclude, params.split.group)
+        report |= {"unused_table": unused} if unused else {}
+    found = sort_out(inspect_all(raw, layout, params, inspections))
+    return Scan(layout, *found, groups, report)
+
+
+def read_folders(
+    raw: Path, exclude: Sequence[str], groups: str | None
+) -> tuple[Layout, str | None]:
+    """Read the layout of the folders, and find a table that has other classes than they.
+
+    Raises:
+        UserError: like folder_layout, but with the name of such a table.
+    """
+    try:
+        layout = folder_layout(raw, exclude)
+    except UserError as error:
+        none = Layout(dict.fromkeys(list_files(raw), str(error)), [])
+        unused = unused_table(raw, none, exclude, groups)
+        if not unused:
+            raise
+        raise UserError(f"{error}; or set data.labels: {unused}") from None
+    return layout, unused_table(raw, layout, exclude, groups)
 
 
 def group_photographs(raw: Path, params: Params, scan: Scan) -> Grouped:
@@ -76,19 +107,23 @@ def group_photographs(raw: Path, params: Params, scan: Scan) -> Grouped:
     Raises:
         UserError: if no classifier can be trained on them, or split.group is wrong.
     """
-    layout, photos, twins, rejections = scan
-    check_classes(raw, photos, scan.left_out, layout)
+    layout, photos, twins, rejections, groups, tables = scan
+    unused, exclude = tables.get("unused_table"), params.data.exclude
+    hint = f"; or set data.labels: {unused}" if unused else ""
+    check_classes(raw, photos, scan.left_out, layout, hint)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
-    members = find_groups(raw, params, photos, twins, files)
+    members = find_groups(raw, params, photos, twins, files, groups)
     dropped = to_drop(members, params.split.label_conflicts, params.split.leakage)
     empty = empty_class_folders(raw, layout, [photo.class_ for photo in photos])
     losses = class_losses(layout, rejections)
+    report = data_report(members, twins, rejections, dropped, empty, losses)
+    report["unmatched_exclude"] = unmatched([*layout.places], exclude)
     paths = {path for path, _ in dropped}
     return Grouped(
         [member for member in members if member.photo.path not in paths],
         sorted([*scan.left_out, *dropped]),
-        data_report(members, twins, rejections, dropped, empty, losses),
+        {**report, **tables},
     )
 
 
@@ -143,8 +178,12 @@ def find_groups(
     photos: Sequence[Photo],
     twins: Sequence[tuple[Photo, Photo]],
     files: Collection[str],
+    labelled: Mapping[str, str],
 ) -> list[Member]:
-    """Group photographs that belong together: near duplicates, and those with one split.group."""
+    """Group photographs that belong together: near duplicates, and those of one group.
+
+    Groups come from split.group and from the table of data.labels (`labelled`, by path).
+    """
     copies, bits = copy_sets(photos, params.split.near_duplicates)
     # A photograph also belongs to the groups of its identical copies that were left out.
     paths = [*(photo.path for photo in photos), *(photo.path for photo, _ in twins)]
@@ -160,5 +199,6 @@ def find_groups(
         )
     elif group:
         sets = join_keys(sets, keys_by_pattern(group, paths))
+    sets = join_keys(sets, [labelled.get(path) for path in paths])
     columns = (photos, copies.tolist(), bits.tolist(), sets[: len(photos)].tolist())
     return [Member(*values) for values in zip(*columns, strict=True)]

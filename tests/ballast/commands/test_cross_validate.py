@@ -21,7 +21,7 @@ from sklearn.metrics import accuracy_score, recall_score
 
 from ballast.commands.cross_validate import code_and_photographs, paths_to_copy, photographs_folder
 from ballast.core.errors import UserError
-from ballast.core.params import Params
+from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params
 
 # In place of training and predicting, so that an experiment takes seconds. The split is the real
 # one; predictions are right for all but every third photograph, and fold 1 of seed 3 fails.
@@ -253,6 +253,26 @@ def test_linear_heads_are_trained_here_without_git(
     assert "balanced and baseline" in verdict or "balanced is" in verdict
     assert verdict in done.stdout
     assert "expected to be about" in done.stdout
+
+
+def test_what_a_table_holds_out_is_judged_by_no_head_and_refused_for_a_network(
+    project: Project,
+) -> None:
+    raw = project.folder / "data/raw"
+    paths = sorted(path.relative_to(raw) for path in raw.glob("*/*.png"))
+    rows = [f"{p},{p.parent},{'test' if p.stem == '000' else 'train'}" for p in paths]
+    (raw / "labels.csv").write_text("\n".join(["path,class,split", *rows]))
+    project.set_params({"data.labels": "labels.csv"})
+    refused = project.ballast("cross-validate", "--folds", "2", "--seeds", "1")
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith(
+        "ERROR: params.yaml: data.labels: the table gives the split, so each experiment would"
+    )
+    project.set_params({"train.backbone": EXACT_BACKBONE, "data.image_size": EXACT_LEAST_SIZE})
+    done = project.ballast("cross-validate", "--folds", "2", "--seeds", "1")
+    assert done.returncode == 0, done.stderr
+    assert "cross-validating 18 photographs; leaving out the others for val or test" in done.stdout
+    assert result(project)["photographs"] == {"one": 2, "two": 9, "zero": 7}
 
 
 @pytest.mark.parametrize(

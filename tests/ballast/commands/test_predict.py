@@ -78,6 +78,9 @@ def test_what_cannot_be_read_is_named_on_stderr_and_makes_the_exit_code_3(
     (tmp_path / "folder.png").symlink_to(".")
     (tmp_path / "a\nb.png").write_bytes(b"text")
     (tmp_path / ".hidden.png").write_bytes(b"text")
+    (tmp_path / "Thumbs.db").write_bytes(b"text")
+    (tmp_path / "@eaDir").mkdir()
+    (tmp_path / "@eaDir/thumb.png").write_bytes(b"text")
     with (tmp_path / "film.mp4").open("wb") as file:
         file.truncate(10**12)
     names = ["", "missing.png", "a" * 5000, "nul\0.png"]

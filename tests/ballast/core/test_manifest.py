@@ -77,8 +77,8 @@ def test_an_image_that_changed_is_refused(tmp_path: Path) -> None:
         read_image(tmp_path, row)
 
 
-def test_a_test_folder_is_told_from_a_drawn_test_set() -> None:
+def test_the_manifest_tells_who_drew_the_test_set() -> None:
     row = Row("test/cat/1.png", "cat", "test", "a", "a", 8, 8)
     assert not has_test_folder([row]), "drawn from a folder that is called test"
-    assert has_test_folder([row._replace(given="test")])
+    assert has_test_folder([row, row._replace(path="cat/1.png", given="test")])
     assert not has_test_folder([row._replace(split="train", given="train")])

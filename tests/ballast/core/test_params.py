@@ -7,7 +7,7 @@ import yaml
 from dvc.utils.serialize import modify_yaml
 
 from ballast.core.errors import UserError
-from ballast.core.params import as_dict, dotted, parse_params
+from ballast.core.params import Labels, as_dict, dotted, parse_params
 
 TEXT = (Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8")
 
@@ -47,6 +47,17 @@ def test_the_defaults_of_the_design_are_shipped() -> None:
         0.001,
         15,
     )
+
+
+def test_a_table_of_labels_is_a_name_or_a_mapping() -> None:
+    assert parse_params(TEXT).data.label_table is None
+    assert parse_params(without("data.labels")).data.label_table is None
+    named = parse_params(changed("data.labels", "a.csv")).data
+    assert named.label_table == Labels(table="a.csv")
+    columns = {"table": "a.csv", "class": "dx", "names": {"1.10": "mole"}}
+    mapped = parse_params(changed("data.labels", columns)).data
+    assert mapped.label_table == Labels(table="a.csv", class_="dx", names={"1.10": "mole"})
+    assert as_dict(mapped)["labels"]["class"] == "dx"
 
 
 def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
@@ -187,6 +198,19 @@ def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
             "augment.quality_drop: 90 must be below augment.quality, which is 90",
         ),
         (
+            changed("data.labels", {"table": "a.csv", "clas": "dx"}),
+            "data.labels.clas: unknown key; did you mean class? Valid keys: table, file, class,",
+        ),
+        (changed("data.labels", {"class": "dx"}), "data.labels.table: this key is missing"),
+        (
+            changed("data.labels", {"table": "a.csv", "names": {1: "one"}}),
+            "data.labels.names.1: must be text, in quotes if it is a number, not 1",
+        ),
+        (
+            changed("data.labels", 3),
+            "data.labels: must be text of at least 1 character, or a mapping of keys to values, or",
+        ),
+        (
             changed("split.group", "(a"),
             "split.group: '(a' is not a valid regular expression: missing )",
         ),
@@ -232,7 +256,10 @@ def test_what_is_wrong_is_named_with_what_would_be_right(text: str, problem: str
         ),
         ("[" * 5000, ": cannot be read: maximum recursion depth exceeded"),
         (f"{TEXT}\0", ": special characters are not allowed"),
-        (f"{TEXT}\n? [a, b]\n: 2", " line 99, column 3: found unhashable key"),
+        (
+            f"{TEXT}\n? [a, b]\n: 2",
+            f" line {TEXT.count(chr(10)) + 2}, column 3: found unhashable key",
+        ),
         ("seed: [1", " line 1, column 9: expected ',' or ']'"),
         ("", ": must be a mapping of keys to values"),
         ("- 1", ": must be a mapping of keys to values"),

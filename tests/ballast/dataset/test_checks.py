@@ -47,6 +47,22 @@ def test_a_folder_without_images_is_refused_with_an_example(
     assert "; put JPEG" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("photos", "rejections"),
+    [
+        ([], []),
+        ([photo("dog")], []),
+        ([photo("dog")], [Rejection("cat/1.png", "empty file")]),
+    ],
+)
+def test_what_else_may_help_ends_the_error(
+    photos: list[Photo], rejections: list[Rejection]
+) -> None:
+    layout = Layout({"cat/1.png": Place("cat", None)}, [""])
+    with pytest.raises(UserError, match=r"; or set data\.labels: a\.csv$"):
+        check_classes(Path("photos"), photos, rejections, layout, "; or set data.labels: a.csv")
+
+
 def place(path: str) -> Place:
     *given, class_, _ = path.split("/")
     return Place(class_, given[0] if given else None)  # type: ignore[arg-type]  # a Subset

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ballast.core.errors import UserError
-from ballast.dataset.exclusion import excluded
+from ballast.dataset.exclusion import excluded, unmatched
 
 PATHS = ["dog/1.jpg", "dog/1_mask.png", "dog/thumbs/1.jpg", "cat/1.gif", "cat/keep.gif"]
 
@@ -30,6 +30,12 @@ def left_out(patterns: list[str]) -> list[str]:
 def test_patterns_are_those_of_gitignore(patterns: list[str], expected: list[str]) -> None:
     assert left_out(patterns) == expected
     assert set(excluded(Path("/nowhere"), PATHS, patterns).values()) <= {"excluded by data.exclude"}
+
+
+def test_patterns_that_match_nothing_are_found_with_and_without_an_exclamation_mark() -> None:
+    patterns = ["*_mask.png", "masks/", "*.gif", "!keep.gif", "!kept.gif", "#x"]
+    assert unmatched(PATHS, patterns) == ["masks/", "!kept.gif", "#x"]
+    assert unmatched(PATHS, []) == []
 
 
 @pytest.mark.parametrize("pattern", ["!", "a\\"])

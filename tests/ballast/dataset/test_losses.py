@@ -21,6 +21,11 @@ TOO_LARGE = "more megapixels than data.max_megapixels in params.yaml"
         (TOO_LARGE, TOO_LARGE),
         ("JPEG with 900 scans, which would take too long to decode", "JPEG with too many scans"),
         ("70000 pixels on the longer side, more than 65535", "too many pixels"),
+        ("two labels in l.csv: cat and dog", "two labels in l.csv"),
+        (
+            "one row means it or b/1.jpg (data.labels)",
+            "one row means it or another file (data.labels)",
+        ),
         ("empty file", "empty file"),
     ],
 )
