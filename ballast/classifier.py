@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ballast.core.errors import UserError
+from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image
 from ballast.dataset.listing import unreadable
@@ -48,6 +49,7 @@ class Classifier(NamedTuple):
     model: keras.Model
     classes: list[str]
     max_megapixels: float
+    greys: Range | None = None  # the range of deep greys, as in training
 
     @classmethod
     def load(cls, path: str | PathLike[str] = "models/model.keras") -> "Classifier":
@@ -57,7 +59,7 @@ class Classifier(NamedTuple):
             UserError: if the file is missing, damaged, or was saved by another program.
         """
         info = read_info(Path(path))
-        return cls(load_model(Path(path)), info.classes, info.max_megapixels)
+        return cls(load_model(Path(path)), info.classes, info.max_megapixels, info.greys)
 
     def predict(self, images: Iterable[ImageSource]) -> list[Prediction]:
         """Predict the classes of images; without images, return an empty list.
@@ -104,7 +106,7 @@ class Classifier(NamedTuple):
 
     def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
-            seen = _decode(image, self.max_megapixels)
+            seen = _decode(image, self.max_megapixels, self.greys)
             return np.asarray(resize_image(seen, size), dtype=np.uint8)
         except ImageError as error:
             return error
@@ -123,7 +125,7 @@ class Classifier(NamedTuple):
         )
 
 
-def _decode(image: ImageSource, max_megapixels: float) -> Image.Image:
+def _decode(image: ImageSource, max_megapixels: float, greys: Range | None) -> Image.Image:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise TypeError(
@@ -133,11 +135,11 @@ def _decode(image: ImageSource, max_megapixels: float) -> Image.Image:
         return Image.fromarray(image).convert("RGB")
     if isinstance(image, Image.Image):
         try:
-            return as_seen(image)
+            return as_seen(image, greys)
         except OSError as error:  # the image was opened but not loaded, and is broken
             raise ImageError(f"broken image: {error}") from None
     data = image if isinstance(image, bytes) else _read(image, most_bytes(max_megapixels))
-    return decode_image(data, max_megapixels)
+    return decode_image(data, max_megapixels, greys=greys)
 
 
 def _read(path: str | PathLike[str], most: int) -> bytes:

@@ -8,12 +8,12 @@ from ballast.core.errors import UserError, one_line_errors, warn
 from ballast.core.files import read_text, write_csv, write_json
 from ballast.core.manifest import write_manifest
 from ballast.core.params import parse_params
-from ballast.dataset.report import refuse_fatal, report_warnings
+from ballast.dataset.report import range_warnings, refuse_fatal, report_warnings
 from ballast.dataset.split import split_folder, validation_share
 
 
 def main() -> None:
-    """Read data.raw; write data/manifest.csv, outputs/rejected.csv and outputs/data_report.json."""
+    """Read data.raw; write the manifest, the range of deep greys, the rejections and the report."""
     params = parse_params(read_text(paths.PARAMS))
     rows, rejected, report = split_folder(Path(params.data.raw), params, paths.INSPECTIONS)
     write_json(paths.DATA_REPORT, report)
@@ -24,10 +24,12 @@ def main() -> None:
             f" copies ({paths.DATA_REPORT}), or split.fold is too high for the number of groups"
         )
     write_manifest(paths.MANIFEST, rows)
+    write_json(paths.RANGE, report["range_set"])
     write_csv(paths.REJECTED, ("path", "reason"), rejected)
 
     print(f"{len(rows)} photographs, {len(rejected)} files rejected ({paths.REJECTED})")
     warnings = report_warnings(report, validation=validation_share(params) > 0)
+    warnings += range_warnings(report)
     for warning in [*warnings, *thin_classes(count_classes(rows))]:
         warn(warning)
 

@@ -9,6 +9,7 @@ from ballast.core.params import Policy
 from ballast.dataset.leakage import Member, label_conflicts, leaks, sets_of
 from ballast.dataset.scan import Photo, Rejection
 
+LEAST_USED = 1 / 8  # of the range, by half of the deep greys
 Twins = Sequence[tuple[Photo, Photo]]
 
 
@@ -99,6 +100,21 @@ def report_warnings(report: dict[str, Any], *, validation: bool) -> list[str]:
                 " training and testing need at least 2 groups, with validation 3"
             )
     return warnings
+
+
+def range_warnings(report: dict[str, Any]) -> list[str]:
+    """The warning that photographs with deep greys are nearly black, or nearly white.
+
+    Args:
+        report: result of split_folder.
+    """
+    if report["range_used"] is None or report["range_used"] >= LEAST_USED:
+        return []
+    low, high = report["range_set"]
+    return [
+        f"half of the deep greys use less than an eighth of the range {low:g} to {high:g}, and get"
+        " few of 256 greys; see data.range (outputs/data_report.json: range)"
+    ]
 
 
 def refuse_fatal(report: dict[str, Any], for_conflicts: Policy, for_leaks: Policy) -> None:

@@ -9,6 +9,7 @@ from joblib import cpu_count
 
 from ballast.core.errors import UserError
 from ballast.core.files import read_text
+from ballast.core.greys import range_of_all, share_used
 from ballast.core.manifest import Row
 from ballast.core.params import Params
 from ballast.dataset.folds import split_photos
@@ -54,12 +55,27 @@ def split_folder(
     left_out = {path for path, _ in dropped}
     kept = [member for member in members if member.photo.path not in left_out]
     photos, groups = [member.photo for member in kept], [member.group for member in kept]
+    report |= grey_report(photos, params)
     same = [Rejection(photo.path, f"same bytes as {original.path}") for photo, original in twins]
     rejections = sorted([*rejections, *same, *dropped])
     check_classes(raw, photos, rejections)
     val = validation_share(params)
     rows = split_photos(photos, groups, split.folds, split.fold, val, params.seed)
     return rows, rejections, report
+
+
+def grey_report(photos: Sequence[Photo], params: Params) -> dict[str, Any]:
+    """What the data report says of deep greys; nothing but nulls if there are none.
+
+    Returns:
+        `range`: the smallest and the largest value of all; `range_set`: data.range, or else what
+        was found; `range_used`: the share of that which half of the photographs use at most.
+    """
+    used = [photo.greys for photo in photos if photo.greys]
+    found = range_of_all(used)
+    wanted = params.data.greys or found
+    share = share_used(used, wanted) if used and wanted else None
+    return {"range": found, "range_set": wanted, "range_used": share}
 
 
 def validation_share(params: Params) -> float:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ballast.core.errors import UserError
+from ballast.core.greys import Range, as_range
 from ballast.model.logits import Floats
 from ballast.model.whole_weights import dense_layers, narrowed
 
@@ -24,6 +25,7 @@ class ModelInfo(NamedTuple):
     classes: list[str]  # in the order of the network's outputs
     max_megapixels: float  # larger images are rejected
     threads: int  # used in training; another number can change the last bits of a probability
+    greys: Range | None = None  # of deep greys that the model was trained on
 
 
 def archive(entries: Mapping[str, bytes]) -> bytes:
@@ -61,7 +63,10 @@ def with_head(blank: bytes, weights: Floats, bias: Floats, info: ModelInfo) -> b
 
 def info_bytes(info: ModelInfo) -> bytes:
     """The metadata as they are saved."""
-    return json.dumps(info._asdict(), ensure_ascii=False).encode()
+    entries = info._asdict()
+    if info.greys is None:  # as in files of versions that had no range
+        del entries["greys"]
+    return json.dumps(entries, ensure_ascii=False).encode()
 
 
 def read_info(path: Path) -> ModelInfo:
@@ -73,7 +78,8 @@ def read_info(path: Path) -> ModelInfo:
     refuse_damage(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            return ModelInfo(**json.loads(archive.read(INFO)))
+            info = ModelInfo(**json.loads(archive.read(INFO)))
+            return info._replace(greys=as_range(info.greys))
     except (KeyError, ValueError, TypeError):
         raise UserError(f"{path}: not saved by Ballast: it contains no class names") from None
 

@@ -142,6 +142,18 @@ def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
             changed("data.max_megapixels", 10**400),
             "data.max_megapixels: must be a number above 0 and at most 89, not 1000",
         ),
+        (
+            changed("data.range", [0, 1, 2]),
+            "data.range: must be [LOW, HIGH], two numbers, or null, not [0, 1, 2]",
+        ),
+        (
+            changed("data.range", [4095, 0]),
+            "data.range: must be [LOW, HIGH] with LOW below HIGH, not [4095.0, 0.0]",
+        ),
+        (
+            changed("data.range", [0, float("inf")]),
+            "data.range: must be [LOW, HIGH] with LOW below HIGH, not [0.0, inf]",
+        ),
         (changed("augment.pack", "yes"), "augment.pack: must be true or false, not 'yes'"),
         (
             changed("split.leakage", "no"),
@@ -232,7 +244,7 @@ def test_what_is_wrong_is_named_with_what_would_be_right(text: str, problem: str
         ),
         ("[" * 5000, ": cannot be read: maximum recursion depth exceeded"),
         (f"{TEXT}\0", ": special characters are not allowed"),
-        (f"{TEXT}\n? [a, b]\n: 2", " line 98, column 3: found unhashable key"),
+        (f"{TEXT}\n? [a, b]\n: 2", " line 99, column 3: found unhashable key"),
         ("seed: [1", " line 1, column 9: expected ',' or ']'"),
         ("", ": must be a mapping of keys to values"),
         ("- 1", ": must be a mapping of keys to values"),
