@@ -7,6 +7,7 @@ import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -183,7 +184,8 @@ def _keys(*shaped_by: object) -> Callable[[str], str]:
     """
     code = source_hash(BALLAST / module for module in SHAPING)
     codecs = [features.version(name) for name in CODECS.values()]
-    versions = [np.__version__, PIL.__version__, *codecs, platform.machine()]
+    libraries = [np.__version__, PIL.__version__, version("pillow-heif")]
+    versions = [*libraries, *codecs, platform.machine()]
     every = [*shaped_by, *versions, code]
     start = hashlib.sha256(json.dumps(every, sort_keys=True).encode())
 

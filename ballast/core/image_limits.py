@@ -9,6 +9,8 @@ import struct
 
 from PIL import ImageFile
 
+from ballast.core.heif_limits import heif_problem, is_heif
+
 # The largest pixels that cameras and scanners produce: four channels of 16 bits.
 BYTES_PER_PIXEL = 8
 # The longest side that a JPEG can have. Long TIFFs are slow: they are read row by row.
@@ -43,6 +45,8 @@ def unread_problem(data: bytes, max_megapixels: float) -> str | None:
     Returns:
         Why the header should not be read; None if it may be.
     """
+    if is_heif(data):
+        return heif_problem(data, max_megapixels)
     if data.startswith(b"GIF8") and _gif_preamble(data) > GIF_PREAMBLE:
         return "GIF with too much data before its first frame"
     if data.startswith(b"\x89PNG\r\n\x1a\n") and _has_tiny_chunks(data):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ballast.core.errors import UserError, counted
 from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
-from ballast.core.images import ImageError, inspect_image, without_warnings
+from ballast.core.images import NAMES, ImageError, inspect_image, without_warnings
 from ballast.core.manifest import Subset
 from ballast.dataset.duplicates import perceptual_hashes
 from ballast.dataset.layout import Place
@@ -203,7 +203,7 @@ def check_classes(raw: Path, photos: Sequence[Photo], rejections: Sequence[Rejec
             path, reason = min(rejections, key=lambda r: (r.reason == "hidden file", r.path))
             files = counted(len(rejections), "file")
             found = f"no usable images among {files}, for example {path} ({reason})"
-        raise UserError(f"{raw}: {found}; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {layouts}")
+        raise UserError(f"{raw}: {found}; put {NAMES} files in {layouts}")
     classes = sorted({photo.class_ for photo in photos})
     if len(classes) < 2:
         raise UserError(

@@ -41,7 +41,7 @@ SHAPING = (
     "model/efficientnet_lite0.py",
 )
 BATCH_SIZE = 64
-LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")
+LIBRARIES = ("keras", "numpy", "pillow", "pillow-heif", "tensorflow")
 
 
 class Backbone(NamedTuple):
