@@ -9,12 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError
 
 from ballast.core.errors import UserError
 from ballast.core.greys import Range, is_deep, to_8_bits, typical_range, whole_range
 from ballast.core.heif_limits import SEQUENCES, is_heif
-from ballast.core.image_limits import header_problem, unread_problem
+from ballast.core.image_limits import (
+    WHOLE_JPEG,
+    header_problem,
+    jpeg_frame,
+    too_large,
+    unread_problem,
+)
 
 # Pillow's names. JPEG includes the multi-picture files (MPO) of phones: their first is used.
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -22,6 +28,8 @@ HEIF_FORMATS: tuple[str, ...] = ("AVIF", "HEIF")
 NAMES = "JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF"
 # The first bytes of JPEG XL: of a bare stream, and of a file with boxes.
 JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+# Side in pixels to which images are shrunk for perceptual hashes (dataset/duplicates.py).
+HASHED = 128
 # By EXIF orientation (CIPA DC-008). Pillow's exif_transpose rewrites all metadata, and fails if any
 # of it is broken, even if it does not matter here.
 UPRIGHT = {
@@ -72,7 +80,8 @@ def decode_image(
             reads.
         max_megapixels: the largest image that is decoded; None for files that were checked before.
         size: side in pixels to which the image will be resized. A JPEG whose sides are more than
-            twice as long is decoded at 1/8, 1/4 or 1/2 of its size. None decodes the full size.
+            twice as long is decoded at 1/8, 1/4 or 1/2 of its size. None decodes the full size; but
+            a JPEG of more than WHOLE_JPEG megapixels is always decoded at 1/8.
         greys: the range of the data set's deep greys; None for that of their type.
 
     Returns:
@@ -82,10 +91,7 @@ def decode_image(
         ImageError: if the bytes are empty, truncated, too costly to decode or not such an image.
     """
     with _opened(data, max_megapixels) as image:
-        if size and image.format in ("JPEG", "MPO"):
-            # At 64 pixels, a photograph of 500 x 375 takes 1.7 ms this way instead of 2.4 ms.
-            # The error (43 dB) is smaller than that of saving the result as JPEG (35 dB).
-            image.draft(None, (2 * size, 2 * size))
+        _draft(image, size)
         image.load()
         return as_seen(image, greys)
 
@@ -104,13 +110,22 @@ def inspect_image(data: bytes, max_megapixels: float) -> Look:
         ImageError: like decode_image.
     """
     with _opened(data, max_megapixels) as image:
+        stated = image.size
+        if stated[0] * stated[1] > max_megapixels * 1e6:
+            _draft(image, HASHED)
+            problem = too_large(image.size, max_megapixels)
+            if problem:
+                raise ImageError(problem)
+        shrunk = image.size != stated
         image.load()
         used = typical = None
         if is_deep(image):
             values = np.asarray(image)
             used, typical = whole_range(values), typical_range(values)
         seen = as_seen(image, typical)
-        return Look(seen, *seen.size, used)
+        turned = seen.size != image.size
+        width, height = (stated[::-1] if turned else stated) if shrunk else seen.size
+        return Look(seen, width, height, used)
 
 
 @contextmanager
@@ -129,7 +144,13 @@ def _opened(data: bytes, max_megapixels: float | None) -> Iterator[ImageFile.Ima
     if problem:
         raise ImageError(problem)
     try:
-        with Image.open(io.BytesIO(data), formats=formats) as image:
+        frame = jpeg_frame(data)
+        # Pillow refuses images of more than 179 megapixels as they are opened.
+        large = frame is not None and frame.megapixels > WHOLE_JPEG
+        file = io.BytesIO(data)
+        with (
+            JpegImagePlugin.jpeg_factory(file) if large else Image.open(file, formats=formats)
+        ) as image:
             problem = header_problem(image, data, max_megapixels) if max_megapixels else None
             if problem:
                 raise ImageError(problem)
@@ -147,6 +168,18 @@ def _opened(data: bytes, max_megapixels: float | None) -> Iterator[ImageFile.Ima
     # Pillow's decoders raise exceptions of a dozen kinds on broken files.
     except Exception as error:
         raise ImageError(f"broken image: {' '.join(str(error).split())}") from None
+
+
+def _draft(image: ImageFile.ImageFile, size: int | None) -> None:
+    """Have a JPEG decoded at 1/8, 1/4 or 1/2 if that is enough for `size`, or if it is large."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    if image.width * image.height > WHOLE_JPEG * 1e6:
+        image.draft(None, (image.width // 8, image.height // 8))
+    elif size:
+        # At 64 pixels, a photograph of 500 x 375 takes 1.7 ms this way instead of 2.4 ms.
+        # The error (43 dB) is smaller than that of saving the result as JPEG (35 dB).
+        image.draft(None, (2 * size, 2 * size))
 
 
 @cache

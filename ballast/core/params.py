@@ -79,7 +79,8 @@ class Data(Section, frozen=True):
         Meta(
             gt=0,
             le=89,
-            description="maximum size of a photograph, in megapixels; larger ones are rejected",
+            description="maximum size of a photograph, in megapixels; larger ones are rejected,"
+            " except JPEGs of up to 300 that are not progressive, of which less is decoded",
         ),
     ]
     image_size: Annotated[

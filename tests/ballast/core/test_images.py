@@ -3,6 +3,8 @@
 import io
 import resource
 import struct
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ballast.core.image_limits import jpeg_frame
 from ballast.core.images import (
     ImageError,
     decode_image,
@@ -341,6 +344,86 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
     assert decode_image(data, max_megapixels=6).size == (3000, 2000)
     with pytest.raises(ImageError, match=r"6 megapixels, more than data\.max_megapixels"):
         decode_image(data[:60], max_megapixels=5.9)
+
+
+def large(width: int, height: int, **options: Any) -> bytes:  # noqa: ANN401  # Pillow's
+    """A JPEG that is black on the left and white on the right."""
+    image = Image.new("L", (width, height))
+    image.paste(255, (width // 2, 0, width, height))
+    return saved(image, "JPEG", **options)
+
+
+@pytest.fixture(scope="module")
+def phone() -> bytes:
+    """A JPEG of 200 megapixels, to be turned by 90 degrees."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return large(16_320, 12_240, exif=exif)
+
+
+def test_a_jpeg_of_200_megapixels_costs_little_wherever_it_is_decoded(phone: bytes) -> None:
+    code = """
+import sys
+from ballast.core.images import decode_image, image_array, inspect_image, without_warnings
+data = sys.stdin.buffer.read()
+def most():
+    line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+before = most()
+with without_warnings():
+    look = inspect_image(data, 30)
+    print(look.width, look.height, *look.image.size)
+    print(*decode_image(data, 30).size, *decode_image(data, size=160).size)
+    print(image_array(data, 16)[:, 8, 0].tolist()[::15], most() - before < 100)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=phone, capture_output=True, check=True
+    )
+    assert done.stdout.decode().splitlines() == [
+        "12240 16320 1530 2040",
+        "1530 2040 1530 2040",
+        "[0, 255] True",
+    ]
+    assert done.stderr == b""
+
+
+def test_a_jpeg_above_the_limit_is_looked_at_in_small_and_decoded_in_full_up_to_89() -> None:
+    data = large(3000, 2000)
+    look = inspect_image(data, 1)
+    assert (look.width, look.height) == (3000, 2000)
+    assert look.image.size == (750, 500), "a quarter: more than twice what hashes need"
+    assert decode_image(data, 1).size == (3000, 2000)
+    assert decode_image(data, 1, size=160).size == (750, 500)
+    within = inspect_image(data, 6)
+    assert within.image.size == (3000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("data", "megapixels"),
+    [
+        (large(3000, 2000, progressive=True), "6"),
+        (saved(Image.new("RGB", (3000, 2000)), "PNG"), "6"),
+        (large(60_000, 6000), "360"),
+        (large(40_000, 200), "8"),
+    ],
+)
+def test_what_cannot_be_decoded_in_small_keeps_its_limit(data: bytes, megapixels: str) -> None:
+    with without_warnings(), pytest.raises(ImageError) as caught:
+        inspect_image(data, 4)
+    reason = "megapixels, more than data.max_megapixels in params.yaml"
+    assert str(caught.value) in (f"{megapixels} {reason}", reason.replace("meg", "more meg", 1))
+
+
+def test_a_jpeg_of_one_scan_per_colour_is_not_one_that_streams() -> None:
+    data = saved(Image.new("RGB", (3000, 2000)), "JPEG")
+    frame = jpeg_frame(data)
+    assert frame is not None
+    assert frame == (6, True)
+    scan = data.index(b"\xff\xda")
+    one = jpeg_frame(data[: scan + 4] + b"\x01" + data[scan + 5 :])
+    assert one == (6, False)
+    assert jpeg_frame(data[:scan] + b"\xff" + data[scan:]) is None, "a fill byte"
+    assert jpeg_frame(data[:40]) is None
 
 
 @pytest.mark.parametrize("side", [20_000, 65_000])
