@@ -63,7 +63,7 @@ class Classifier(NamedTuple):
         return cls(load_model(Path(path)), info.classes, info.max_megapixels, info.greys)
 
     @overload
-    def predict(self, images: ImageSource) -> Prediction: ...  # type: ignore[overload-overlap]  # a str is also some
+    def predict(self, images: ImageSource) -> Prediction: ...  # type: ignore[overload-overlap]  # str is both
 
     @overload
     def predict(self, images: Iterable[ImageSource]) -> list[Prediction]: ...

@@ -26,7 +26,13 @@ from ballast.core.store import ContentStore, Record
 from ballast.workers.versions import CODECS
 
 # Modules that determine the bytes of an image.
-SHAPING = ("augment/transforms.py", "augment/variants.py", "core/greys.py", "core/images.py")
+SHAPING = (
+    "augment/transforms.py",
+    "augment/variants.py",
+    "core/colours.py",
+    "core/greys.py",
+    "core/images.py",
+)
 
 
 def oversampled_images(

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError
 
+from ballast.core.colours import as_srgb
 from ballast.core.errors import UserError
 from ballast.core.greys import Range, is_deep, to_8_bits, typical_range, whole_range
 from ballast.core.heif_limits import SEQUENCES, is_heif
@@ -21,6 +22,7 @@ from ballast.core.image_limits import (
     too_large,
     unread_problem,
 )
+from ballast.core.png_text import without_large_text
 
 # Pillow's names. JPEG includes the multi-picture files (MPO) of phones: their first is used.
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
@@ -73,7 +75,8 @@ def decode_image(
     """Decode an image as viewers display it.
 
     EXIF rotation is applied, transparency is composited on white, deep greys are scaled to 8 bits,
-    and only the first frame of an animation is used.
+    and only the first frame of an animation is used. Colours stay in their space, which `info`
+    names, until resize_image.
 
     Args:
         data: the whole file: JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF of any mode that Pillow
@@ -144,6 +147,7 @@ def _opened(data: bytes, max_megapixels: float | None) -> Iterator[ImageFile.Ima
     if problem:
         raise ImageError(problem)
     try:
+        data = without_large_text(data)
         frame = jpeg_frame(data)
         # Pillow refuses images of more than 179 megapixels as they are opened.
         large = frame is not None and frame.megapixels > WHOLE_JPEG
@@ -212,9 +216,10 @@ def resize_image(image: Image.Image, size: int) -> Image.Image:
     """Resize the whole picture to a square of `size` pixels a side, ignoring its aspect ratio.
 
     Nothing is cropped, because the subject may be at the edge. The filter is bilinear, as wide as
-    the pixels that fall into one, the one that a saved model applies, bit for bit.
+    the pixels that fall into one, the one that a saved model applies, bit for bit. Colours of other
+    spaces are then converted to sRGB.
     """
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+    return as_srgb(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def image_array(data: bytes, size: int, greys: Range | None = None) -> NDArray[np.uint8]:
@@ -241,5 +246,6 @@ def _to_rgb(image: Image.Image, greys: Range | None) -> Image.Image:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", rgba.size, "white")
         white.paste(rgba, mask=rgba)
+        white.info["icc_profile"] = image.info.get("icc_profile")
         return white
     return image if image.mode == "RGB" else image.convert("RGB")

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 # The modules that features depend on, besides the weights and LIBRARIES.
 SHAPING = (
+    "core/colours.py",
     "core/greys.py",
     "core/images.py",
     "model/backbones.py",

@@ -11,6 +11,7 @@ from PIL import Image
 
 from ballast.augment.shards import image_reader
 from ballast.core import paths
+from ballast.core.colours import as_srgb
 from ballast.core.counts import Counts
 from ballast.core.errors import UserError
 from ballast.core.greys import Range, read_range
@@ -139,7 +140,7 @@ def thumbnail(data: bytes, greys: Range | None = None) -> bytes:
         return data
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=QUALITY)
+    as_srgb(image).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
 
 

@@ -18,6 +18,7 @@ CODECS = {
     "libwebp": "webp",
     "libtiff": "libtiff",
     "libavif": "avif",
+    "littlecms2": "littlecms2",
 }
 
 
