@@ -32,7 +32,7 @@ def main() -> None:
             file = io.BytesIO()
             try:
                 picture.convert(mode).save(file, format_)
-            except (OSError, ValueError):
+            except (OSError, ValueError, KeyError):
                 continue  # the format has no such mode
             (corpus / f"{format_}-{mode.replace(';', '')}").write_bytes(file.getvalue())
     limits = ["-timeout=2", "-malloc_limit_mb=1024", f"-artifact_prefix={corpus}/broke-"]
