@@ -3,6 +3,7 @@
 from ballast.classifier import Classifier
 
 classifier = Classifier.load("models/model.keras")
+print(classifier.predict("rex.jpg").predicted)
 for prediction in classifier.predict(["rex.jpg", "tom.jpg"]):
     print(prediction.predicted, prediction.probabilities["dog"])
 """
@@ -13,7 +14,7 @@ from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast, overload
 
 import numpy as np
 from joblib import cpu_count
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ballast.core.errors import UserError
+from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image
 from ballast.dataset.listing import unreadable
@@ -48,6 +50,7 @@ class Classifier(NamedTuple):
     model: keras.Model
     classes: list[str]
     max_megapixels: float
+    greys: Range | None = None  # the range of deep greys, as in training
 
     @classmethod
     def load(cls, path: str | PathLike[str] = "models/model.keras") -> "Classifier":
@@ -57,18 +60,36 @@ class Classifier(NamedTuple):
             UserError: if the file is missing, damaged, or was saved by another program.
         """
         info = read_info(Path(path))
-        return cls(load_model(Path(path)), info.classes, info.max_megapixels)
+        return cls(load_model(Path(path)), info.classes, info.max_megapixels, info.greys)
 
-    def predict(self, images: Iterable[ImageSource]) -> list[Prediction]:
-        """Predict the classes of images; without images, return an empty list.
+    @overload
+    def predict(self, images: ImageSource) -> Prediction: ...  # type: ignore[overload-overlap]  # str is both
+
+    @overload
+    def predict(self, images: Iterable[ImageSource]) -> list[Prediction]: ...
+
+    def predict(self, images: ImageSource | Iterable[ImageSource]) -> Prediction | list[Prediction]:
+        """Predict the class of one image, or of several.
+
+        Args:
+            images: an image: a path, bytes, a Pillow image or an array; or any iterable of them,
+                such as a list, or an array of shape (n, height, width, 3).
+
+        Returns:
+            For an image its prediction; for several a list of as many, in their order.
 
         Raises:
             ImageError: if an image cannot be read; `stream` continues with the others.
             TypeError: if an array is not uint8 or has an unsupported shape.
             UserError: as stream does.
         """
+        if is_one(images):
+            (prediction,) = self.stream([cast(ImageSource, images)])
+            if isinstance(prediction, ImageError):
+                raise prediction
+            return prediction
         predictions: list[Prediction] = []
-        for prediction in self.stream(images):
+        for prediction in self.stream(cast(Iterable[ImageSource], images)):
             if isinstance(prediction, ImageError):
                 raise ImageError(f"images[{len(predictions)}]: {prediction}")
             predictions.append(prediction)
@@ -89,9 +110,11 @@ class Classifier(NamedTuple):
             For each image its prediction, or the error if it cannot be read.
 
         Raises:
-            TypeError: as predict does.
+            TypeError: as predict does; and if `images` is a single image.
             UserError: if a probability is not finite.
         """
+        if is_one(images):
+            raise TypeError("stream takes several images; put a single one into a list")
         size = input_size(self.model)
         decode = partial(self._array, size)
         decoded = ahead(decode, images, workers or cpu_count(), 2 * BATCH_SIZE)
@@ -104,7 +127,7 @@ class Classifier(NamedTuple):
 
     def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
-            seen = _decode(image, self.max_megapixels)
+            seen = _decode(image, self.max_megapixels, self.greys)
             return np.asarray(resize_image(seen, size), dtype=np.uint8)
         except ImageError as error:
             return error
@@ -123,7 +146,17 @@ class Classifier(NamedTuple):
         )
 
 
-def _decode(image: ImageSource, max_megapixels: float) -> Image.Image:
+def is_one(images: ImageSource | Iterable[ImageSource]) -> bool:
+    """Whether this is one image, though most kinds could be iterated over, too.
+
+    An array of 4 dimensions holds several; any other is meant as an image, right or wrong.
+    """
+    if isinstance(images, np.ndarray):
+        return images.ndim != 4 and images.dtype != object
+    return isinstance(images, str | PathLike | bytes | Image.Image)
+
+
+def _decode(image: ImageSource, max_megapixels: float, greys: Range | None) -> Image.Image:
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise TypeError(
@@ -133,11 +166,11 @@ def _decode(image: ImageSource, max_megapixels: float) -> Image.Image:
         return Image.fromarray(image).convert("RGB")
     if isinstance(image, Image.Image):
         try:
-            return as_seen(image)
+            return as_seen(image, greys)
         except OSError as error:  # the image was opened but not loaded, and is broken
             raise ImageError(f"broken image: {error}") from None
     data = image if isinstance(image, bytes) else _read(image, most_bytes(max_megapixels))
-    return decode_image(data, max_megapixels)
+    return decode_image(data, max_megapixels, greys=greys)
 
 
 def _read(path: str | PathLike[str], most: int) -> bytes:

@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 from PIL import Image
 from tabulate import tabulate
 
@@ -37,6 +38,8 @@ KINDS: dict[str, tuple[str, str, dict[str, object]]] = {
     "PNG, 16 bits": ("PNG", "I;16", {"compress_level": 1}),
     "PNG, palette": ("PNG", "P", {"compress_level": 1}),
     "WebP": ("WEBP", "RGB", {"method": 0}),
+    "HEIC": ("HEIF", "RGB", {"quality": 60}),
+    "AVIF": ("AVIF", "RGB", {"quality": 60, "speed": 10}),
     "GIF": ("GIF", "P", {}),
     "TIFF, LZW": ("TIFF", "RGB", {"compression": "tiff_lzw"}),
     "TIFF, floats": ("TIFF", "F", {}),
@@ -89,6 +92,7 @@ def noise(kind: str, megapixels: float) -> bytes:
         image = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
     else:
         image = image.convert(mode)
+    pillow_heif.register_heif_opener()
     file = io.BytesIO()
     image.save(file, format_, **options)
     return file.getvalue()

@@ -3,6 +3,7 @@
 from ballast.core import paths
 from ballast.core.errors import counted, one_line_errors
 from ballast.core.files import read_text
+from ballast.core.greys import read_range
 from ballast.core.manifest import class_names, has_test_folder, read_manifest
 from ballast.core.params import parse_params
 from ballast.core.store import ContentStore
@@ -33,6 +34,7 @@ def main() -> None:
             params,
             read_backbone(params.train, size, paths.KERAS_DOWNLOADS, prepare=True),
             ContentStore(paths.IMAGE_STORE, params.runtime.image_store),
+            read_range(paths.RANGE),
         )
     write_judgements(paths.JUDGEMENTS, class_names(rows), judgements)
     for name, by_seed in judgements.items():

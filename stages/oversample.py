@@ -17,6 +17,7 @@ from ballast.core.files import (
     whole_folder,
     writing,
 )
+from ballast.core.greys import read_range
 from ballast.core.manifest import AugmentedRow, read_manifest, subset_rows, write_augmented
 from ballast.core.params import parse_params
 from ballast.core.store import ContentStore
@@ -41,6 +42,7 @@ def main() -> None:
         params.augment,
         ContentStore(paths.IMAGE_STORE, runtime.image_store),
         runtime,
+        read_range(paths.RANGE),
     )
     with whole_folder(paths.AUGMENTED) as folder:
         for name in targets if not shards else ():

@@ -9,13 +9,13 @@ from ballast.core.errors import UserError, one_line, one_line_errors, warn
 from ballast.core.files import read_text, write_csv, write_json
 from ballast.core.manifest import write_manifest
 from ballast.core.params import parse_params
-from ballast.dataset.report import refuse_fatal, report_warnings
+from ballast.dataset.report import range_warnings, refuse_fatal, report_warnings
 from ballast.dataset.scan import Rejection
 from ballast.dataset.split import group_photographs, scan_folder, split_groups, validation_share
 
 
 def main() -> None:
-    """Read data.raw; write data/manifest.csv, outputs/rejected.csv and outputs/data_report.json."""
+    """Read data.raw; write the manifest, the range of deep greys, the rejections and the report."""
     params = parse_params(read_text(paths.PARAMS))
     raw = Path(params.data.raw)
     scan = scan_folder(raw, params, paths.INSPECTIONS)
@@ -35,11 +35,13 @@ def main() -> None:
             f" copies ({paths.DATA_REPORT}), or split.fold is too high for the number of groups"
         )
     write_manifest(paths.MANIFEST, rows)
+    write_json(paths.RANGE, report["range_set"])
 
     print(f"{len(rows)} photographs, {report['rejected']} files rejected ({paths.REJECTED})")
     for reason, number in report["rejected_by_reason"].items():
         print(f"  {number} {reason}")
     warnings = report_warnings(report, validation=validation_share(params) > 0)
+    warnings += range_warnings(report)
     for warning in [*warnings, *thin_classes(count_classes(rows))]:
         warn(warning)
 

@@ -11,6 +11,7 @@ from ballast.augment.shards import image_reader
 from ballast.core import paths
 from ballast.core.errors import UserError, one_line_errors
 from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
+from ballast.core.greys import read_range
 from ballast.core.manifest import (
     class_names,
     read_augmented,
@@ -49,10 +50,14 @@ def main() -> None:
     weights = read_json(paths.CLASS_WEIGHTS)
     class_weights = np.array([weights[name] for name in classes])
     read_raw = partial(read_image, Path(params.data.raw))
+    greys = read_range(paths.RANGE)
     images = image_files(image_reader(paths.AUGMENTED), rows_made, classes, size, workers)
-    val, test = (image_files(read_raw, r, classes, size, workers) for r in (val_rows, test_rows))
+    val, test = (
+        image_files(read_raw, found, classes, size, workers, greys)
+        for found in (val_rows, test_rows)
+    )
 
-    info = ModelInfo(classes, params.data.max_megapixels, settings.threads)
+    info = ModelInfo(classes, params.data.max_megapixels, settings.threads, greys)
     if settings.has_linear_head:
         backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS, prepare=True)
         store = ContentStore(paths.IMAGE_STORE, runtime.image_store)

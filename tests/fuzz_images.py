@@ -12,7 +12,8 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["PIL", "ballast"]):
+with atheris.instrument_imports(include=["PIL", "ballast", "pillow_heif"]):
+    import pillow_heif
     from PIL import Image
 
     from ballast.core.images import ImageError, decode_image, resize_image, without_warnings
@@ -24,13 +25,14 @@ def main() -> None:
     """Write the first files of the corpus, then fuzz until something breaks or the time is up."""
     corpus = Path(sys.argv[1])
     corpus.mkdir(parents=True, exist_ok=True)
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
     picture = Image.linear_gradient("L").resize((24, 16))
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"):
-        for format_ in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "MPO"):
+        for format_ in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "MPO", "HEIF", "AVIF"):
             file = io.BytesIO()
             try:
                 picture.convert(mode).save(file, format_)
-            except (OSError, ValueError):
+            except (OSError, ValueError, KeyError):
                 continue  # the format has no such mode
             (corpus / f"{format_}-{mode.replace(';', '')}").write_bytes(file.getvalue())
     limits = ["-timeout=2", "-malloc_limit_mb=1024", f"-artifact_prefix={corpus}/broke-"]

@@ -7,6 +7,7 @@ import math
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from PIL import Image, features
 
 from ballast.augment.transforms import Transform, apply_transforms, draw_transform
 from ballast.core.errors import UserError
+from ballast.core.greys import Range
 from ballast.core.images import decode_image, resize_image
 from ballast.core.manifest import Row, read_image
 from ballast.core.params import Augment, Runtime, as_dict
@@ -24,7 +26,13 @@ from ballast.core.store import ContentStore, Record
 from ballast.workers.versions import CODECS
 
 # Modules that determine the bytes of an image.
-SHAPING = ("augment/transforms.py", "augment/variants.py", "core/images.py")
+SHAPING = (
+    "augment/transforms.py",
+    "augment/variants.py",
+    "core/colours.py",
+    "core/greys.py",
+    "core/images.py",
+)
 
 
 def oversampled_images(
@@ -35,6 +43,7 @@ def oversampled_images(
     augment: Augment,
     store: ContentStore,
     runtime: Runtime,
+    greys: Range | None = None,
 ) -> Iterator[tuple[Row, int, Record]]:
     """Yield all images of a plan: make those that the store lacks, and add them to it.
 
@@ -46,6 +55,7 @@ def oversampled_images(
         augment: bounds of the transforms, and the JPEG quality.
         store: images from earlier runs.
         runtime: the engine that makes the others, and its workers.
+        greys: the range of the data set's deep greys.
 
     Yields:
         Photograph, round and JPEG file, in the order of the plan. The bytes do not depend on the
@@ -57,7 +67,8 @@ def oversampled_images(
     """
     bounds = as_dict(augment, without=("factor", "pack"))
     draw = partial(drawn_rounds, seed=seed, augment=augment)
-    kept = _Stored(store, raw, draw, _keys(size), _keys(size, seed, bounds))
+    shape = (size, greys) if greys else (size,)
+    kept = _Stored(store, raw, draw, _keys(*shape), _keys(*shape, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
     total = sum(len(absent) for _, absent in lacking)
     decoded = [row for row, absent in lacking if absent and not kept.has_pixels(row)]
@@ -78,7 +89,7 @@ def oversampled_images(
     # Keep pixels if all fit into the store with the images (0.6 bytes a pixel at quality 95).
     images = sum(rounds for _, rounds in plan)
     keep = (3 * len(plan) + 0.75 * images) * size**2 < store.room
-    make = partial(_make, size, augment.quality, keep)
+    make = partial(_make, size, augment.quality, keep, greys)
     results = (
         each(make, chunks, engine, lambda chunk: str(raw / chunk.row.path))
         if engine
@@ -141,11 +152,13 @@ class _Stored(NamedTuple):
         return self.store.add(self.images_key(row.sha256), made)
 
 
-def _make(size: int, quality: int, keep: bool, chunk: _Chunk) -> tuple[dict[int, bytes], bytes]:
+def _make(
+    size: int, quality: int, keep: bool, greys: Range | None, chunk: _Chunk
+) -> tuple[dict[int, bytes], bytes]:
     """Make the images by round, and return the pixels to keep."""
     if chunk.problem:
         raise UserError(chunk.problem)
-    pixels = chunk.data if chunk.decoded else resized_pixels(chunk.data, size)
+    pixels = chunk.data if chunk.decoded else resized_pixels(chunk.data, size, greys)
     images = augmented_images(pixels, size, chunk.rounds, quality)
     new = keep and not chunk.decoded
     return images, pixels if new else b""
@@ -177,7 +190,8 @@ def _keys(*shaped_by: object) -> Callable[[str], str]:
     """
     code = source_hash(BALLAST / module for module in SHAPING)
     codecs = [features.version(name) for name in CODECS.values()]
-    versions = [np.__version__, PIL.__version__, *codecs, platform.machine()]
+    libraries = [np.__version__, PIL.__version__, version("pillow-heif")]
+    versions = [*libraries, *codecs, platform.machine()]
     every = [*shaped_by, *versions, code]
     start = hashlib.sha256(json.dumps(every, sort_keys=True).encode())
 
@@ -189,12 +203,13 @@ def _keys(*shaped_by: object) -> Callable[[str], str]:
     return key
 
 
-def resized_pixels(data: bytes, size: int) -> bytes:
+def resized_pixels(data: bytes, size: int, greys: Range | None = None) -> bytes:
     """Decode a photograph and resize it.
 
     Args:
         data: the photograph's file.
         size: side in pixels.
+        greys: the range of the data set's deep greys.
 
     Returns:
         The pixels of a square, row by row, RGB.
@@ -202,7 +217,7 @@ def resized_pixels(data: bytes, size: int) -> bytes:
     Raises:
         ImageError: like decode_image.
     """
-    return resize_image(decode_image(data, size=size), size).tobytes()
+    return resize_image(decode_image(data, size=size, greys=greys), size).tobytes()
 
 
 def drawn_rounds(

@@ -11,7 +11,7 @@ Examples:
 import argparse
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,7 @@ def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
                 params[name] = read_params(repo)
                 for path in READ:
                     copy(repo, path.as_posix(), folder / path)
+                copy_range(repo, folder)
                 copy_sheets(repo, folder)
         return params
 
@@ -219,6 +220,12 @@ def copy(repo: Repo, path: str, target: Path) -> None:
         ) from None
     with writing(target):
         target.write_bytes(data)
+
+
+def copy_range(repo: Repo, folder: Path) -> None:
+    """Copy the range of deep greys, for pictures; runs of older versions have none."""
+    with suppress(UserError):
+        copy(repo, paths.RANGE.as_posix(), folder / paths.RANGE)
 
 
 def copy_sheets(repo: Repo, folder: Path) -> None:

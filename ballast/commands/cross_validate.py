@@ -39,6 +39,7 @@ from ballast.comparison.verdicts import too_high_text, verdict_lines
 from ballast.core import paths
 from ballast.core.errors import UserError, counted, warn
 from ballast.core.files import read_text, write_bytes, write_json
+from ballast.core.greys import Range
 from ballast.core.manifest import Row
 from ballast.core.params import Params, as_dict, parse_params
 from ballast.core.source import code_deps, source_hash
@@ -120,11 +121,12 @@ def run(options: argparse.Namespace) -> int:
     raw = photographs_folder(params)
     params = replace(params, data=replace(params.data, raw=raw))
     # All photographs are dealt out to folds, so the split of the params does not matter.
-    rows, _, _ = split_folder(Path(raw), params, paths.INSPECTIONS)
+    rows, _, found = split_folder(Path(raw), params, paths.INSPECTIONS)
     rows = without_held_out(params, rows)
     groups = {row.path: row.group for row in rows}
     if params.train.has_linear_head:
-        report(judged_here(params, options, rows), groups, options, raw)
+        judgements = judged_here(params, options, rows, found["range_set"])
+        report(judgements, groups, options, raw)
         return 0
     try:
         judge_by_experiments(params, options, groups)
@@ -133,7 +135,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def judged_here(params: Params, asked: argparse.Namespace, rows: Sequence[Row]) -> Judgements:
+def judged_here(
+    params: Params, asked: argparse.Namespace, rows: Sequence[Row], greys: Range | None
+) -> Judgements:
     """Train and judge linear heads in this process."""
     return cross_validate(
         {seed: fold_trials(rows, asked.folds, seed) for seed in asked.seeds},
@@ -141,6 +145,7 @@ def judged_here(params: Params, asked: argparse.Namespace, rows: Sequence[Row]) 
         params,
         read_backbone(params.train, params.data.image_size, paths.KERAS_DOWNLOADS, prepare=True),
         ContentStore(paths.IMAGE_STORE, params.runtime.image_store),
+        greys,
     )
 
 

@@ -4,16 +4,34 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError
 
+from ballast.core.colours import as_srgb
 from ballast.core.errors import UserError
-from ballast.core.image_limits import header_problem, unread_problem
+from ballast.core.greys import Range, is_deep, to_8_bits, typical_range, whole_range
+from ballast.core.heif_limits import SEQUENCES, is_heif
+from ballast.core.image_limits import (
+    WHOLE_JPEG,
+    header_problem,
+    jpeg_frame,
+    too_large,
+    unread_problem,
+)
+from ballast.core.png_text import without_large_text
 
 # Pillow's names. JPEG includes the multi-picture files (MPO) of phones: their first is used.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+HEIF_FORMATS: tuple[str, ...] = ("AVIF", "HEIF")
+NAMES = "JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF"
+# The first bytes of JPEG XL: of a bare stream, and of a file with boxes.
+JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+# Side in pixels to which images are shrunk for perceptual hashes (dataset/duplicates.py).
+HASHED = 128
 # By EXIF orientation (CIPA DC-008). Pillow's exif_transpose rewrites all metadata, and fails if any
 # of it is broken, even if it does not matter here.
 UPRIGHT = {
@@ -25,12 +43,19 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# Rows of grey converted at a time: as floats, a whole image would need 8 times its memory.
-ROWS = 256
 
 
 class ImageError(UserError):
     """The bytes are not a readable image; the message says why."""
+
+
+class Look(NamedTuple):
+    """An image as the inventory looks at it."""
+
+    image: Image.Image  # upright RGB; a deep grey is scaled by its own range
+    width: int  # of the upright image in full, in pixels
+    height: int
+    greys: Range | None  # all values of a deep grey, which may be equal
 
 
 @contextmanager
@@ -42,18 +67,25 @@ def without_warnings() -> Iterator[None]:
 
 
 def decode_image(
-    data: bytes, max_megapixels: float | None = None, size: int | None = None
+    data: bytes,
+    max_megapixels: float | None = None,
+    size: int | None = None,
+    greys: Range | None = None,
 ) -> Image.Image:
     """Decode an image as viewers display it.
 
-    EXIF rotation is applied, transparency is composited on white, 16-bit values are scaled to
-    8 bits, and only the first frame of an animation is used.
+    EXIF rotation is applied, transparency is composited on white, deep greys are scaled to 8 bits,
+    and only the first frame of an animation is used. Colours stay in their space, which `info`
+    names, until resize_image.
 
     Args:
-        data: the whole file: JPEG, PNG, WebP, BMP, GIF or TIFF of any mode that Pillow reads.
+        data: the whole file: JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF of any mode that Pillow
+            reads.
         max_megapixels: the largest image that is decoded; None for files that were checked before.
         size: side in pixels to which the image will be resized. A JPEG whose sides are more than
-            twice as long is decoded at 1/8, 1/4 or 1/2 of its size. None decodes the full size.
+            twice as long is decoded at 1/8, 1/4 or 1/2 of its size. None decodes the full size; but
+            a JPEG of more than WHOLE_JPEG megapixels is always decoded at 1/8.
+        greys: the range of the data set's deep greys; None for that of their type.
 
     Returns:
         An image of mode RGB.
@@ -61,13 +93,68 @@ def decode_image(
     Raises:
         ImageError: if the bytes are empty, truncated, too costly to decode or not such an image.
     """
+    with _opened(data, max_megapixels) as image:
+        _draft(image, size)
+        image.load()
+        return as_seen(image, greys)
+
+
+def inspect_image(data: bytes, max_megapixels: float) -> Look:
+    """Decode an image of which nothing is known yet.
+
+    A deep grey is scaled by the range of its own typical values, since that of the data set is
+    unknown; perceptual hashes depend little on the range.
+
+    Args:
+        data: the whole file.
+        max_megapixels: the largest image that is decoded.
+
+    Raises:
+        ImageError: like decode_image.
+    """
+    with _opened(data, max_megapixels) as image:
+        stated = image.size
+        if stated[0] * stated[1] > max_megapixels * 1e6:
+            _draft(image, HASHED)
+            problem = too_large(image.size, max_megapixels)
+            if problem:
+                raise ImageError(problem)
+        shrunk = image.size != stated
+        image.load()
+        used = typical = None
+        if is_deep(image):
+            values = np.asarray(image)
+            used, typical = whole_range(values), typical_range(values)
+        seen = as_seen(image, typical)
+        turned = seen.size != image.size
+        width, height = (stated[::-1] if turned else stated) if shrunk else seen.size
+        return Look(seen, width, height, used)
+
+
+@contextmanager
+def _opened(data: bytes, max_megapixels: float | None) -> Iterator[ImageFile.ImageFile]:
+    """Open an image to be decoded within the context, where any error becomes an ImageError."""
     if not data:
         raise ImageError("empty file")
+    if data.startswith(JPEG_XL):
+        raise ImageError("JPEG XL image, which Ballast does not read; save it as JPEG or PNG")
+    if data[4:8] == b"ftyp" and data[8:12] in SEQUENCES:
+        raise ImageError("animated HEIC or AVIF image, which Ballast does not read; save one frame")
+    formats = HEIF_FORMATS if is_heif(data) else FORMATS
+    if formats is HEIF_FORMATS:
+        _register_heif()
     problem = unread_problem(data, max_megapixels) if max_megapixels else None
     if problem:
         raise ImageError(problem)
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        data = without_large_text(data)
+        frame = jpeg_frame(data)
+        # Pillow refuses images of more than 179 megapixels as they are opened.
+        large = frame is not None and frame.megapixels > WHOLE_JPEG
+        file = io.BytesIO(data)
+        with (
+            JpegImagePlugin.jpeg_factory(file) if large else Image.open(file, formats=formats)
+        ) as image:
             problem = header_problem(image, data, max_megapixels) if max_megapixels else None
             if problem:
                 raise ImageError(problem)
@@ -75,16 +162,11 @@ def decode_image(
                 # Decoding does not verify checksums: a damaged file would give another picture.
                 with Image.open(io.BytesIO(data), formats=("PNG",)) as unread:
                     unread.verify()
-            if size:
-                # At 64 pixels, a photograph of 500 x 375 takes 1.7 ms this way instead of 2.4 ms.
-                # The error (43 dB) is smaller than that of saving the result as JPEG (35 dB).
-                image.draft(None, (2 * size, 2 * size))
-            image.load()
-            return as_seen(image)
+            yield image
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise ImageError("not a JPEG, PNG, WebP, BMP, GIF or TIFF image") from None
+        raise ImageError(f"not a {NAMES} image") from None
     except Image.DecompressionBombError:
         raise ImageError("more megapixels than data.max_megapixels in params.yaml") from None
     # Pillow's decoders raise exceptions of a dozen kinds on broken files.
@@ -92,9 +174,29 @@ def decode_image(
         raise ImageError(f"broken image: {' '.join(str(error).split())}") from None
 
 
-def as_seen(image: Image.Image) -> Image.Image:
+def _draft(image: ImageFile.ImageFile, size: int | None) -> None:
+    """Have a JPEG decoded at 1/8, 1/4 or 1/2 if that is enough for `size`, or if it is large."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    if image.width * image.height > WHOLE_JPEG * 1e6:
+        image.draft(None, (image.width // 8, image.height // 8))
+    elif size:
+        # At 64 pixels, a photograph of 500 x 375 takes 1.7 ms this way instead of 2.4 ms.
+        # The error (43 dB) is smaller than that of saving the result as JPEG (35 dB).
+        image.draft(None, (2 * size, 2 * size))
+
+
+@cache
+def _register_heif() -> None:
+    """Let Pillow read HEIC: the picture itself, upright, and never the thumbnail in its file."""
+    import pillow_heif  # takes 0.02 s
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
+def as_seen(image: Image.Image, greys: Range | None = None) -> Image.Image:
     """Convert an image of any mode to upright RGB, as decode_image does."""
-    return _upright(_to_rgb(image), _orientation(image))
+    return _upright(_to_rgb(image, greys), _orientation(image))
 
 
 def _orientation(image: Image.Image) -> object:
@@ -114,13 +216,19 @@ def resize_image(image: Image.Image, size: int) -> Image.Image:
     """Resize the whole picture to a square of `size` pixels a side, ignoring its aspect ratio.
 
     Nothing is cropped, because the subject may be at the edge. The filter is bilinear, as wide as
-    the pixels that fall into one, the one that a saved model applies, bit for bit.
+    the pixels that fall into one, the one that a saved model applies, bit for bit. Colours of other
+    spaces are then converted to sRGB.
     """
-    return image.resize((size, size), Image.Resampling.BILINEAR)
+    return as_srgb(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
-def image_array(data: bytes, size: int) -> NDArray[np.uint8]:
+def image_array(data: bytes, size: int, greys: Range | None = None) -> NDArray[np.uint8]:
     """Decode and resize: to the pixels that a saved model makes of the decoded image itself.
+
+    Args:
+        data: the whole file.
+        size: side in pixels.
+        greys: the range of the data set's deep greys; None for that of their type.
 
     Returns:
         uint8 array of shape (size, size, 3), RGB.
@@ -128,27 +236,16 @@ def image_array(data: bytes, size: int) -> NDArray[np.uint8]:
     Raises:
         ImageError: like decode_image.
     """
-    return np.asarray(resize_image(decode_image(data), size), dtype=np.uint8)
+    return np.asarray(resize_image(decode_image(data, greys=greys), size), dtype=np.uint8)
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _deep_grey_to_rgb(image)
+def _to_rgb(image: Image.Image, greys: Range | None) -> Image.Image:
+    if is_deep(image):  # which Pillow's convert() would clip to white
+        return Image.fromarray(to_8_bits(np.asarray(image), greys)).convert("RGB")
     if image.has_transparency_data:
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")
         white = Image.new("RGB", rgba.size, "white")
         white.paste(rgba, mask=rgba)
+        white.info["icc_profile"] = image.info.get("icc_profile")
         return white
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
-    """Scale grey of 16 or more bits to 8, which Pillow's convert() would clip to white."""
-    values = np.asarray(image)
-    unit_floats = image.mode == "F" and values.max(initial=0.0) <= 1.0
-    white = 1.0 if unit_floats else 255.0 if image.mode == "F" else 65535.0
-    grey = np.empty(values.shape, dtype=np.uint8)
-    for start in range(0, len(values), ROWS):
-        rows = np.nan_to_num(values[start : start + ROWS].astype(np.float64))
-        grey[start : start + ROWS] = np.clip(np.rint(rows * (255.0 / white)), 0, 255)
-    return Image.fromarray(grey).convert("RGB")

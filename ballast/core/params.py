@@ -12,6 +12,7 @@ import yaml
 from msgspec import Meta, Struct, inspect, structs
 
 from ballast.core.errors import UserError
+from ballast.core.greys import Range, as_range
 
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["horizontal", "vertical", "both"]
@@ -54,6 +55,10 @@ Label = Annotated[
     str,
     Meta(min_length=1, extra={"words": "text, in quotes if it is a number"}),
 ]
+GreyRange = Annotated[
+    list[float],
+    Meta(min_length=2, max_length=2, extra={"words": "[LOW, HIGH], two numbers"}),
+]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -89,7 +94,8 @@ class Data(Section, frozen=True):
         Meta(
             gt=0,
             le=89,
-            description="maximum size of a photograph, in megapixels; larger ones are rejected",
+            description="maximum size of a photograph, in megapixels; larger ones are rejected,"
+            " except JPEGs of up to 300 that are not progressive, of which less is decoded",
         ),
     ]
     image_size: Annotated[
@@ -117,11 +123,24 @@ class Data(Section, frozen=True):
             " docs/labels.md"
         ),
     ] = None
+    range: Annotated[
+        GreyRange | None,
+        Meta(
+            description="values of deep greys (images of one channel with more than 8 bits) that"
+            " become black and white; null: the smallest and the largest in any photograph; see"
+            " docs/your-photographs.md"
+        ),
+    ] = None
 
     @property
     def label_table(self) -> Labels | None:
         """The table of classes, if there is one."""
         return Labels(table=self.labels) if isinstance(self.labels, str) else self.labels
+
+    @property
+    def greys(self) -> Range | None:
+        """The range, if one is set."""
+        return as_range(self.range)
 
 
 class Split(Section, frozen=True):
@@ -526,6 +545,11 @@ def parse_params(text: str) -> Params:
                 f"params.yaml: {key}: {_shown(name)} is not one of the strategies:"
                 f" {_short(', '.join(params.strategies))}"
             )
+    if params.data.range is not None and params.data.greys is None:
+        raise UserError(
+            "params.yaml: data.range: must be [LOW, HIGH] with LOW below HIGH, not"
+            f" {_shown(params.data.range)}"
+        )
     judged = params.train.has_linear_head and params.cross_validation.seeds > 0
     if params.split.fold is None and not judged:
         raise UserError(

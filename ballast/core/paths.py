@@ -5,6 +5,7 @@ from pathlib import Path
 PARAMS = Path("params.yaml")
 
 MANIFEST = Path("data/manifest.csv")
+RANGE = Path("data/range.json")  # of deep greys
 AUGMENTED = Path("data/augmented")  # the training images
 AUGMENTED_LIST = Path("data/augmented.csv")
 

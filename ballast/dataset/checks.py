@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ballast.core.errors import UserError, counted
+from ballast.core.images import NAMES
 from ballast.dataset.exclusion import HIDDEN
 from ballast.dataset.layout import Layout
 from ballast.dataset.losses import CONFLICT, LEAK, common, given_by_path, kind, lost_by_class
@@ -90,9 +91,7 @@ def _refuse_nothing(raw: Path, rejections: Sequence[Rejection], hint: str) -> No
         seen = [found for found in rejections if found.reason != HIDDEN] or rejections
         files = counted(len(rejections), "file")
         found = f"no usable images among {files}, for example {_example(seen)}"
-    raise UserError(
-        f"{raw}: {found}; put JPEG, PNG, WebP, BMP, GIF or TIFF files in {LAYOUTS}{hint}"
-    )
+    raise UserError(f"{raw}: {found}; put {NAMES} files in {LAYOUTS}{hint}")
 
 
 def _example(rejections: Sequence[Rejection]) -> str:

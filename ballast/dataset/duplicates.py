@@ -9,8 +9,10 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ballast.core.images import HASHED
+
 HASH_SIDE = 16  # 256 bits: with 64, crops of 5 % are no closer than unrelated pictures
-THUMB = 128
+THUMB = HASHED
 # Shares cropped at the left, top, right and bottom: on all sides, on one, on two. They find 91 of
 # 100 copies of photographs of 500 x 400 with up to 6 % cropped at random from each side.
 CROPS: list[tuple[float, float, float, float]] = [

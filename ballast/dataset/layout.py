@@ -12,7 +12,10 @@ from ballast.dataset.listing import is_hidden, is_link, list_files, printable
 from ballast.dataset.set_names import NO_CLASS, SUBSET_NAMES, are_parts, set_folders, set_name
 
 # Files of other kinds beside class folders, such as a licence, say nothing about the layout.
-PICTURES = {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
+PICTURES = {
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpeg", ".jpg", ".png"),
+    *(".tif", ".tiff", ".webp"),
+}
 TEXTS = {"authors", "changelog", "copying", "licence", "license", "notice", "readme"}
 
 ORDER: tuple[Subset, ...] = ("train", "val", "test")

@@ -14,6 +14,7 @@ from ballast.dataset.scan import Photo, Rejection
 
 # Fewer rejected files of a class are no warning.
 LEAST_LOSS = 3
+LEAST_USED = 1 / 8  # of the range, by half of the deep greys
 
 Twins = Sequence[tuple[Photo, Photo]]
 
@@ -130,6 +131,21 @@ def report_warnings(report: dict[str, Any], *, validation: bool) -> list[str]:
             f" data.labels: {report['unused_table']}"
         )
     return [*warnings, *label_warnings(report.get("labels", {}))]
+
+
+def range_warnings(report: dict[str, Any]) -> list[str]:
+    """The warning that photographs with deep greys are nearly black, or nearly white.
+
+    Args:
+        report: result of split_folder.
+    """
+    if report["range_used"] is None or report["range_used"] >= LEAST_USED:
+        return []
+    low, high = report["range_set"]
+    return [
+        f"half of the deep greys use less than an eighth of the range {low:g} to {high:g}, and get"
+        " few of 256 greys; see data.range (outputs/data_report.json: range)"
+    ]
 
 
 def refuse_fatal(report: dict[str, Any], for_conflicts: Policy, for_leaks: Policy) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ballast.core.errors import UserError
+from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
-from ballast.core.images import ImageError, decode_image, without_warnings
+from ballast.core.images import ImageError, inspect_image, without_warnings
 from ballast.core.manifest import Subset
 from ballast.dataset.duplicates import perceptual_hashes
 from ballast.dataset.layout import Place
@@ -29,6 +30,7 @@ class Photo(NamedTuple):
     width: int
     height: int
     hashes: bytes = b""  # as perceptual_hashes returns them; empty if not computed
+    greys: Range | None = None  # all values of a deep grey, which may be equal
 
 
 class Rejection(NamedTuple):
@@ -46,6 +48,7 @@ class Content(NamedTuple):
     width: int = 0
     height: int = 0
     hashes: bytes = b""
+    greys: Range | None = None
 
 
 def inspect_files(
@@ -97,7 +100,7 @@ def inspect_files(
 def content_of(result: Photo | Rejection) -> Content | None:
     """The content to cache for later runs; None if the result does not depend on the bytes."""
     if isinstance(result, Photo):
-        return Content("", result.sha256, result.width, result.height, result.hashes)
+        return Content("", *result[3:])
     return None if result.reason.startswith(UNREADABLE) else Content(result.reason)
 
 
@@ -136,7 +139,7 @@ def _inspect(max_megapixels: float, hashes: bool, file: tuple[str, bytes, str]) 
         return Content(problem)
     try:
         with without_warnings():
-            image = decode_image(data, max_megapixels)
+            image, width, height, greys = inspect_image(data, max_megapixels)
     except ImageError as error:
         return Content(str(error))
     except MemoryError:
@@ -145,7 +148,7 @@ def _inspect(max_megapixels: float, hashes: bool, file: tuple[str, bytes, str]) 
             " runtime.workers in params.yaml"
         ) from None
     found = perceptual_hashes(image) if hashes else b""
-    return Content("", hashlib.sha256(data).hexdigest(), *image.size, found)
+    return Content("", hashlib.sha256(data).hexdigest(), width, height, found, greys)
 
 
 def _result(path: str, place: Place, content: Content) -> Photo | Rejection:

@@ -83,9 +83,10 @@ def read_inspections(path: Path, origin: Mapping[str, object]) -> dict[str, Insp
             return {}
         return {
             name: Inspection(
-                FileState(*state), Content(reason, digest, width, height, b64decode(hashes))
+                FileState(*state),
+                Content(reason, digest, width, height, b64decode(hashes), _pair(greys)),
             )
-            for name, state, (reason, digest, width, height), hashes in map(
+            for name, state, (reason, digest, width, height), hashes, greys in map(
                 json.loads, body.splitlines()
             )
         }
@@ -105,7 +106,10 @@ def write_inspections(
     """
     lines = [
         json.dumps(
-            [name, state, content[:-1], b64encode(content.hashes).decode()],
+            [
+                *(name, state, content[:4]),
+                *(b64encode(content.hashes).decode(), content.greys or ()),
+            ],
             separators=(",", ":"),
         )
         for name, (state, content) in inspections.items()
@@ -116,6 +120,10 @@ def write_inspections(
         write_bytes(path, header + b"\n" + body)
     except UserError:
         return  # it only saves time
+
+
+def _pair(ends: Sequence[float]) -> tuple[float, float] | None:
+    return (ends[0], ends[1]) if ends else None
 
 
 def _header(origin: Mapping[str, object], body: bytes) -> dict[str, object]:

@@ -9,6 +9,7 @@ from joblib import cpu_count
 
 from ballast.core.errors import UserError
 from ballast.core.files import read_text
+from ballast.core.greys import range_of_all, share_used
 from ballast.core.manifest import Row
 from ballast.core.params import Params
 from ballast.dataset.checks import check_classes
@@ -120,11 +121,9 @@ def group_photographs(raw: Path, params: Params, scan: Scan) -> Grouped:
     report = data_report(members, twins, rejections, dropped, empty, losses)
     report["unmatched_exclude"] = unmatched([*layout.places], exclude)
     paths = {path for path, _ in dropped}
-    return Grouped(
-        [member for member in members if member.photo.path not in paths],
-        sorted([*scan.left_out, *dropped]),
-        {**report, **tables},
-    )
+    kept = [member for member in members if member.photo.path not in paths]
+    greys = grey_report([member.photo for member in kept], params)
+    return Grouped(kept, sorted([*scan.left_out, *dropped]), {**report, **greys, **tables})
 
 
 def split_groups(raw: Path, params: Params, scan: Scan, grouped: Grouped) -> list[Row]:
@@ -138,6 +137,20 @@ def split_groups(raw: Path, params: Params, scan: Scan, grouped: Grouped) -> lis
     split, val = params.split, validation_share(params)
     groups = [member.group for member in grouped.members]
     return split_photos(photos, groups, split.folds, split.fold, val, params.seed)
+
+
+def grey_report(photos: Sequence[Photo], params: Params) -> dict[str, Any]:
+    """What the data report says of deep greys; nothing but nulls if there are none.
+
+    Returns:
+        `range`: the smallest and the largest value of all; `range_set`: data.range, or else what
+        was found; `range_used`: the share of that which half of the photographs use at most.
+    """
+    used = [photo.greys for photo in photos if photo.greys]
+    found = range_of_all(used)
+    wanted = params.data.greys or found
+    share = share_used(used, wanted) if used and wanted else None
+    return {"range": found, "range_set": wanted, "range_used": share}
 
 
 def validation_share(params: Params) -> float:

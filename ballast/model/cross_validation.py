@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ballast.augment.variants import augmented_path, oversampled_images
 from ballast.balance.class_weights import class_weights
 from ballast.balance.oversampling import plan_rounds, target_counts
+from ballast.core.greys import Range
 from ballast.core.manifest import Row, class_names, read_image, subset_rows
 from ballast.core.params import Params, Strategy
 from ballast.core.store import ContentStore
@@ -74,6 +75,7 @@ def cross_validate(
     params: Params,
     backbone: Backbone,
     store: ContentStore,
+    greys: Range | None = None,
 ) -> dict[str, dict[int, Predictions]]:
     """Train a head for every strategy, seed and trial, and predict what the trial judges.
 
@@ -83,6 +85,7 @@ def cross_validate(
         params: where the photographs are, how they are augmented, and the engine.
         backbone: from read_backbone.
         store: images and features from earlier runs.
+        greys: the range of the data set's deep greys.
 
     Returns:
         Predictions by strategy and seed, sorted by path.
@@ -95,11 +98,12 @@ def cross_validate(
     engine = Engine(workers, params.runtime.engine, params.runtime.scheduler)
     features_of = partial(image_features, backbone, store=store, engine=engine)
     read = partial(read_image, Path(params.data.raw))
-    photographs = image_files(read, every, classes, params.data.image_size, workers)
+    photographs = image_files(read, every, classes, params.data.image_size, workers, greys)
     seen = features_of(photographs, [row.sha256 for row in every])
     judged = {row: place for place, row in enumerate(every)}
 
-    fitted = _fitted(trials, strategies, params, classes, store, features_of)
+    make = partial(_made, params, store, greys, features_of)
+    fitted = _fitted(trials, strategies, params, classes, make)
     total = len(strategies) * sum(map(len, trials.values()))
     pairs: dict[str, dict[int, list[tuple[Row, Floats]]]] = {
         name: {seed: [] for seed in trials} for name in strategies
@@ -129,8 +133,7 @@ def _fitted(
     strategies: Mapping[str, Strategy],
     params: Params,
     classes: Sequence[str],
-    store: ContentStore,
-    features_of: FeaturesOf,
+    make: "Callable[[Iterable[Plan], int], _Made]",
 ) -> Iterator[tuple[str, int, Trial, Head]]:
     """Yield strategy, seed and trial with the head fitted to it."""
     for seed, divisions in trials.items():
@@ -139,7 +142,7 @@ def _fitted(
             for place, trial in enumerate(divisions)
             for name, strategy in strategies.items()
         }
-        made = _made(plans.values(), seed, params, store, features_of)
+        made = make(plans.values(), seed)
         for (name, place), plan in plans.items():
             trial, used = divisions[place], strategies[name]
             counts = _counts(trial.train)
@@ -165,11 +168,12 @@ class _Made(NamedTuple):
 
 
 def _made(
-    plans: Iterable[Plan],
-    seed: int,
     params: Params,
     store: ContentStore,
+    greys: Range | None,
     features_of: FeaturesOf,
+    plans: Iterable[Plan],
+    seed: int,
 ) -> _Made:
     """Make every image that one of the plans needs, and compute its features."""
     rounds: Counter[Row] = Counter()
@@ -177,7 +181,7 @@ def _made(
         rounds |= Counter(dict(plan))  # the most of each photograph
     size, raw, runtime = params.data.image_size, Path(params.data.raw), params.runtime
     whole = sorted(rounds.items())
-    images = [*oversampled_images(whole, raw, seed, size, params.augment, store, runtime)]
+    images = [*oversampled_images(whole, raw, seed, size, params.augment, store, runtime, greys)]
     files = ImageFiles(
         read=lambda place: images[place][2].data,
         labels=np.zeros(len(images), dtype=np.int64),  # features do not depend on them

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import features as pillow
 
 from ballast.core.errors import UserError
+from ballast.core.greys import Range
 from ballast.core.images import image_array
 from ballast.core.params import EXACT_BACKBONE, Train
 from ballast.core.paths import KERAS_DOWNLOADS
@@ -33,9 +34,15 @@ if TYPE_CHECKING:
     from ballast.keras_setup import keras
 
 # The modules that features depend on, besides the weights and LIBRARIES.
-SHAPING = ("core/images.py", "model/backbones.py", "model/efficientnet_lite0.py")
+SHAPING = (
+    "core/colours.py",
+    "core/greys.py",
+    "core/images.py",
+    "model/backbones.py",
+    "model/efficientnet_lite0.py",
+)
 BATCH_SIZE = 64
-LIBRARIES = ("keras", "numpy", "pillow", "tensorflow")
+LIBRARIES = ("keras", "numpy", "pillow", "pillow-heif", "tensorflow")
 
 
 class Backbone(NamedTuple):
@@ -117,7 +124,8 @@ def image_features(
     Raises:
         UserError: if an image cannot be read, or the engine fails.
     """
-    keys = [hashlib.sha256(f"{backbone.key}:{digest}".encode()).hexdigest() for digest in sha256]
+    start = f"{backbone.key}:{images.greys}" if images.greys else backbone.key
+    keys = [hashlib.sha256(f"{start}:{digest}".encode()).hexdigest() for digest in sha256]
     rows: dict[int, NDArray[Any]] = {}
     length = backbone.width * np.dtype(backbone.dtype).itemsize
     for place, key in enumerate(keys):
@@ -145,7 +153,7 @@ def _computed(
         for pixels in pixel_batches(images, map(np.array, batches)):
             yield np.asarray(backbone.load().predict_on_batch(pixels))
         return
-    work = partial(_elsewhere, backbone.train, backbone.image_size, backbone.key)
+    work = partial(_elsewhere, backbone.train, backbone.image_size, backbone.key, images.greys)
     named = (
         (_span([images.paths[place] for place in places]), tuple(map(images.read, places)))
         for places in batches
@@ -159,7 +167,11 @@ def _span(paths: Sequence[str]) -> str:
 
 
 def _elsewhere(
-    train: Train, image_size: int, key: str, batch: tuple[str, tuple[bytes, ...]]
+    train: Train,
+    image_size: int,
+    key: str,
+    greys: Range | None,
+    batch: tuple[str, tuple[bytes, ...]],
 ) -> NDArray[np.float32]:
     """Compute the features of a named batch on a worker, if its backbone has the given key."""
     _, files = batch
@@ -169,7 +181,7 @@ def _elsewhere(
             f"worker {node()} has another backbone, code or libraries, so its features could"
             " differ; check out this commit there and run uv sync --frozen"
         )
-    pixels = np.stack([image_array(data, image_size) for data in files])
+    pixels = np.stack([image_array(data, image_size, greys) for data in files])
     return np.asarray(backbone.load().predict_on_batch(pixels))
 
 

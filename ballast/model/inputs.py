@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ballast.core.greys import Range
 from ballast.core.images import image_array
 from ballast.core.manifest import AugmentedRow, Row, read_image
 from ballast.workers.threads import ahead
@@ -30,6 +31,7 @@ class ImageFiles(NamedTuple):
     size: int  # side in pixels
     workers: int  # number of files read at a time
     paths: Sequence[str]  # n, for error messages
+    greys: Range | None = None  # of the data set's deep greys
 
 
 def image_files(
@@ -38,6 +40,7 @@ def image_files(
     classes: Sequence[str],
     size: int,
     workers: int,
+    greys: Range | None = None,
 ) -> ImageFiles:
     """Make an ImageFiles of the listed images, in the order of `rows`.
 
@@ -47,11 +50,12 @@ def image_files(
         classes: class names in the order of the network's outputs.
         size: side in pixels that images are resized to.
         workers: number of files read at a time.
+        greys: the range of the data set's deep greys.
     """
     index = {name: number for number, name in enumerate(classes)}
     labels = np.array([index[row.class_] for row in rows], dtype=np.int64)
     paths = [row.path for row in rows]
-    return ImageFiles(lambda chosen: read(rows[chosen]), labels, size, workers, paths)
+    return ImageFiles(lambda chosen: read(rows[chosen]), labels, size, workers, paths, greys)
 
 
 def load_images(
@@ -148,5 +152,5 @@ def pixel_batches(
 def _decode(files: ImageFiles, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
     pixels = np.empty((len(indices), files.size, files.size, 3), dtype=np.uint8)
     for place, index in enumerate(indices.tolist()):
-        pixels[place] = image_array(files.read(index), files.size)
+        pixels[place] = image_array(files.read(index), files.size, files.greys)
     return pixels

@@ -10,12 +10,28 @@ from typing import NamedTuple
 import numpy as np
 
 from ballast.core.errors import UserError
+from ballast.core.greys import Range, as_range
 from ballast.model.logits import Floats
 from ballast.model.whole_weights import dense_layers, narrowed
 
 WEIGHTS = "model.weights.h5"
 # Ballast's entry in a .keras file; Keras ignores it.
 INFO = "ballast.json"
+# How files of other programs begin: the place, the bytes, and what they are.
+OTHERS = (
+    (0, b"\x89HDF", "an HDF5 file, such as Keras's older format"),
+    (4, b"TFL3", "a TensorFlow Lite model"),
+    (0, b"\xff\xd8\xff", "a JPEG image"),
+    (0, b"\x89PNG", "a PNG image"),
+    (0, b"\x80", "a pickle, such as older files of PyTorch"),
+    (0, b"\x08", "an ONNX model, or another protocol buffer"),
+)
+# An entry at the end of its name, in zip archives of other programs.
+OTHER_ENTRIES = (
+    ("/data.pkl", "a PyTorch model"),
+    (".npy", "a NumPy archive"),
+    ("config.json", "a Keras model of another program, or of an older Ballast"),
+)
 
 
 class ModelInfo(NamedTuple):
@@ -24,6 +40,7 @@ class ModelInfo(NamedTuple):
     classes: list[str]  # in the order of the network's outputs
     max_megapixels: float  # larger images are rejected
     threads: int  # used in training; another number can change the last bits of a probability
+    greys: Range | None = None  # of deep greys that the model was trained on
 
 
 def archive(entries: Mapping[str, bytes]) -> bytes:
@@ -61,7 +78,10 @@ def with_head(blank: bytes, weights: Floats, bias: Floats, info: ModelInfo) -> b
 
 def info_bytes(info: ModelInfo) -> bytes:
     """The metadata as they are saved."""
-    return json.dumps(info._asdict(), ensure_ascii=False).encode()
+    entries = info._asdict()
+    if info.greys is None:  # as in files of versions that had no range
+        del entries["greys"]
+    return json.dumps(entries, ensure_ascii=False).encode()
 
 
 def read_info(path: Path) -> ModelInfo:
@@ -73,9 +93,27 @@ def read_info(path: Path) -> ModelInfo:
     refuse_damage(path)
     try:
         with zipfile.ZipFile(path) as archive:
-            return ModelInfo(**json.loads(archive.read(INFO)))
+            info = ModelInfo(**json.loads(archive.read(INFO)))
+            return info._replace(greys=as_range(info.greys))
     except (KeyError, ValueError, TypeError):
-        raise UserError(f"{path}: not saved by Ballast: it contains no class names") from None
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        kinds = [kind for end, kind in OTHER_ENTRIES if any(name.endswith(end) for name in names)]
+        what = kinds[0] if kinds else "a zip archive"
+        raise UserError(f"{path}: not saved by Ballast: {what}, without class names") from None
+
+
+def _other_program(path: Path) -> str | None:
+    """What a file or folder is that is not a zip archive; None if it is nothing known."""
+    if path.is_dir():
+        saved = (path / "saved_model.pb").exists()
+        return "a SavedModel of TensorFlow" if saved else "a folder"
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError:
+        return None
+    return next((kind for place, begin, kind in OTHERS if start[place:].startswith(begin)), None)
 
 
 def refuse_damage(path: Path) -> None:
@@ -90,6 +128,9 @@ def refuse_damage(path: Path) -> None:
     except FileNotFoundError:
         raise UserError(f"{path}: no model yet; run dvc repro, or dvc pull models") from None
     except (OSError, zipfile.BadZipFile):
+        other = _other_program(path)
+        if other:
+            raise UserError(f"{path}: not saved by Ballast: {other}") from None
         damaged = path.name
     if damaged:
         raise UserError(f"{path}: incomplete or damaged; run ballast check, then dvc repro")

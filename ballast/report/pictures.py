@@ -12,8 +12,10 @@ from PIL import Image
 
 from ballast.augment.shards import image_reader
 from ballast.core import paths
+from ballast.core.colours import as_srgb
 from ballast.core.counts import Counts
 from ballast.core.errors import UserError
+from ballast.core.greys import Range, read_range
 from ballast.core.images import decode_image
 from ballast.core.manifest import AugmentedRow, read_augmented, read_image, read_manifest
 from ballast.scores.predictions import Predictions
@@ -59,6 +61,8 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
     photographs = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
     shown = contact_rows(read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
     read = image_reader(folder / paths.AUGMENTED)
+    # A run of an older version has none.
+    greys = read_range(folder / paths.RANGE) if (folder / paths.RANGE).exists() else None
     sheets = {
         class_: [_thumbnail(read, row) for row in shown.get(class_, ())]
         for class_ in sheet_classes(run.counts)
@@ -66,7 +70,7 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
     return RunPictures(
         sheets={class_: [image for image in made if image] for class_, made in sheets.items()},
         mistakes=[
-            (mistake, _thumbnail(partial(read_image, raw), photographs.get(mistake.path)))
+            (mistake, _thumbnail(partial(read_image, raw), photographs.get(mistake.path), greys))
             for mistake in confident_mistakes(run.predictions, MISTAKES)
         ],
     )
@@ -123,11 +127,12 @@ def sheet_classes(counts: Counts) -> list[str]:
     return sorted(rarest[:SHEET_CLASSES])
 
 
-def thumbnail(data: bytes) -> bytes:
+def thumbnail(data: bytes, greys: Range | None = None) -> bytes:
     """Shrink an image for a page.
 
     Args:
         data: an image file that decode_image can read.
+        greys: the range of the data set's deep greys.
 
     Returns:
         A JPEG file of at most SIDE pixels per side, in the same aspect ratio. A JPEG file that is
@@ -136,19 +141,21 @@ def thumbnail(data: bytes) -> bytes:
     Raises:
         ImageError: as decode_image does.
     """
-    image = decode_image(data)
+    image = decode_image(data, greys=greys)
     if data.startswith(b"\xff\xd8") and max(image.size) <= SIDE:
         return data
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     file = io.BytesIO()
-    image.save(file, "JPEG", quality=QUALITY)
+    as_srgb(image).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
 
 
-def _thumbnail(read: Callable[[Listed], bytes], row: Listed | None) -> bytes | None:
+def _thumbnail(
+    read: Callable[[Listed], bytes], row: Listed | None, greys: Range | None = None
+) -> bytes | None:
     if row is None:
         return None
     try:
-        return thumbnail(read(row))
+        return thumbnail(read(row), greys)
     except UserError:  # removed or changed: the page shows it as unavailable
         return None

@@ -9,7 +9,7 @@ from ballast.core.source import BALLAST, source_hash
 
 # The packages that read photographs and make images from them, here or on another machine.
 ROOMS = ("core", "workers", "dataset", "augment")
-LIBRARIES = ("numpy", "pillow", "imagehash", "scipy")
+LIBRARIES = ("numpy", "pillow", "pillow-heif", "imagehash", "scipy")
 # Pillow's wheels bundle these; another build of the same Pillow may have other versions. zlib is
 # left out: all versions decompress alike, and TensorFlow's replaces it if loaded first.
 CODECS = {
@@ -17,6 +17,8 @@ CODECS = {
     "libjpeg-turbo": "libjpeg_turbo",
     "libwebp": "webp",
     "libtiff": "libtiff",
+    "libavif": "avif",
+    "littlecms2": "littlecms2",
 }
 
 

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,45 @@ def test_paths_bytes_pillow_images_and_arrays_are_all_images(
     first = [*said[0].probabilities.values()]
     for one in said:
         assert [*one.probabilities.values()] == pytest.approx(first, abs=1e-6)
+
+
+def test_a_single_image_of_any_kind_has_one_prediction(classifier: Classifier, photo: Path) -> None:
+    (expected,) = classifier.predict([photo])
+    opened = Image.open(photo)
+    assert classifier.predict(photo) == expected
+    assert classifier.predict(str(photo)) == expected
+    assert classifier.predict(photo.read_bytes()) == expected
+    assert classifier.predict(opened) == expected
+    assert classifier.predict(np.asarray(opened.convert("RGB"))) == expected
+    assert classifier.predict(np.asarray(opened.convert("L"))) == expected
+
+
+def test_an_array_of_several_images_and_any_iterable_have_as_many(
+    classifier: Classifier, photo: Path
+) -> None:
+    expected = classifier.predict(photo)
+    rgb = np.asarray(Image.open(photo).convert("RGB"))
+    for images in (np.stack([rgb] * 3), [photo] * 3, (str(photo),) * 3, iter([rgb] * 3)):
+        predictions = classifier.predict(images)
+        assert [one.predicted for one in predictions] == [expected.predicted] * 3
+    assert classifier.predict(rgb[None][:0]) == []
+
+
+def test_a_single_image_that_cannot_be_read_is_an_error_without_a_place(
+    classifier: Classifier,
+) -> None:
+    with pytest.raises(ImageError, match=r"^no such file$"):
+        classifier.predict("missing.png")
+    with pytest.raises(ImageError, match=r"^empty file$"):
+        classifier.predict(b"")
+    with pytest.raises(TypeError, match=r"must be uint8, .* not uint8 \(4, 4, 4\)"):
+        classifier.predict(np.zeros((4, 4, 4), dtype=np.uint8))
+
+
+def test_a_stream_of_a_single_image_is_refused(classifier: Classifier, photo: Path) -> None:
+    for single in (str(photo), photo.read_bytes(), np.zeros((8, 8), dtype=np.uint8)):
+        with pytest.raises(TypeError, match="stream takes several images"):
+            next(classifier.stream(single))  # type: ignore[arg-type]
 
 
 def test_a_pillow_image_is_turned_upright_as_a_file_is(classifier: Classifier) -> None:
@@ -133,5 +173,48 @@ def test_probabilities_that_are_no_numbers_are_told(classifier: Classifier, phot
 
 def test_a_model_of_another_program_is_refused(tmp_path: Path, classifier: Classifier) -> None:
     classifier.model.save(tmp_path / "other.keras")
-    with pytest.raises(UserError, match="not saved by Ballast"):
+    with pytest.raises(UserError, match="not saved by Ballast: a Keras model of another program"):
         Classifier.load(tmp_path / "other.keras")
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\x89HDF\r\n\x1a\n", "not saved by Ballast: an HDF5 file, such as Keras's older format$"),
+        (b"\x1c\0\0\0TFL3", "not saved by Ballast: a TensorFlow Lite model$"),
+        (b"\x08\x08\x12\x07pytorch", "not saved by Ballast: an ONNX model"),
+        (b"\xff\xd8\xff\xe0", "not saved by Ballast: a JPEG image$"),
+        (b"\x80\x02c", "not saved by Ballast: a pickle"),
+        (b"nothing known", "incomplete or damaged"),
+        (b"", "incomplete or damaged"),
+    ],
+)
+def test_a_file_that_is_no_model_of_ballast_is_called_what_it_is(
+    tmp_path: Path, data: bytes, what: str
+) -> None:
+    (tmp_path / "model").write_bytes(data)
+    with pytest.raises(UserError, match=what):
+        Classifier.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("entry", "what"),
+    [
+        ("model/data.pkl", "a PyTorch model, without class names"),
+        ("weights.npy", "a NumPy archive, without class names"),
+        ("readme.txt", "a zip archive, without class names"),
+    ],
+)
+def test_so_is_an_archive(tmp_path: Path, entry: str, what: str) -> None:
+    with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
+        archive.writestr(entry, b"x")
+    with pytest.raises(UserError, match=f"not saved by Ballast: {what}"):
+        Classifier.load(tmp_path / "model.pt")
+
+
+def test_so_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"not saved by Ballast: a folder$"):
+        Classifier.load(tmp_path)
+    (tmp_path / "saved_model.pb").touch()
+    with pytest.raises(UserError, match=r"not saved by Ballast: a SavedModel of TensorFlow$"):
+        Classifier.load(tmp_path)

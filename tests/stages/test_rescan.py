@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from PIL import Image
 
-from ballast.core.images import decode_image
+from ballast.core.images import Look, inspect_image
 from ballast.core.params import Params
 from ballast.dataset import scan as inventory
 from ballast.dataset.listing import FileState, file_states
@@ -129,11 +128,11 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Has the size in bytes of each file that was decoded since."""
     sizes: list[int] = []
 
-    def count(data: bytes, max_megapixels: float) -> Image.Image:
+    def count(data: bytes, max_megapixels: float) -> Look:
         sizes.append(len(data))
-        return decode_image(data, max_megapixels)
+        return inspect_image(data, max_megapixels)
 
-    monkeypatch.setattr(inventory, "decode_image", count)
+    monkeypatch.setattr(inventory, "inspect_image", count)
     return sizes
 
 

@@ -3,24 +3,31 @@
 import io
 import resource
 import struct
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from ballast.core.image_limits import jpeg_frame
 from ballast.core.images import (
     ImageError,
     decode_image,
     image_array,
+    inspect_image,
     resize_image,
     without_warnings,
 )
+
+pillow_heif.register_heif_opener()  # to write such files; decode_image sets its own options
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -44,11 +51,10 @@ def near(pixel: Any, colour: tuple[int, int, int], tolerance: int = 12) -> bool:
     return bool(np.abs(np.subtract(pixel, colour)).max() <= tolerance)
 
 
-@pytest.mark.parametrize("format_", ["PNG", "WEBP", "BMP", "GIF", "TIFF", "JPEG"])
+@pytest.mark.parametrize("format_", ["PNG", "WEBP", "BMP", "GIF", "TIFF", "JPEG", "HEIF", "AVIF"])
 def test_every_format_gives_its_colours(format_: str) -> None:
-    image = decode_image(
-        saved(corners(), format_, **({"quality": 95} if format_ == "JPEG" else {}))
-    )
+    lossy = format_ in ("JPEG", "HEIF", "AVIF")
+    image = decode_image(saved(corners(), format_, **({"quality": 95} if lossy else {})), 1)
     assert image.mode == "RGB"
     assert image.size == (40, 20)
     for place, colour in {(5, 5): RED, (35, 5): GREEN, (5, 15): BLUE, (35, 15): WHITE}.items():
@@ -121,19 +127,69 @@ def test_exif_rotation_is_undone(orientation: int) -> None:
     assert np.array_equal(np.asarray(upright), np.asarray(corners()))
 
 
+def stored_for(orientation: int, image: Image.Image) -> Image.Image:
+    """What a camera stores of an upright picture, with an orientation of 6 or 3."""
+    way = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90}[orientation]
+    return image.transpose(way)
+
+
+@pytest.mark.parametrize("format_", ["HEIF", "AVIF"])
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_heic_and_avif_are_turned_once(format_: str, orientation: int) -> None:
+    # Pillow and pillow-heif write it as a property of the container; pillow-heif also into EXIF, as
+    # phones do.
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    big = corners().resize((80, 40), Image.Resampling.NEAREST)
+    data = saved(stored_for(orientation, big), format_, exif=exif.tobytes(), quality=95)
+    assert b"irot" in data
+    assert (exif.tobytes()[6:] in data) == (format_ == "HEIF")
+    upright = decode_image(data, 1)
+    assert upright.size == (80, 40)
+    for place, colour in {(10, 10): RED, (70, 10): GREEN, (10, 30): BLUE}.items():
+        assert near(upright.getpixel(place), colour, 40), place
+    look = inspect_image(data, 1)
+    assert (look.width, look.height) == (80, 40)
+    assert look.image.tobytes() == upright.tobytes()
+
+
+def test_a_heic_s_own_thumbnail_is_not_taken_for_the_picture() -> None:
+    image = corners().resize((640, 320))
+    plain, with_thumbnail = (saved(image, "HEIF", thumbnails=t) for t in ([], [160]))
+    assert len(with_thumbnail) > len(plain)
+    found = [decode_image(data, 1, size=32).size for data in (plain, with_thumbnail)]
+    assert found == [(640, 320)] * 2
+
+
+def test_a_heic_of_10_bits_is_scaled_to_8() -> None:
+    values = np.full((64, 64, 3), (0, 257 * 128, 65535), dtype=np.uint16)
+    file = io.BytesIO()
+    pillow_heif.encode("RGB;16", (64, 64), values.tobytes(), file, quality=-1, chroma=444)
+    assert near(decode_image(file.getvalue(), 1).getpixel((9, 9)), (0, 128, 255), 3)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (b"", "empty file"),
-        (b"<html>not found</html>", "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"),
-        (saved(corners(), "PPM"), "not a JPEG, PNG, WebP, BMP, GIF or TIFF image"),
+        (b"\xff\x0a\xf8\x00", "JPEG XL image, which Ballast does not read; save it as JPEG"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n\0\0", "JPEG XL image, which Ballast does not read"),
+        (
+            saved(corners(), "AVIF", save_all=True, append_images=[Image.new("RGB", (40, 20))]),
+            "animated HEIC or AVIF image, which Ballast does not read",
+        ),
+        (saved(corners(), "HEIF")[:300], "broken "),
+        (saved(corners(), "AVIF")[:150], "broken "),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "not a JPEG, PNG, WebP, HEIC, AVIF, BMP"),
+        (b"<html>not found</html>", "not a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF image"),
+        (saved(corners(), "PPM"), "not a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF image"),
         (saved(corners(), "JPEG")[:400], "broken image: "),
         (saved(corners(), "PNG")[:80], "broken image: "),
     ],
 )
 def test_what_is_no_image_is_refused_with_its_reason(data: bytes, reason: str) -> None:
     with pytest.raises(ImageError) as caught:
-        decode_image(data)
+        decode_image(data, 30)
     assert str(caught.value).startswith(reason)
     assert "\n" not in str(caught.value)
 
@@ -150,7 +206,7 @@ def at_most_1_gib() -> Iterator[None]:
 
 def whole_or_refused(data: bytes, whole: Image.Image) -> None:
     try:
-        image = decode_image(data)
+        image = decode_image(data, 30)
     except ImageError:
         return
     assert np.array_equal(np.asarray(image), np.asarray(whole))
@@ -167,6 +223,10 @@ FORMATS = {
     "lossless WebP": saved(corners(), "WEBP", lossless=True),
     "BMP": saved(corners(), "BMP"),
     "palette PNG": saved(corners().convert("P"), "PNG"),
+    "HEIC": saved(corners(), "HEIF"),
+    "HEIC grid": saved(corners().resize((160, 80)), "HEIF", tile_size=64),
+    "AVIF": saved(corners(), "AVIF"),
+    "transparent AVIF": saved(corners().convert("RGBA"), "AVIF"),
     "animated GIF": saved(corners(), "GIF", save_all=True, append_images=[corners()] * 2),
     "animated WebP": saved(corners(), "WEBP", save_all=True, append_images=[corners()] * 2),
 }
@@ -284,6 +344,86 @@ def test_an_image_of_too_many_pixels_is_refused_before_it_is_decoded() -> None:
     assert decode_image(data, max_megapixels=6).size == (3000, 2000)
     with pytest.raises(ImageError, match=r"6 megapixels, more than data\.max_megapixels"):
         decode_image(data[:60], max_megapixels=5.9)
+
+
+def large(width: int, height: int, **options: Any) -> bytes:  # noqa: ANN401  # Pillow's
+    """A JPEG that is black on the left and white on the right."""
+    image = Image.new("L", (width, height))
+    image.paste(255, (width // 2, 0, width, height))
+    return saved(image, "JPEG", **options)
+
+
+@pytest.fixture(scope="module")
+def phone() -> bytes:
+    """A JPEG of 200 megapixels, to be turned by 90 degrees."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return large(16_320, 12_240, exif=exif)
+
+
+def test_a_jpeg_of_200_megapixels_costs_little_wherever_it_is_decoded(phone: bytes) -> None:
+    code = """
+import sys
+from ballast.core.images import decode_image, image_array, inspect_image, without_warnings
+data = sys.stdin.buffer.read()
+def most():
+    line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+before = most()
+with without_warnings():
+    look = inspect_image(data, 30)
+    print(look.width, look.height, *look.image.size)
+    print(*decode_image(data, 30).size, *decode_image(data, size=160).size)
+    print(image_array(data, 16)[:, 8, 0].tolist()[::15], most() - before < 100)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=phone, capture_output=True, check=True
+    )
+    assert done.stdout.decode().splitlines() == [
+        "12240 16320 1530 2040",
+        "1530 2040 1530 2040",
+        "[0, 255] True",
+    ]
+    assert done.stderr == b""
+
+
+def test_a_jpeg_above_the_limit_is_looked_at_in_small_and_decoded_in_full_up_to_89() -> None:
+    data = large(3000, 2000)
+    look = inspect_image(data, 1)
+    assert (look.width, look.height) == (3000, 2000)
+    assert look.image.size == (750, 500), "a quarter: more than twice what hashes need"
+    assert decode_image(data, 1).size == (3000, 2000)
+    assert decode_image(data, 1, size=160).size == (750, 500)
+    within = inspect_image(data, 6)
+    assert within.image.size == (3000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("data", "megapixels"),
+    [
+        (large(3000, 2000, progressive=True), "6"),
+        (saved(Image.new("RGB", (3000, 2000)), "PNG"), "6"),
+        (large(60_000, 6000), "360"),
+        (large(40_000, 200), "8"),
+    ],
+)
+def test_what_cannot_be_decoded_in_small_keeps_its_limit(data: bytes, megapixels: str) -> None:
+    with without_warnings(), pytest.raises(ImageError) as caught:
+        inspect_image(data, 4)
+    reason = "megapixels, more than data.max_megapixels in params.yaml"
+    assert str(caught.value) in (f"{megapixels} {reason}", reason.replace("meg", "more meg", 1))
+
+
+def test_a_jpeg_of_one_scan_per_colour_is_not_one_that_streams() -> None:
+    data = saved(Image.new("RGB", (3000, 2000)), "JPEG")
+    frame = jpeg_frame(data)
+    assert frame is not None
+    assert frame == (6, True)
+    scan = data.index(b"\xff\xda")
+    one = jpeg_frame(data[: scan + 4] + b"\x01" + data[scan + 5 :])
+    assert one == (6, False)
+    assert jpeg_frame(data[:scan] + b"\xff" + data[scan:]) is None, "a fill byte"
+    assert jpeg_frame(data[:40]) is None
 
 
 @pytest.mark.parametrize("side", [20_000, 65_000])

@@ -153,6 +153,18 @@ def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
             changed("data.max_megapixels", 10**400),
             "data.max_megapixels: must be a number above 0 and at most 89, not 1000",
         ),
+        (
+            changed("data.range", [0, 1, 2]),
+            "data.range: must be [LOW, HIGH], two numbers, or null, not [0, 1, 2]",
+        ),
+        (
+            changed("data.range", [4095, 0]),
+            "data.range: must be [LOW, HIGH] with LOW below HIGH, not [4095.0, 0.0]",
+        ),
+        (
+            changed("data.range", [0, float("inf")]),
+            "data.range: must be [LOW, HIGH] with LOW below HIGH, not [0.0, inf]",
+        ),
         (changed("augment.pack", "yes"), "augment.pack: must be true or false, not 'yes'"),
         (
             changed("split.leakage", "no"),

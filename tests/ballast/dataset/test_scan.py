@@ -172,7 +172,7 @@ def test_what_is_no_photograph_is_rejected_with_a_reason(raw: Path) -> None:
         "stray.png": "not in a class folder",
         "zero/.DS_Store": "hidden file",
         "zero/empty.jpg": "empty file",
-        "zero/page.jpg": "not a JPEG, PNG, WebP, BMP, GIF or TIFF image",
+        "zero/page.jpg": "not a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF image",
     }
 
 

@@ -21,6 +21,8 @@ CONTENT = Content("", "ab", 4, 5, b"\0\xff")
 KEPT = {
     "a/1.png": Inspection(STATE, CONTENT),
     "b/é\n.png": Inspection(STATE, Content("empty file")),
+    "c/1.tif": Inspection(STATE, Content("", "cd", 4, 5, b"", (-1024.5, 3071.0))),
+    "c/2.tif": Inspection(STATE, Content("", "ef", 4, 5, b"", (7.0, 7.0))),
 }
 ORIGIN = {"raw": "data/raw", "max_megapixels": 1.5, "pillow": "1"}
 

@@ -13,6 +13,7 @@ from PIL import Image
 from stripes import TRAIN
 
 from ballast.core.errors import UserError
+from ballast.core.greys import Range
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
 from ballast.core.store import ContentStore
 from ballast.keras_setup import keras
@@ -56,12 +57,18 @@ class Images:
         self.asked.append(place)
         return self._files[place]
 
-    def features(self, backbone: Backbone, folder: Path, engine: Engine = HERE) -> bytes:
+    def features(
+        self,
+        backbone: Backbone,
+        folder: Path,
+        engine: Engine = HERE,
+        greys: Range | None = None,
+    ) -> bytes:
         """Their features, with a newly opened store."""
         self.asked.clear()
         labels = np.zeros(len(self._files), dtype=np.int64)
         names = [f"{place}.png" for place in range(len(self._files))]
-        images = ImageFiles(self.read, labels, SIZE, 2, names)
+        images = ImageFiles(self.read, labels, SIZE, 2, names, greys)
         store = ContentStore(folder, 10)
         return image_features(backbone, images, self.sha256, store, engine).tobytes()
 
@@ -86,6 +93,24 @@ def test_an_image_seen_before_is_not_read_again(
     assert sorted(more.asked) == [0, 1], "the two new images"
     assert more.features(backbone, tmp_path) == expected(backbone, files[::-1])
     assert more.asked == []
+
+
+def test_another_range_of_deep_greys_gives_other_features(
+    backbone: Backbone, tmp_path: Path
+) -> None:
+    file = io.BytesIO()
+    values = np.random.default_rng(1).integers(0, 4096, (SIZE, SIZE), np.uint16)
+    Image.fromarray(values).save(file, "PNG")
+    deep = Images([file.getvalue()])
+    ranges: list[Range | None] = [None, (0, 4095), (0, 8191), (0, 4095), None]
+    found = [deep.features(backbone, tmp_path, greys=greys) for greys in ranges]
+    assert found[:2] == found[:2:-1]
+    assert len({*found}) == 3
+    assert deep.asked == [], "the last one was kept"
+    grey = Image.fromarray(np.rint(values * (255 / 4095)).astype(np.uint8)).convert("RGB")
+    scaled = io.BytesIO()
+    grey.save(scaled, "PNG")
+    assert found[1] == expected(backbone, [scaled.getvalue()])
 
 
 def test_where_all_are_kept_the_network_is_not_even_loaded(
@@ -177,4 +202,4 @@ def test_a_batch_is_named_by_its_first_and_last_image(
 
 def test_a_worker_with_another_backbone_is_one_line(files: list[bytes]) -> None:
     with pytest.raises(UserError, match=r"^worker \S+ has another backbone, code or lib"):
-        _elsewhere(EXACT, SIZE, "another key", ("0.png", (files[0],)))
+        _elsewhere(EXACT, SIZE, "another key", None, ("0.png", (files[0],)))

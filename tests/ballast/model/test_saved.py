@@ -23,6 +23,8 @@ def test_a_saved_model_loads_in_safe_mode_and_takes_uint8_images_of_any_size(
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert input_size(loaded) == 16
     assert read_info(tmp_path / "model.keras") == INFO
+    (tmp_path / "deep.keras").write_bytes(model_bytes(model, INFO._replace(greys=(0.0, 4095.5))))
+    assert read_info(tmp_path / "deep.keras").greys == (0.0, 4095.5)
     expected = predict(model, stripes.pixels)
     assert np.array_equal(predict(load_model(tmp_path / "model.keras"), stripes.pixels), expected)
     larger = stripes.pixels.repeat(3, axis=1).repeat(3, axis=2)[:3, :, :40]
