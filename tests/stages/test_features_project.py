@@ -237,7 +237,7 @@ def test_with_a_test_folder_trainings_judge_it_only_where_that_is_wanted(
     found = json.loads(project.read("outputs/answer.json"))
     assert (found["trainings"], found["reference"]) == (1, None)
     assert json.loads(project.read("outputs/cross_validation.json")) == {}
-    assert "has a test folder" in project.stage("cross_validate").stdout
+    assert "has a test set" in project.stage("cross_validate").stdout
 
     project.set_params({"cross_validation.test_folder": True})
     project.repro()
