@@ -1,12 +1,13 @@
 """Turns a folder of photographs into a manifest: inspects, groups and splits them."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from joblib import cpu_count
 
+from ballast.core import paths
 from ballast.core.errors import UserError
 from ballast.core.files import read_text
 from ballast.core.greys import range_of_all, share_used
@@ -14,7 +15,7 @@ from ballast.core.manifest import Row
 from ballast.core.params import Params
 from ballast.dataset.checks import check_classes
 from ballast.dataset.exclusion import unmatched
-from ballast.dataset.folds import split_photos
+from ballast.dataset.folds import most_folds, split_photos
 from ballast.dataset.groups import (
     copy_sets,
     join_keys,
@@ -137,6 +138,36 @@ def split_groups(raw: Path, params: Params, scan: Scan, grouped: Grouped) -> lis
     split, val = params.split, validation_share(params)
     groups = [member.group for member in grouped.members]
     return split_photos(photos, groups, split.folds, split.fold, val, params.seed)
+
+
+def refuse_idle_folds(
+    raw: Path, key: str, folds: int, rows: Sequence[Row], seeds: Iterable[int]
+) -> None:
+    """Refuse more folds than can test something.
+
+    Args:
+        raw: the folder of photographs.
+        key: where the number of folds was given.
+        folds: 2 or more.
+        rows: rows of the manifest that are dealt out.
+        seeds: with which they are.
+
+    Raises:
+        UserError: with the largest number that works, if there is one.
+    """
+    most = min(most_folds(rows, folds, seed) for seed in seeds)
+    if not most:
+        raise UserError(
+            f"{raw}: no test photographs: every class is too small or is one group of copies"
+            f" ({paths.DATA_REPORT})"
+        )
+    if most < folds:
+        right = "2" if most == 2 else f"2 to {most}"
+        raise UserError(
+            f"{key}: must be {right} for these photographs, not {folds}, since a fold would test"
+            f" none: a class is tested in at most as many folds as it has groups"
+            f" ({paths.DATA_REPORT})"
+        )
 
 
 def grey_report(photos: Sequence[Photo], params: Params) -> dict[str, Any]:
