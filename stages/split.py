@@ -9,7 +9,7 @@ from ballast.core.errors import one_line, one_line_errors, warn
 from ballast.core.files import read_text, write_csv, write_json
 from ballast.core.manifest import has_test_folder, write_manifest
 from ballast.core.params import parse_params
-from ballast.dataset.report import range_warnings, refuse_fatal, report_warnings
+from ballast.dataset.report import mirror_warnings, range_warnings, refuse_fatal, report_warnings
 from ballast.dataset.scan import Rejection
 from ballast.dataset.split import (
     group_photographs,
@@ -33,6 +33,8 @@ def main() -> None:
     report = grouped.report
     write_rejected(grouped.left_out)
     write_json(paths.DATA_REPORT, report)
+    for warning in mirror_warnings(report):  # before they are refused as label conflicts
+        warn(warning)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
     rows = split_groups(raw, params, scan, grouped)
     if not has_test_folder(rows):

@@ -425,6 +425,38 @@ def test_pictures_that_are_all_alike_are_one_group_and_nothing_is_tested(project
     assert report(project)["groups"]["two"] == {"photographs": 10, "groups": 1, "largest": 10}
 
 
+def test_left_and_right_hands_are_two_classes_unless_flips_make_one_from_the_other(
+    project: Project,
+) -> None:
+    raw = project.folder / "data/raw"
+    shutil.rmtree(raw)
+    for name in ("left", "right"):
+        (raw / name).mkdir(parents=True)
+    for number in range(6):
+        values = np.random.default_rng(number).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        image = Image.fromarray(values).resize((64, 64), Image.Resampling.BICUBIC)
+        image.save(raw / f"left/{number}.png")
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(raw / f"right/{number}.png")
+    project.set_params({"split.label_conflicts": "fatal", "augment.flip": "horizontal"})
+    refused = project.stage("split")
+    warning = (
+        "WARNING: 6 pictures of class left are mirror images of pictures of class right, and"
+        " augment.flip: horizontal makes the one from the other; set augment.flip to null\n"
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"{warning}ERROR: same picture in two classes: left/0.png and")
+    for flip in (None, "vertical"):
+        project.set_params({"augment.flip": flip})
+        done = project.stage("split")
+        assert (done.returncode, done.stderr) == (0, "")
+        found = report(project)
+        assert not found["label_conflicts"]
+        assert not found["near_duplicates"]
+        rows = manifest(project)
+        # They show the same hand, so they are on one side.
+        assert all(rows[f"left/{n}.png"].group == rows[f"right/{n}.png"].group for n in range(6))
+
+
 def test_more_folds_than_any_class_has_groups_are_refused_with_the_number_that_works(
     project: Project,
 ) -> None:
