@@ -121,7 +121,7 @@ def share_found(
 ) -> float:
     """The share of copies that are matched to their originals, 0 to 1."""
     copies = [perceptual_hashes(make_copy(photo)) for photo in photos]
-    sets, _ = find_copies([*originals, *copies], bits)
+    sets, *_ = find_copies([*originals, *copies], bits)
     return float(np.mean(sets[: len(photos)] == sets[len(photos) :]))
 
 

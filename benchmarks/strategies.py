@@ -39,6 +39,7 @@ from ballast.core.params import Params, Strategy, parse_params
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.dataset.checks import check_classes
 from ballast.dataset.folds import split_photos
+from ballast.dataset.groups import copy_sets
 from ballast.dataset.layout import folder_layout
 from ballast.dataset.scan import inspect_files, sort_out
 from ballast.dataset.split import find_groups
@@ -208,7 +209,9 @@ def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
         # Leave the test folder out; the folds are made from the rest.
         photos = [p._replace(given=None) for p in photos if p.given != "test"]
     paths = [photo.path for photo in photos]
-    groups = [member.group for member in find_groups(raw, params, photos, [], paths, {})]
+    copies = copy_sets(photos, params.split.near_duplicates, params.augment.flip)
+    members = find_groups(raw, params, photos, [], paths, {}, copies)
+    groups = [member.group for member in members]
     count, val = folds or params.split.folds, params.split.val
     return split_photos(photos, groups, count, run.fold, val, run.seed)
 

@@ -5,13 +5,19 @@ from pathlib import Path
 
 from ballast.core import paths
 from ballast.core.counts import count_classes, thin_classes
-from ballast.core.errors import UserError, one_line, one_line_errors, warn
+from ballast.core.errors import one_line, one_line_errors, warn
 from ballast.core.files import read_text, write_csv, write_json
-from ballast.core.manifest import write_manifest
+from ballast.core.manifest import has_test_folder, write_manifest
 from ballast.core.params import parse_params
-from ballast.dataset.report import range_warnings, refuse_fatal, report_warnings
+from ballast.dataset.report import mirror_warnings, range_warnings, refuse_fatal, report_warnings
 from ballast.dataset.scan import Rejection
-from ballast.dataset.split import group_photographs, scan_folder, split_groups, validation_share
+from ballast.dataset.split import (
+    group_photographs,
+    refuse_idle_folds,
+    scan_folder,
+    split_groups,
+    validation_share,
+)
 
 
 def main() -> None:
@@ -27,13 +33,13 @@ def main() -> None:
     report = grouped.report
     write_rejected(grouped.left_out)
     write_json(paths.DATA_REPORT, report)
+    for warning in mirror_warnings(report):  # before they are refused as label conflicts
+        warn(warning)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
     rows = split_groups(raw, params, scan, grouped)
-    if params.split.fold is not None and not any(row.split == "test" for row in rows):
-        raise UserError(
-            f"{params.data.raw}: no test photographs: every class is too small or is one group of"
-            f" copies ({paths.DATA_REPORT}), or split.fold is too high for the number of groups"
-        )
+    if not has_test_folder(rows):
+        drawn, key = [row for row in rows if row.given != "val"], "params.yaml: split.folds"
+        refuse_idle_folds(raw, key, params.split.folds, drawn, [params.seed])
     write_manifest(paths.MANIFEST, rows)
     write_json(paths.RANGE, report["range_set"])
 

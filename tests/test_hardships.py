@@ -56,7 +56,7 @@ def copy_without_dvc(project: Project, folder: Path) -> Project:
     ("prepare", "reason", "stages"),
     [
         (FULL, "No space left on device", STAGES),
-        (READ_ONLY, "Read-only file system", ["split", "oversample", "evaluate"]),
+        (READ_ONLY, "Read-only file system", STAGES),
     ],
 )
 def test_what_cannot_be_written_is_told_in_one_line_and_leaves_what_was_there(
@@ -79,6 +79,16 @@ def test_what_cannot_be_written_is_told_in_one_line_and_leaves_what_was_there(
         assert errors[0].startswith(("ERROR: data/", "ERROR: models", "ERROR: outputs"))
         assert not [line for line in lines if "Traceback" in line]
     assert (said / "differences").read_text() == ""
+
+
+def test_a_check_that_cannot_write_says_so_in_one_line(reproduced: Project, tmp_path: Path) -> None:
+    project = Project(shutil.copytree(reproduced.folder, tmp_path / "project"))
+    for place in ("used", "fresh"):
+        script = READ_ONLY.format(scratch=tmp_path / place) + f"{sys.executable} -m ballast check"
+        done = project.in_namespace(script)
+        assert done.returncode == 1
+        assert done.stderr == "ERROR: .dvc/tmp: cannot be written: Read-only file system\n"
+        shutil.rmtree(project.folder / ".dvc/tmp", ignore_errors=True)
 
 
 def test_stages_need_no_network_and_write_to_their_own_folders_alone(

@@ -22,7 +22,7 @@ from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
 from ballast.core import paths
 from ballast.core.errors import UserError, warn
-from ballast.core.files import read_text, write_bytes
+from ballast.core.files import read_text, write_bytes, writing
 from ballast.core.params import Params, as_dict, dotted, no_yaml, parse_params
 from ballast.dataset.listing import list_files, printable, unreadable
 from ballast.dvc_tools.cache import damaged_objects, files_holding, object_path
@@ -30,6 +30,7 @@ from ballast.dvc_tools.half_written import clear_running
 from ballast.dvc_tools.ignore import with_ignored
 from ballast.model.applications import refuse_unknown
 
+DVC_FILES = Path(".dvc/tmp")
 # What git writes around the sides of a merge that it leaves to the user.
 CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 
@@ -50,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is valid; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
-    with Repo() as repo:
+    with writing(DVC_FILES):  # opening it makes folders
+        opened = Repo()
+    with opened as repo:
         clear_half_written(repo)
         clear_damage(repo)
     return 0
@@ -98,7 +101,9 @@ def clear_half_written(repo: Repo) -> None:
     DVC rewrites dvc.lock in place after every stage, and its list of running stages before and
     after each; both files are briefly empty. Its run cache still has everything dvc.lock held.
     """
-    for running in clear_running(repo):
+    with writing(DVC_FILES):
+        cleared = clear_running(repo)
+    for running in cleared:
         warn(f"{running}: incomplete; removed")
     lock = Path("dvc.lock")
     if lock.exists() and CONFLICT.search(lock.read_bytes()):
@@ -112,7 +117,8 @@ def clear_half_written(repo: Repo) -> None:
     except DvcException:
         whole = False
     if not whole:
-        lock.unlink()
+        with writing(lock):
+            lock.unlink()
         warn(f"{lock}: incomplete; removed; dvc repro recreates it")
 
 
@@ -138,15 +144,18 @@ def clear_damage(repo: Repo) -> None:
     # DVC may write during the check, and some file systems store times only to 2 s.
     damaged = damaged_objects(objects, stamp.stat().st_mtime - 2 if stamp.exists() else 0)
     for path in damaged:
-        path.unlink()
+        with writing(path):
+            path.unlink()
         warn(f"{path}: damaged since DVC wrote it; removed")
     if damaged:
         stages = [stage for stage in repo.index.stages if not stage.is_data_source]
         outputs = [Path(out.fs_path) for stage in stages for out in stage.outs]
         for file, digest in files_holding(outputs, set(damaged.values())).items():
-            file.unlink()
-            object_path(objects, digest).unlink(missing_ok=True)
+            with writing(file):
+                file.unlink()
+                object_path(objects, digest).unlink(missing_ok=True)
             warn(f"{file}: holds the damaged content; removed")
         print("dvc repro recreates them", file=sys.stderr)
-    stamp.touch()
-    os.utime(stamp, (started, started))
+    with writing(DVC_FILES):
+        stamp.touch()
+        os.utime(stamp, (started, started))

@@ -46,7 +46,7 @@ from ballast.core.source import code_deps, source_hash
 from ballast.core.store import ContentStore
 from ballast.dataset.layout import folder_layout, given_parents
 from ballast.dataset.listing import list_files, unreadable
-from ballast.dataset.split import split_folder
+from ballast.dataset.split import refuse_idle_folds, split_folder
 from ballast.dvc_tools.cache import file_md5
 from ballast.dvc_tools.experiments import (
     clear_queue,
@@ -123,6 +123,7 @@ def run(options: argparse.Namespace) -> int:
     # All photographs are dealt out to folds, so the split of the params does not matter.
     rows, _, found = split_folder(Path(raw), params, paths.INSPECTIONS)
     rows = without_held_out(params, rows)
+    refuse_idle_folds(Path(raw), "--folds", options.folds, rows, options.seeds)
     groups = {row.path: row.group for row in rows}
     if params.train.has_linear_head:
         judgements = judged_here(params, options, rows, found["range_set"])

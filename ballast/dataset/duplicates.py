@@ -1,6 +1,7 @@
 """Finds near duplicates: pictures re-encoded, resized, mirrored or slightly cropped."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
@@ -31,8 +32,28 @@ CROPS: list[tuple[float, float, float, float]] = [
     (0.05, 0.0, 0.0, 0.05),
 ]
 HASHES = len(CROPS) + 2
+# How a picture was mirrored before it was hashed. The way between two is the exclusive or.
+HORIZONTAL, VERTICAL = 1, 2
+WAYS = np.array([0] * len(CROPS) + [HORIZONTAL, VERTICAL], dtype=np.int64)
 ORDERS = 16
 NEIGHBOURS = 8
+
+
+class Copies(NamedTuple):
+    """Pictures that are copies of one another, and mirror images that have two labels."""
+
+    sets: NDArray[np.int64]  # the number of each picture's set of copies, shape (n,)
+    bits: NDArray[np.int64]  # difference from the closest copy, shape (n,); 256 without one
+    mirrors: NDArray[np.int64]  # two pictures and the way from the one to the other, shape (m, 3)
+
+
+class _Pairs(NamedTuple):
+    """Pairs of pictures with close hashes; shape (m,) each."""
+
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    ways: NDArray[np.int64]
 
 
 def perceptual_hashes(image: Image.Image) -> bytes:
@@ -64,42 +85,78 @@ def perceptual_hashes(image: Image.Image) -> bytes:
 
 
 def find_copies(
-    hashes: Sequence[bytes], max_bits: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    hashes: Sequence[bytes],
+    max_bits: int,
+    labels: Sequence[int] | None = None,
+    ways: Collection[int] = (),
+) -> Copies:
     """Find pictures that are copies of one another, directly or through others.
 
-    Not all pairs are compared. The hashes are sorted ORDERS times, each time by other bits, and
-    each is compared with the next NEIGHBOURS ones (Charikar 2002, STOC, section 4). This takes
-    O(n log n), however similar the pictures are.
+    Mirror images are copies, unless their labels differ: a left hand is no right one.
 
     Args:
         hashes: of n pictures, as perceptual_hashes returns them.
         max_bits: maximum difference between the hashes of copies, in bits of 256.
+        labels: the label of each picture, a number; None if all have the same.
+        ways: of mirroring that make copies of pictures with different labels, too.
 
     Returns:
-        The number of each picture's set of copies, shape (n,); a picture without copies is in a set
-        of its own. And the difference from the closest copy in bits, shape (n,); 256 without one.
+        The sets of copies; a picture without copies is in a set of its own. And the pairs of mirror
+        images with different labels, whether their way is in `ways` or not.
+    """
+    of = np.zeros(len(hashes)) if labels is None else np.asarray(labels)
+    sets, bits = no_copies(len(hashes))
+    across = [np.empty((0, 4), dtype=np.int64)]
+    for pairs in _close_pairs(hashes, max_bits):
+        apart = (pairs.ways > 0) & (of[pairs.first] != of[pairs.second])
+        across.append(np.column_stack(pairs)[apart])
+        sets = _join(sets, bits, _Pairs(*(column[~apart] for column in pairs)))
+    found = np.unique(np.concatenate(across), axis=0)
+    # A picture that is its own mirror image is a copy of it.
+    found = found[sets[found[:, 0]] != sets[found[:, 1]]]
+    sets = _join(sets, bits, _Pairs(*found[np.isin(found[:, 3], [*ways])].T))
+    return Copies(sets, bits, np.unique(found[:, [0, 1, 3]], axis=0))
+
+
+def _join(sets: NDArray[np.int64], bits: NDArray[np.int64], pairs: _Pairs) -> NDArray[np.int64]:
+    """Merge the sets of pairs, and note in `bits` how close they are."""
+    if not len(pairs.first):
+        return sets
+    np.minimum.at(bits, pairs.first, pairs.bits)
+    np.minimum.at(bits, pairs.second, pairs.bits)
+    return merge(sets, pairs.first, pairs.second)
+
+
+def _close_pairs(hashes: Sequence[bytes], max_bits: int) -> Iterator[_Pairs]:
+    """Find pictures with close hashes.
+
+    Not all pairs are compared. The hashes are sorted ORDERS times, each time by other bits, and
+    each is compared with the next NEIGHBOURS ones (Charikar 2002, STOC, section 4). This takes
+    O(n log n), however similar the pictures are.
     """
     codes = np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, 32)
     owners = np.repeat(np.arange(len(hashes)), HASHES)
+    mirrored = np.tile(WAYS, len(hashes))
     generator = np.random.Generator(np.random.PCG64(0))
-    sets, bits = no_copies(len(hashes))
     for _ in range(ORDERS):
         order = np.argsort(_keys(codes, generator.permutation(256)[:64]), kind="stable")
-        words, members = codes[order].view(np.uint64), owners[order]
+        words, members, ways = codes[order].view(np.uint64), owners[order], mirrored[order]
         for step in range(1, min(NEIGHBOURS, len(codes) - 1) + 1):
             differing = np.bitwise_count(words[:-step] ^ words[step:]).sum(axis=1, dtype=np.int64)
             first, second = members[:-step], members[step:]
             close = np.flatnonzero((differing <= max_bits) & (first != second))
             if len(close):
-                np.minimum.at(bits, first[close], differing[close])
-                np.minimum.at(bits, second[close], differing[close])
-                sets = merge(sets, first[close], second[close])
-    return sets, bits
+                one, other = first[close], second[close]
+                yield _Pairs(
+                    np.minimum(one, other),
+                    np.maximum(one, other),
+                    differing[close],
+                    (ways[:-step] ^ ways[step:])[close],
+                )
 
 
 def no_copies(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return what find_copies returns when no picture is a copy of another."""
+    """Sets and bits when no picture is a copy of another."""
     return np.arange(count, dtype=np.int64), np.full(count, 256, dtype=np.int64)
 
 

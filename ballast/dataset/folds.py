@@ -50,7 +50,7 @@ def split_photos(
     free = [i for i, photo in enumerate(photos) if photo.given in (None, "train")]
     rest = _groups(photos, groups, free, seed)
     if "test" not in given and fold is not None:
-        rest = _draw(rest, _fold(rest, folds, fold), "test", subsets)
+        rest = _draw(rest, _deal(rest, folds)[fold], "test", subsets)
     if "val" not in given and val > 0:
         _draw(rest, _share(rest, val), "val", subsets)
     names: dict[int, str] = {}
@@ -78,11 +78,30 @@ def cross_validation_folds(rows: Sequence[Row], folds: int, seed: int) -> list[l
     """
     groups = _groups(rows, [row.group for row in rows], range(len(rows)), seed)
     dealt = []
-    for fold in range(folds):
+    for wanted in _deal(groups, folds):
         subsets: list[Subset] = ["train"] * len(rows)
-        _draw(groups, _fold(groups, folds, fold), "test", subsets)
+        _draw(groups, wanted, "test", subsets)
         dealt.append([place for place, subset in enumerate(subsets) if subset == "test"])
     return dealt
+
+
+def most_folds(rows: Sequence[Row], folds: int, seed: int) -> int:
+    """The largest number of folds, up to `folds`, of which each tests a photograph.
+
+    It is that of the groups of the class that has most, unless groups hold several classes.
+
+    Args:
+        rows: rows of the manifest.
+        folds: 2 or more.
+        seed: 0 to 2**32 - 1.
+
+    Returns:
+        2 or more; or 0 if not even two folds do.
+    """
+    for most in range(min(folds, len({row.group for row in rows})), 1, -1):
+        if all(cross_validation_folds(rows, most, seed)):
+            return most
+    return 0
 
 
 def _groups(
@@ -125,20 +144,19 @@ def _draw(
     return [group for group in groups if group.rank not in drawn]
 
 
-def _fold(groups: Sequence[_Group], folds: int, fold: int) -> list[_Group]:
-    """Deal the groups out to the folds; return those of fold `fold`."""
+def _deal(groups: Sequence[_Group], folds: int) -> list[list[_Group]]:
+    """Deal the groups out to the folds."""
     totals = _totals(groups)
     dealt = [Counter[str]() for _ in range(folds)]
-    wanted = []
+    by_fold: list[list[_Group]] = [[] for _ in range(folds)]
     for group in sorted(groups, key=lambda group: -len(group.members)):
         filled = [
             sum(have[name] * n / totals[name] for name, n in group.counts.items()) for have in dealt
         ]
         emptiest = filled.index(min(filled))
         dealt[emptiest].update(group.counts)
-        if emptiest == fold:
-            wanted.append(group)
-    return wanted
+        by_fold[emptiest].append(group)
+    return by_fold
 
 
 def _share(groups: Sequence[_Group], share: float) -> list[_Group]:

@@ -3,25 +3,43 @@
 import csv
 import io
 import re
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ballast.core.errors import UserError, counted
-from ballast.dataset.duplicates import find_copies, merge, no_copies
+from ballast.core.params import Flip
+from ballast.dataset.duplicates import (
+    HORIZONTAL,
+    VERTICAL,
+    Copies,
+    find_copies,
+    merge,
+    no_copies,
+)
 from ballast.dataset.scan import Photo
 
+# The ways of mirroring that augment.flip makes.
+FLIPS: dict[Flip | None, tuple[int, ...]] = {
+    None: (),
+    "horizontal": (HORIZONTAL,),
+    "vertical": (VERTICAL,),
+    "both": (HORIZONTAL, VERTICAL, HORIZONTAL | VERTICAL),
+}
 
-def copy_sets(
-    photos: Sequence[Photo], max_bits: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+
+def copy_sets(photos: Sequence[Photo], max_bits: int | None, flip: Flip | None = None) -> Copies:
     """Find photographs that are identical or near duplicates.
+
+    Mirror images in two classes are copies only if augment.flip makes the one from the other.
 
     Args:
         photos: with hashes, unless max_bits is None.
         max_bits: maximum difference between the perceptual hashes of copies, in bits of 256; None
             finds only files with the same bytes.
+        flip: the param augment.flip.
 
     Returns:
         Like find_copies. The result depends on content, not on names or order.
@@ -29,7 +47,13 @@ def copy_sets(
     # Sort by content: the order of equal hashes decides which ones are compared.
     order = sorted(range(len(photos)), key=lambda index: photos[index].sha256)
     hashes = [photos[index].hashes for index in order]
-    sets, bits = find_copies(hashes, max_bits) if max_bits is not None else no_copies(len(order))
+    names = sorted({photo.class_ for photo in photos})
+    number = {name: place for place, name in enumerate(names)}
+    labels = [number[photos[index].class_] for index in order]
+    found = Copies(*no_copies(len(order)), np.empty((0, 3), dtype=np.int64))
+    if max_bits is not None:
+        found = find_copies(hashes, max_bits, labels, FLIPS[flip])
+    sets, bits, mirrors = found
     same = np.array(
         [
             (place, place + 1)
@@ -41,7 +65,31 @@ def copy_sets(
     bits[same] = 0
     sets = merge(sets, same[:, 0], same[:, 1])
     back = np.argsort(order)
-    return sets[back], bits[back]
+    places = np.array(order, dtype=np.int64)
+    pairs = np.column_stack([places[mirrors[:, 0]], places[mirrors[:, 1]], mirrors[:, 2]])
+    return Copies(sets[back], bits[back], pairs)
+
+
+def mirrored_classes(
+    photos: Sequence[Photo], copies: Copies, flip: Flip | None
+) -> list[tuple[str, str, int]]:
+    """Pairs of classes of which augment.flip makes the one from the other.
+
+    Args:
+        photos: those that were compared.
+        copies: result of copy_sets.
+        flip: the param augment.flip.
+
+    Returns:
+        Two class names each, sorted, and the number of photographs of the first that are mirror
+        images of photographs of the second.
+    """
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for first, second, way in copies.mirrors.tolist():
+        if way in FLIPS[flip]:
+            one, other = sorted((photos[first], photos[second]), key=lambda photo: photo.class_)
+            found[one.class_, other.class_].add(one.path)
+    return [(*names, len(paths)) for names, paths in sorted(found.items())]
 
 
 def join_keys(sets: NDArray[np.int64], keys: Sequence[str | None]) -> NDArray[np.int64]:

@@ -133,6 +133,23 @@ def report_warnings(report: dict[str, Any], *, validation: bool) -> list[str]:
     return [*warnings, *label_warnings(report.get("labels", {}))]
 
 
+def mirror_warnings(report: dict[str, Any]) -> list[str]:
+    """The warnings that augmentation makes photographs of one class from those of another.
+
+    Args:
+        report: result of split_folder.
+    """
+    if "mirrored_classes" not in report:
+        return []
+    flip = report["mirrored_classes"]["flip"]
+    return [
+        f"{'1 picture' if number == 1 else f'{number} pictures'} of class {one}"
+        f" {'is a mirror image' if number == 1 else 'are mirror images'} of pictures of class"
+        f" {other}, and augment.flip: {flip} makes the one from the other; set augment.flip to null"
+        for one, other, number in report["mirrored_classes"]["pairs"]
+    ]
+
+
 def range_warnings(report: dict[str, Any]) -> list[str]:
     """The warning that photographs with deep greys are nearly black, or nearly white.
 

@@ -1,25 +1,28 @@
 """Turns a folder of photographs into a manifest: inspects, groups and splits them."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from joblib import cpu_count
 
+from ballast.core import paths
 from ballast.core.errors import UserError
 from ballast.core.files import read_text
 from ballast.core.greys import range_of_all, share_used
 from ballast.core.manifest import Row
 from ballast.core.params import Params
 from ballast.dataset.checks import check_classes
+from ballast.dataset.duplicates import Copies, merge
 from ballast.dataset.exclusion import unmatched
-from ballast.dataset.folds import split_photos
+from ballast.dataset.folds import most_folds, split_photos
 from ballast.dataset.groups import (
     copy_sets,
     join_keys,
     keys_by_pattern,
     keys_by_table,
+    mirrored_classes,
     with_twins,
 )
 from ballast.dataset.labels import read_labels, unused_table
@@ -114,12 +117,17 @@ def group_photographs(raw: Path, params: Params, scan: Scan) -> Grouped:
     check_classes(raw, photos, scan.left_out, layout, hint)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
-    members = find_groups(raw, params, photos, twins, files, groups)
+    flip = params.augment.flip
+    copies = copy_sets(photos, params.split.near_duplicates, flip)
+    members = find_groups(raw, params, photos, twins, files, groups, copies)
     dropped = to_drop(members, params.split.label_conflicts, params.split.leakage)
     empty = empty_class_folders(raw, layout, [photo.class_ for photo in photos])
     losses = class_losses(layout, rejections)
     report = data_report(members, twins, rejections, dropped, empty, losses)
     report["unmatched_exclude"] = unmatched([*layout.places], exclude)
+    mirrored = mirrored_classes(photos, copies, flip)
+    if mirrored:
+        report["mirrored_classes"] = {"flip": flip, "pairs": mirrored}
     paths = {path for path, _ in dropped}
     kept = [member for member in members if member.photo.path not in paths]
     greys = grey_report([member.photo for member in kept], params)
@@ -137,6 +145,36 @@ def split_groups(raw: Path, params: Params, scan: Scan, grouped: Grouped) -> lis
     split, val = params.split, validation_share(params)
     groups = [member.group for member in grouped.members]
     return split_photos(photos, groups, split.folds, split.fold, val, params.seed)
+
+
+def refuse_idle_folds(
+    raw: Path, key: str, folds: int, rows: Sequence[Row], seeds: Iterable[int]
+) -> None:
+    """Refuse more folds than can test something.
+
+    Args:
+        raw: the folder of photographs.
+        key: where the number of folds was given.
+        folds: 2 or more.
+        rows: rows of the manifest that are dealt out.
+        seeds: with which they are.
+
+    Raises:
+        UserError: with the largest number that works, if there is one.
+    """
+    most = min(most_folds(rows, folds, seed) for seed in seeds)
+    if not most:
+        raise UserError(
+            f"{raw}: no test photographs: every class is too small or is one group of copies"
+            f" ({paths.DATA_REPORT})"
+        )
+    if most < folds:
+        right = "2" if most == 2 else f"2 to {most}"
+        raise UserError(
+            f"{key}: must be {right} for these photographs, not {folds}, since a fold would test"
+            f" none: a class is tested in at most as many folds as it has groups"
+            f" ({paths.DATA_REPORT})"
+        )
 
 
 def grey_report(photos: Sequence[Photo], params: Params) -> dict[str, Any]:
@@ -192,15 +230,17 @@ def find_groups(
     twins: Sequence[tuple[Photo, Photo]],
     files: Collection[str],
     labelled: Mapping[str, str],
+    copies: Copies,
 ) -> list[Member]:
     """Group photographs that belong together: near duplicates, and those of one group.
 
-    Groups come from split.group and from the table of data.labels (`labelled`, by path).
+    Groups come from split.group and from the table of data.labels (`labelled`, by path). Mirror
+    images in two classes show the same, so they are a group even where they are no copies.
     """
-    copies, bits = copy_sets(photos, params.split.near_duplicates)
     # A photograph also belongs to the groups of its identical copies that were left out.
     paths = [*(photo.path for photo in photos), *(photo.path for photo, _ in twins)]
-    sets, group = with_twins(copies, photos, twins), params.split.group
+    related = merge(copies.sets, copies.mirrors[:, 0], copies.mirrors[:, 1])
+    sets, group = with_twins(related, photos, twins), params.split.group
     if group and group.endswith(".csv"):
         problem = unreadable(raw / group)
         if problem:
@@ -213,5 +253,5 @@ def find_groups(
     elif group:
         sets = join_keys(sets, keys_by_pattern(group, paths))
     sets = join_keys(sets, [labelled.get(path) for path in paths])
-    columns = (photos, copies.tolist(), bits.tolist(), sets[: len(photos)].tolist())
+    columns = (photos, copies.sets.tolist(), copies.bits.tolist(), sets[: len(photos)].tolist())
     return [Member(*values) for values in zip(*columns, strict=True)]

@@ -45,7 +45,8 @@ class Trial(NamedTuple):
 def fold_trials(rows: Sequence[Row], folds: int, seed: int) -> list[Trial]:
     """One trial per fold: it is judged, and the others train; together they judge nearly all.
 
-    A class with a single group is never judged: its photographs are needed for training.
+    A class with a single group is never judged: its photographs are needed for training. A fold
+    that judges nothing, as refuse_idle_folds refuses for params' seed, has no trial.
 
     Args:
         rows: rows of the manifest; their split does not matter.

@@ -59,6 +59,7 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
         UserError: if an image list is missing, edited or damaged.
     """
     photographs = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
+    groups = {path: row.group for path, row in photographs.items()}
     shown = contact_rows(read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
     read = image_reader(folder / paths.AUGMENTED)
     # A run of an older version has none.
@@ -71,17 +72,22 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
         sheets={class_: [image for image in made if image] for class_, made in sheets.items()},
         mistakes=[
             (mistake, _thumbnail(partial(read_image, raw), photographs.get(mistake.path), greys))
-            for mistake in confident_mistakes(run.predictions, MISTAKES)
+            for mistake in confident_mistakes(run.predictions, MISTAKES, groups)
         ],
     )
 
 
-def confident_mistakes(trainings: Sequence[Predictions], most: int) -> list[Mistake]:
+def confident_mistakes(
+    trainings: Sequence[Predictions], most: int, groups: Mapping[str, str] | None = None
+) -> list[Mistake]:
     """Find the mistakes that most models make, and make most confidently.
+
+    Of the photographs of a group, such as the frames of a burst, only the first counts.
 
     Args:
         trainings: predictions of one or more trainings for the same photographs.
         most: maximum number of mistakes to return.
+        groups: the group of each photograph by path; a path without one is a group of its own.
 
     Returns:
         Mistakes by decreasing number of trainings, then by decreasing probability, then by path.
@@ -98,7 +104,10 @@ def confident_mistakes(trainings: Sequence[Predictions], most: int) -> list[Mist
         chosen = min(guesses, key=lambda guess: (-guesses[guess], guess))
         probability = fmean(sure for guess, sure in wrong if guess == chosen)
         mistakes.append(Mistake(path, true, chosen, probability, len(wrong)))
-    return sorted(mistakes, key=lambda of: (-of.times, -of.probability, of.path))[:most]
+    first: dict[str, Mistake] = {}
+    for mistake in sorted(mistakes, key=lambda of: (-of.times, -of.probability, of.path)):
+        first.setdefault((groups or {}).get(mistake.path, mistake.path), mistake)
+    return [*first.values()][:most]
 
 
 def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[AugmentedRow]]:

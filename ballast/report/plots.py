@@ -18,6 +18,7 @@ DPI = 120
 FEW_CLASSES = 40
 LARGEST = 20.0
 SMALLEST_FONT = 4.0
+LONGEST_NAME = 30  # characters; longer names would leave no room for what they name
 
 
 def counts_plot(counts: Counts) -> bytes:
@@ -45,7 +46,7 @@ def counts_plot(counts: Counts) -> bytes:
                     color="white" if subset == "train" else "black",
                 )
             left += widths
-        axes.set_yticks(rows, list(counts), fontsize=9 if few else 7)
+        axes.set_yticks(rows, [short_name(name) for name in counts], fontsize=9 if few else 7)
         axes.invert_yaxis()
         axes.set_xlabel("photographs")
         axes.margins(y=0.05 if few else 0.001)
@@ -79,7 +80,7 @@ def confusion_plot(classes: Sequence[str], matrix: NDArray[np.int64]) -> bytes:
         else:
             figure.colorbar(picture, label="share of the true class", shrink=0.5)
         size = min(9.0, 0.75 * 72 * side / len(classes))
-        names = list(classes) if size >= SMALLEST_FONT else []
+        names = [short_name(name) for name in classes] if size >= SMALLEST_FONT else []
         ticks = range(len(names))
         axes.set_xticks(ticks, names, rotation=30 if few else 90, ha="right" if few else "center")
         axes.set_yticks(ticks, names)
@@ -88,6 +89,14 @@ def confusion_plot(classes: Sequence[str], matrix: NDArray[np.int64]) -> bytes:
         axes.set_xlabel("predicted")
         axes.set_ylabel("true")
         return _png(figure)
+
+
+def short_name(name: str) -> str:
+    """Shorten a name to LONGEST_NAME characters, in the middle, since its end often tells most."""
+    if len(name) <= LONGEST_NAME:
+        return name
+    tail = LONGEST_NAME // 2
+    return f"{name[: LONGEST_NAME - tail - 1]}…{name[-tail:]}"
 
 
 def _png(figure: Figure) -> bytes:

@@ -425,6 +425,69 @@ def test_pictures_that_are_all_alike_are_one_group_and_nothing_is_tested(project
     assert report(project)["groups"]["two"] == {"photographs": 10, "groups": 1, "largest": 10}
 
 
+def test_left_and_right_hands_are_two_classes_unless_flips_make_one_from_the_other(
+    project: Project,
+) -> None:
+    raw = project.folder / "data/raw"
+    shutil.rmtree(raw)
+    for name in ("left", "right"):
+        (raw / name).mkdir(parents=True)
+    for number in range(6):
+        values = np.random.default_rng(number).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+        image = Image.fromarray(values).resize((64, 64), Image.Resampling.BICUBIC)
+        image.save(raw / f"left/{number}.png")
+        image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(raw / f"right/{number}.png")
+    project.set_params({"split.label_conflicts": "fatal", "augment.flip": "horizontal"})
+    refused = project.stage("split")
+    warning = (
+        "WARNING: 6 pictures of class left are mirror images of pictures of class right, and"
+        " augment.flip: horizontal makes the one from the other; set augment.flip to null\n"
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"{warning}ERROR: same picture in two classes: left/0.png and")
+    for flip in (None, "vertical"):
+        project.set_params({"augment.flip": flip})
+        done = project.stage("split")
+        assert (done.returncode, done.stderr) == (0, "")
+        found = report(project)
+        assert not found["label_conflicts"]
+        assert not found["near_duplicates"]
+        rows = manifest(project)
+        # They show the same hand, so they are on one side.
+        assert all(rows[f"left/{n}.png"].group == rows[f"right/{n}.png"].group for n in range(6))
+
+
+def test_more_folds_than_any_class_has_groups_are_refused_with_the_number_that_works(
+    project: Project,
+) -> None:
+    refusal = (
+        "must be 2 to 10 for these photographs, not 11, since a fold would test none: a class is"
+        " tested in at most as many folds as it has groups (outputs/data_report.json)\n"
+    )
+    for fold in (0, 10):
+        project.set_params({"split.folds": 11, "split.fold": fold})
+        done = project.stage("split")
+        assert done.returncode == 1
+        assert done.stderr == f"ERROR: params.yaml: split.folds: {refusal}"
+    done = project.ballast("cross-validate", "--folds", "11")
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"ERROR: --folds: {refusal}")
+    project.set_params({"split.folds": 10, "split.fold": 9})
+    assert project.stage("split").returncode == 0
+    assert any(row.split == "test" for row in manifest(project).values())
+
+
+def test_a_given_test_set_needs_no_folds(project: Project) -> None:
+    raw = project.folder / "data/raw"
+    for name in ("one", "two", "zero"):
+        (raw / "train").mkdir(exist_ok=True)
+        (raw / name).rename(raw / "train" / name)
+        (raw / "test" / name).mkdir(parents=True)
+        (raw / "train" / name / "000.png").rename(raw / "test" / name / "000.png")
+    project.set_params({"split.folds": 1000})
+    assert project.stage("split").returncode == 0
+
+
 def test_a_group_holds_through_a_photograph_that_was_left_out(project: Project) -> None:
     raw = project.folder / "data/raw"
     # The same bytes under two names, of which the one without the subject's name is kept.
@@ -460,6 +523,7 @@ def test_500_classes_of_three_photographs_run_through(project: Project) -> None:
             values = generator.integers(0, 256, (6, 6, 3), dtype=np.uint8)
             image = Image.fromarray(values).resize((16, 16), Image.Resampling.BICUBIC)
             image.save(raw / f"class {class_}" / f"{number}.png")
+    project.set_params({"split.folds": 3})
     for stage in [*STAGES, "train", "cross_validate", "evaluate"]:
         done = project.stage(stage)
         assert done.returncode == 0, done.stderr

@@ -5,9 +5,10 @@ import hashlib
 import html
 import io
 import json
+import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from projects import Project
 
 from ballast.core.files import read_json, write_json
+from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
 from ballast.keras_setup import keras
 from ballast.scores.metrics import compute_metrics
 from ballast.scores.predictions import read_predictions
@@ -202,3 +204,44 @@ def test_a_change_of_the_weights_file_trains_again(
         assert training["weights_sha256"] == {"random.weights.h5": digest}
         assert digest in project.read("outputs/model_card.md")
     assert "train" not in project.repro()[0]
+
+
+def test_classes_named_like_numbers_keep_their_letters(project: Project) -> None:
+    names = dict(zip(("one", "two", "zero"), ("007", "1.10", "1e3"), strict=True))
+    for old, new in names.items():
+        (project.folder / "data/raw" / old).rename(project.folder / "data/raw" / new)
+    linear = {"train.backbone": EXACT_BACKBONE, "data.image_size": EXACT_LEAST_SIZE}
+    project.set_params({**linear, "cross_validation.seeds": 1})
+    project.commit_all()
+    said = project.dvc("repro")
+    project.commit_all()
+    for name in names.values():
+        # Once each by count-classes, compute-weights, oversample and in the table of evaluate.
+        assert len(re.findall(rf"^{re.escape(name)}:? ", said, re.MULTILINE)) >= 4
+        assert f"| {name} |" in project.read("outputs/model_card.md").replace("\\", "")
+        assert f"<bdi>{name}</bdi>" in project.read("outputs/report.html")
+    for path in ("class_counts", "class_weights", "class_metrics"):
+        assert {*names.values()} <= {*_keys(json.loads(project.read(f"outputs/{path}.json")))}
+    assert json.loads(project.read("models/classes.json")) == [*names.values()]
+
+    plots = project.dvc("plots", "show", "--json", "--out", "plots")
+    for plot in ("confusion matrix", "recall"):
+        shown = json.dumps(json.loads(plots)["data"][plot])
+        assert all(f': "{name}"' in shown for name in names.values()), plot
+
+    project.set_params({"strategy": "baseline"})
+    project.dvc("repro")
+    compared = project.ballast("compare", "HEAD", "workspace")
+    assert compared.returncode == 0, compared.stderr
+    found = json.loads(project.read("outputs/comparison.json"))
+    assert {*names.values()} <= {*_keys(found)}
+    assert all(name in compared.stdout.replace("\\", "") for name in names.values())
+    assert "1000" not in compared.stdout
+
+
+def _keys(value: object) -> Iterator[str]:
+    """All keys in a JSON value."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _keys(inner)

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ballast.dataset.duplicates import HASHES, find_copies, merge, perceptual_hashes
+from ballast.dataset.duplicates import (
+    HASHES,
+    HORIZONTAL,
+    VERTICAL,
+    find_copies,
+    merge,
+    perceptual_hashes,
+)
 from benchmarks.near_duplicates import COPIES
 
 MAX_BITS = 31
@@ -24,7 +31,7 @@ def test_a_copy_is_found_and_nothing_else(how: str) -> None:
     originals = [picture(seed) for seed in range(20)]
     copies = [COPIES[how](image) for image in originals]
     hashes = [perceptual_hashes(image) for image in (*originals, *copies)]
-    sets, bits = find_copies(hashes, MAX_BITS)
+    sets, bits, _ = find_copies(hashes, MAX_BITS)
     assert np.array_equal(sets[:20], sets[20:])
     assert len(set(sets)) == 20
     assert bits.max() <= MAX_BITS
@@ -43,10 +50,10 @@ def test_copies_of_copies_are_one_set() -> None:
     hash_b[:, :20] = 1
     hash_c[:, :40] = 1
     hashes = [np.packbits(each, axis=1).tobytes() for each in (hash_a, hash_b, hash_c)]
-    sets, bits = find_copies(hashes, 20)
+    sets, bits, _ = find_copies(hashes, 20)
     assert len(set(sets)) == 1
     assert bits.tolist() == [20, 20, 20]
-    sets, bits = find_copies(hashes, 19)
+    sets, bits, _ = find_copies(hashes, 19)
     assert len(set(sets)) == 3
     assert bits.tolist() == [256, 256, 256]
 
@@ -65,7 +72,7 @@ def test_a_copy_is_found_among_many_others(flips: list[int], seed: int) -> None:
         first[generator.permutation(256)[:count]] ^= 1
         copies[index, 0] = first
     codes = np.packbits(np.concatenate([others, copies]), axis=2)
-    sets, _ = find_copies([code.tobytes() for code in codes], MAX_BITS)
+    sets, *_ = find_copies([code.tobytes() for code in codes], MAX_BITS)
     found = sum(sets[index] == sets[300 + index] for index in range(len(flips)))
     assert found >= len(flips) - 1  # 1 in 400 of those that differ in 24 bits is missed
     assert len(set(sets)) == 300 + len(flips) - found
@@ -75,13 +82,15 @@ def test_many_that_are_all_alike_are_one_set() -> None:
     generator = np.random.default_rng(0)
     bits = generator.random((3000, HASHES, 256)) < 0.03
     hashes = [code.tobytes() for code in np.packbits(bits, axis=2)]
-    sets, _ = find_copies(hashes, MAX_BITS)
+    sets, *_ = find_copies(hashes, MAX_BITS)
     assert len(set(sets)) == 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_pictures(count: int) -> None:
-    sets, bits = find_copies([perceptual_hashes(picture(seed)) for seed in range(count)], MAX_BITS)
+    sets, bits, _ = find_copies(
+        [perceptual_hashes(picture(seed)) for seed in range(count)], MAX_BITS
+    )
     assert len(set(sets)) == count
     assert bits.tolist() == [256] * count
 
@@ -89,6 +98,47 @@ def test_few_pictures(count: int) -> None:
 def test_pictures_of_one_colour_are_hashed() -> None:
     flat = [perceptual_hashes(Image.new("RGB", (9, 5), colour)) for colour in ("red", "red")]
     assert len(set(find_copies(flat, MAX_BITS)[0])) == 1
+
+
+def mirrored(*ways: Image.Transpose) -> list[bytes]:
+    """Hashes of a picture, and of it mirrored."""
+    image = picture(1)
+    pictures = [image, *(image.transpose(way) for way in ways)]
+    return [perceptual_hashes(each) for each in pictures]
+
+
+@pytest.mark.parametrize(
+    ("transpose", "way"),
+    [
+        (Image.Transpose.FLIP_LEFT_RIGHT, HORIZONTAL),
+        (Image.Transpose.FLIP_TOP_BOTTOM, VERTICAL),
+        (Image.Transpose.ROTATE_180, HORIZONTAL | VERTICAL),
+    ],
+)
+def test_mirror_images_with_two_labels_are_copies_only_if_that_way_makes_them(
+    transpose: Image.Transpose, way: int
+) -> None:
+    hashes = mirrored(transpose)
+    alike = find_copies(hashes, MAX_BITS, [7, 7])
+    assert alike.sets[0] == alike.sets[1]
+    assert not len(alike.mirrors)
+    apart = find_copies(hashes, MAX_BITS, [7, 8])
+    assert apart.sets[0] != apart.sets[1]
+    assert apart.bits.tolist() == [256, 256]
+    assert apart.mirrors.tolist() == [[0, 1, way]]
+    made = find_copies(hashes, MAX_BITS, [7, 8], [way])
+    assert made.sets[0] == made.sets[1]
+    assert made.bits.max() <= MAX_BITS
+    assert made.mirrors.tolist() == [[0, 1, way]]
+
+
+def test_pictures_that_are_alike_as_they_are_need_no_mirror() -> None:
+    half = np.asarray(picture(1))
+    image = Image.fromarray(np.concatenate([half, half[:, ::-1]], axis=1))
+    pictures = [image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    found = find_copies([perceptual_hashes(each) for each in pictures], MAX_BITS, [7, 8])
+    assert found.sets[0] == found.sets[1]
+    assert not len(found.mirrors)
 
 
 def test_merging_joins_whole_sets() -> None:

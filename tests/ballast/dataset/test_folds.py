@@ -243,6 +243,29 @@ def test_folds_keep_groups_whole_and_leave_every_class_a_group_to_train(
         assert {row.class_ for row in left} == {row.class_ for row in rows}
 
 
+def test_there_are_as_many_folds_at_most_as_the_class_with_most_groups_has() -> None:
+    rows = rows_of(photos_of(human=3, dog=4))
+    assert folds.most_folds(rows, 3, 1) == 3
+    assert folds.most_folds(rows, 1000, 1) == 4
+    copies = rows_of(photos_of(human=3, dog=4), [0, 0, 1, 2, 2, 2, 3])
+    assert folds.most_folds(copies, 5, 1) == 2
+    # The only group of a class trains, so a fold that holds no other group would test nothing.
+    assert folds.most_folds(rows_of(photos_of(human=1, dog=2)), 5, 1) == 2
+    assert folds.most_folds(rows_of(photos_of(human=1, dog=1)), 5, 1) == 0
+
+
+@given_any(st.integers(2, 12), st.integers(0, 9), st.randoms())
+def test_every_fold_tests_something_up_to_the_most_and_one_does_not_above(
+    count: int, seed: int, shuffled: random.Random
+) -> None:
+    photos = photos_of(human=4, dog=2, snake=3)
+    rows = rows_of(photos, [shuffled.randrange(len(photos)) for _ in photos])
+    most = folds.most_folds(rows, count, seed)
+    assert not most or all(folds.cross_validation_folds(rows, most, seed))
+    for more in range(max(most, 1) + 1, count + 1):
+        assert not all(folds.cross_validation_folds(rows, more, seed))
+
+
 def test_a_fold_is_the_test_set_that_split_fold_names() -> None:
     photos = photos_of(human=24, dog=3, snake=35)
     dealt = folds.cross_validation_folds(rows_of(photos), 5, 42)

@@ -14,7 +14,7 @@ def photo(path: str, sha256: str) -> Photo:
 
 def test_without_hashes_the_same_bytes_are_copies() -> None:
     photos = [photo("cat/1", "b"), photo("cat/2", "a"), photo("dog/1", "b")]
-    sets, bits = copy_sets(photos, None)
+    sets, bits, _ = copy_sets(photos, None)
     assert sets[0] == sets[2] != sets[1]
     assert bits.tolist() == [0, 256, 0]
 

@@ -8,7 +8,7 @@ from ballast.core.errors import UserError
 from ballast.core.manifest import Subset
 from ballast.dataset.leakage import Member
 from ballast.dataset.losses import Loss
-from ballast.dataset.report import data_report, refuse_fatal, report_warnings
+from ballast.dataset.report import data_report, mirror_warnings, refuse_fatal, report_warnings
 from ballast.dataset.scan import Photo, Rejection
 
 
@@ -54,6 +54,17 @@ def test_a_report_accounts_for_every_file() -> None:
             "dog": {"photographs": 1, "groups": 1, "largest": 1},
         },
     }
+
+
+def test_what_augmentation_would_mirror_into_another_class_is_told() -> None:
+    assert mirror_warnings({}) == []
+    pairs = [("left", "right", 3), ("left", "up", 1)]
+    assert mirror_warnings({"mirrored_classes": {"flip": "both", "pairs": pairs}}) == [
+        "3 pictures of class left are mirror images of pictures of class right, and augment.flip:"
+        " both makes the one from the other; set augment.flip to null",
+        "1 picture of class left is a mirror image of pictures of class up, and augment.flip:"
+        " both makes the one from the other; set augment.flip to null",
+    ]
 
 
 def test_conflicts_leaks_and_classes_of_few_groups_are_told_at_once() -> None:

@@ -63,6 +63,17 @@ def test_mistakes_of_most_models_come_first() -> None:
     assert confident_mistakes([trainings[0], reordered], 10) == mistakes
 
 
+def test_a_burst_is_one_mistake_the_first_of_them() -> None:
+    paths = [f"burst/{number}" for number in range(12)] + ["other", "alone"]
+    sure = [0.6, 0.9, *[0.8] * 10, 0.7, 0.55]
+    predictions = Predictions(
+        ["a", "b"], paths, ["b"] * 14, np.array([[of, 1 - of] for of in sure])
+    )
+    groups = dict.fromkeys(paths[:12], "one scene") | {"other": "another"}
+    shown = confident_mistakes([predictions], 12, groups)
+    assert [mistake.path for mistake in shown] == ["burst/1", "other", "alone"]
+
+
 def test_a_contact_sheet_is_of_one_photograph_in_the_order_of_its_rounds() -> None:
     rows = [
         AugmentedRow(f"{class_}/{source}-r{round_}.jpg", class_, f"{class_}/{source}", round_, "")

@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ballast.report.plots import confusion_plot, counts_plot
+from ballast.report.plots import confusion_plot, counts_plot, short_name
 
 COUNTS = {
     "dog": {"train": 2, "val": 1, "test": 40},
@@ -37,6 +37,25 @@ def test_other_values_give_another_picture() -> None:
     )
     fewer = {**COUNTS, "dog": {"train": 1, "val": 1, "test": 40}}
     assert counts_plot(COUNTS) != counts_plot(fewer)
+
+
+@pytest.mark.parametrize("word", ["lilac_with_mildew_", "丁香叶片上的白粉病", "WWWW"])
+def test_names_of_90_letters_leave_room_for_what_they_name(
+    word: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    names = [f"{word * 25:.89}{number}" for number in range(3)]
+    assert [short_name(name)[-1] for name in names] == ["0", "1", "2"]
+    assert {len(short_name(name)) for name in names} == {30}
+    counts_plot(dict.fromkeys(names, COUNTS["dog"]) | COUNTS)
+    confusion_plot(names, np.eye(3, dtype=np.int64))
+    assert not [str(of.message) for of in recwarn], "constrained layout says if no room is left"
+
+
+def test_a_name_that_fits_stays_as_it_is() -> None:
+    assert short_name("n" * 30) == "n" * 30
+    assert short_name("begins with 14" + "n" * 2 + "and 15 at its end"[-15:]) == (
+        "begins with 14…d 15 at its end"
+    )
 
 
 def test_a_subset_without_photographs_is_not_in_the_legend(
