@@ -15,8 +15,8 @@ JOBS ?= 1
 FORMATS ?= tflite onnx
 
 .PHONY: run setup setup-dev compare cross-validate publish-check export verify verify-short \
-	verify-processors test test-long fuzz bench-oversample bench-training-input audit docs lint \
-	check
+	verify-processors test test-long test-corpora fuzz bench-oversample bench-training-input audit \
+	docs lint check
 .DEFAULT_GOAL := run
 
 run: check  ## run the stages that have changed, and show the metrics
@@ -85,6 +85,9 @@ test: setup-dev  ## run the tests
 
 test-long: setup-dev  ## run the tests that take minutes
 	$(RUN) pytest -m long
+
+test-corpora: setup-dev  ## inspect every file of FOLDER, such as another library's test images
+	PYTHONPATH=. $(RUN) python -X utf8 tests/corpora.py "$(FOLDER)"
 
 fuzz: | $(UV)  ## feed broken images to the decoder for FUZZ_SECONDS; needs a Python 3.12 to 3.14
 	PYTHONPATH=. $(UV) run --isolated --frozen --python $(FUZZ_PYTHON) --only-group images \

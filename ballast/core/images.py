@@ -30,6 +30,13 @@ HEIF_FORMATS: tuple[str, ...] = ("AVIF", "HEIF")
 NAMES = "JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF"
 # The first bytes of JPEG XL: of a bare stream, and of a file with boxes.
 JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+# The first bytes of formats that Pillow does not name when it does not know their kind.
+FIRST_BYTES = {
+    "JPEG": (b"\xff\xd8\xff",),
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+}
 # Side in pixels to which images are shrunk for perceptual hashes (dataset/duplicates.py).
 HASHED = 128
 # By EXIF orientation (CIPA DC-008). Pillow's exif_transpose rewrites all metadata, and fails if any
@@ -166,12 +173,22 @@ def _opened(data: bytes, max_megapixels: float | None) -> Iterator[ImageFile.Ima
     except (ImageError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"not a {NAMES} image") from None
+        raise ImageError(_unidentified(data)) from None
     except Image.DecompressionBombError:
         raise ImageError("more megapixels than data.max_megapixels in params.yaml") from None
     # Pillow's decoders raise exceptions of a dozen kinds on broken files.
     except Exception as error:
         raise ImageError(f"broken image: {' '.join(str(error).split())}") from None
+
+
+def _unidentified(data: bytes) -> str:
+    """Why no decoder knows a file: it is not an image, or one of an unusual kind."""
+    found = "HEIC or AVIF" if is_heif(data) else ""
+    for name, begins in FIRST_BYTES.items():
+        found = name if data.startswith(begins) else found
+    if found:
+        return f"broken or unusual {found} image; save it as JPEG or PNG"
+    return f"not a {NAMES} image"
 
 
 def _draft(image: ImageFile.ImageFile, size: int | None) -> None:

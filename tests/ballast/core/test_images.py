@@ -168,6 +168,18 @@ def test_a_heic_of_10_bits_is_scaled_to_8() -> None:
     assert near(decode_image(file.getvalue(), 1).getpixel((9, 9)), (0, 128, 255), 3)
 
 
+def colours_of_32_bits() -> bytes:
+    """A valid TIFF of a kind that Pillow does not read: three floats a pixel."""
+    tags = [
+        *((256, 3, 1, 1), (257, 3, 1, 1), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2)),
+        *((273, 4, 1, 140), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 12), (339, 3, 3, 152)),
+    ]
+    listed = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+    values = struct.pack("<3H", 32, 32, 32) + struct.pack("<3f", 0.1, 0.2, 0.3)
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    return head + listed + bytes(4) + values + struct.pack("<3H", 3, 3, 3)
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
@@ -180,6 +192,19 @@ def test_a_heic_of_10_bits_is_scaled_to_8() -> None:
         ),
         (saved(corners(), "HEIF")[:300], "broken "),
         (saved(corners(), "AVIF")[:150], "broken "),
+        (colours_of_32_bits(), "broken or unusual TIFF image; save it as JPEG or PNG"),
+        (
+            saved(corners(), "JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc3\0\x11\x0c"),
+            "broken or unusual JPEG image; save it as JPEG or PNG",
+        ),
+        (
+            saved(corners(), "PNG").replace(b"IHDR", b"JHDR"),
+            "broken or unusual PNG image; save it as JPEG or PNG",
+        ),
+        (
+            saved(corners(), "HEIF").replace(b"hvc1", b"unci"),
+            "broken or unusual HEIC or AVIF image; save it as JPEG or PNG",
+        ),
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom", "not a JPEG, PNG, WebP, HEIC, AVIF, BMP"),
         (b"<html>not found</html>", "not a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF image"),
         (saved(corners(), "PPM"), "not a JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF image"),
