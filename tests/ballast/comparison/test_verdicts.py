@@ -300,6 +300,13 @@ def test_classes_that_are_equally_weak_are_all_named(
     assert plain(run_verdict(run_of("mine", predictions(matrix.tolist())))).endswith(f"; {end}")
 
 
+def test_of_many_equally_weak_classes_five_are_named(run_of: RunOf) -> None:
+    right = [8] * 8 + [9]
+    matrix = np.diag(right) + np.roll(np.diag([10 - n for n in right]), 1, axis=1)
+    run = run_of("mine", predictions(matrix.tolist(), "abcdefghi"))
+    assert plain(run_verdict(run)).endswith(", are a, b, c, d, e and 3 others.")
+
+
 @pytest.mark.parametrize(
     ("interval", "text"),
     [
