@@ -113,7 +113,7 @@ def _class_parents(raw: Path, paths: Sequence[str]) -> tuple[Parents, list[str]]
     notes = [f"looked through {at}/", *notes] if at else notes
     if not parents and len(tops) > 1:
         notes += [
-            f"{folder}/ is taken for a class, as are the folders next to it"
+            f"{folder}/ counts as a class, like the folders next to it"
             for folder, files in sorted(tops.items())
             if set_name(_name(folder)) and _holds_folders_alone(folder, files)
         ]

@@ -121,7 +121,7 @@ def test_classes_named_like_sets_beside_others_are_classes(
 def test_a_class_named_like_a_set_with_folders_in_it_is_told(tmp_path: Path) -> None:
     layout = folder_layout(make(tmp_path, "train/steam/1.jpg", "train/diesel/1.jpg", "car/1.jpg"))
     assert classes(layout) == {("train", None), ("car", None)}
-    assert layout.notes == ["train/ is taken for a class, as are the folders next to it"]
+    assert layout.notes == ["train/ counts as a class, like the folders next to it"]
 
 
 @pytest.mark.parametrize(
