@@ -11,7 +11,8 @@ from importlib import import_module
 from itertools import chain, islice
 from multiprocessing import TimeoutError as JoblibTimeoutError
 from platform import node
-from typing import Generic, NamedTuple, TypeVar
+from threading import Thread
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor, TimeoutError
@@ -32,9 +33,9 @@ REGISTRATIONS = {
 SEARCH_SECONDS = 10.0
 # How long to wait for a result of an engine other than local.
 SILENCE_SECONDS = 300.0
-# A process started here ends after this long without work. One whose parent was killed ends about
-# 30 s later; with joblib's own 300 s, it stayed for more than five minutes.
-IDLE_SECONDS = 10.0
+# How often a process started here looks whether its parent was killed. By itself it would wait for
+# work for joblib's 300 s.
+PARENT_SECONDS = 0.5
 # Maximum in flight per worker. joblib makes batches of 0.2 s or more, and sends each worker a
 # second one while it runs the first: 50 MB/s of JPEG need 40 MB, and items of 1 ms need 400 items.
 ITEMS = 512
@@ -139,10 +140,23 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
             f"params.yaml: runtime.engine: {engine.name} is not an engine that joblib knows;"
             f" known engines: {known}"
         )
-    settings = {"idle_worker_timeout": IDLE_SECONDS} if engine.name == "local" else {}
+    settings: dict[str, Any] = {}
+    if engine.name == "local":
+        settings = {"initializer": _end_with, "initargs": (os.getpid(),)}
     with parallel_config(backend=backend_name, **settings):
         backend, _ = get_active_backend()
     yield backend
+
+
+def _end_with(parent: int) -> None:
+    """End this process as soon as its parent, given by its process ID, has ended."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _with_same_code(

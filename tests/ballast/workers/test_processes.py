@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 
+import psutil
 import pytest
 from joblib import register_parallel_backend
 from joblib.parallel import ThreadingBackend
@@ -17,6 +19,13 @@ from joblib.parallel import ThreadingBackend
 from ballast.core.errors import UserError
 from ballast.workers import processes as parallel
 from ballast.workers.processes import BYTES, ITEMS, Engine, each
+
+BUSY_FOR_TWO_MINUTES = """
+import time
+from ballast.workers.processes import Engine, each
+print("all have begun", *each(time.sleep, [0.01, 0.01], Engine(2), str), flush=True)
+list(each(time.sleep, [120.0, 120.0], Engine(2), str))
+"""
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])
@@ -89,6 +98,20 @@ def test_a_process_that_was_killed_once_is_told_with_where_it_was(tmp_path: Path
 
     with pytest.raises(UserError, match=r"^photo \d, or a file soon after: .* runtime\.workers"):
         list(each(die_once, range(8), Engine(2), lambda item: f"photo {item}"))
+
+
+def test_processes_end_soon_after_their_parent_was_killed() -> None:
+    started = subprocess.Popen(
+        [sys.executable, "-c", BUSY_FOR_TWO_MINUTES], stdout=subprocess.PIPE, text=True
+    )
+    assert started.stdout
+    assert started.stdout.readline()
+    children = psutil.Process(started.pid).children(recursive=True)
+    assert len(children) >= 2
+    started.kill()
+    started.wait()
+    _, left = psutil.wait_procs(children, timeout=20)
+    assert left == []
 
 
 def test_an_engine_that_nobody_knows_is_one_line() -> None:
