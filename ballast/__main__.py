@@ -11,6 +11,7 @@ from ballast.core.errors import UserError, one_line_errors
 
 # Subcommands are imported on demand: some load TensorFlow or DVC.
 COMMANDS = {
+    "answer": "print the answer of the latest run, and what to do next",
     "check": "check params.yaml, the photographs and DVC's own files before a run",
     "compare": "compare runs on the same test photographs",
     "cross-validate": "test strategies on every photograph, in DVC experiments",

@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-from tabulate import tabulate
-
 from ballast.comparison.page import run_page
 from ballast.comparison.runs import answer, headlines, verdicts_of
 from ballast.core import paths
 from ballast.core.errors import one_line_errors
-from ballast.core.files import read_text, write_bytes, write_csv, write_json
+from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
 from ballast.core.params import as_dict, dotted, parse_params
 from ballast.report.model_card import model_card, training_settings
 from ballast.report.pictures import run_pictures
 from ballast.report.plots import confusion_plot
-from ballast.scores.advice import recommendations
-from ballast.scores.intervals import CLASS_METRICS, interval_text, values_of
+from ballast.scores.intervals import values_of
 from ballast.scores.judged import confusion_counts, recall_by_training
 from ballast.scores.metrics import DETAILS, ReliabilityBin, mean_metrics, reliability
 from ballast.scores.run import model_fingerprints, read_reference, read_run
@@ -26,7 +23,6 @@ def main() -> None:
     tracked = dotted(as_dict(params, without=("runtime",)))
     run = read_run(params.strategy, Path(), tracked)
     reference = read_reference(run, Path(), params.cross_validation.reference)
-    counts = run.counts
     fingerprints = model_fingerprints(run)  # before anything is written: it may be missing
     metrics = mean_metrics(run.predictions) | values_of(run.metrics)
 
@@ -56,28 +52,14 @@ def main() -> None:
     write_csv(paths.RELIABILITY, ReliabilityBin._fields, reliability(run.predictions))
     write_bytes(paths.CONFUSION_PLOT, confusion_plot(names, matrix))
 
-    found = answer(run, reference)
+    found = answer(run, reference, read_json(paths.DATA_REPORT)["rejected_by_reason"])
     write_json(paths.ANSWER, found)
     write_json(paths.CROSS_VALIDATION, headlines(found))
-    verdicts = verdicts_of(found)
-    advice = [of.text for of in recommendations([run], {})]
     pictures = run_pictures(run, Path(), Path(params.data.raw))
-    write_bytes(paths.REPORT, run_page(run, reference, found, pictures, advice).encode())
-    card = model_card(run, verdicts, training_settings(params), fingerprints)
+    write_bytes(paths.REPORT, run_page(run, reference, found, pictures).encode())
+    card = model_card(run, verdicts_of(found), training_settings(params), fingerprints)
     write_bytes(paths.MODEL_CARD, card.encode())
-
-    rows = [
-        [
-            name,
-            counts[name]["train"],
-            found.photographs[name],
-            *(interval_text(getattr(run.metrics, key)[name], digits=2) for key in CLASS_METRICS),
-        ]
-        for name in names
-    ]
-    headers = ["class", "train", "judged", *CLASS_METRICS]
-    print(tabulate(rows, headers=headers, disable_numparse=True), end="\n\n")
-    print(*verdicts, sep="\n")
+    print(*verdicts_of(found), sep="\n")
 
 
 if __name__ == "__main__":

@@ -23,20 +23,14 @@ def comparison_page(
     """
     values = {
         "verdicts": [found.verdict for found in comparison.differences.values()],
-        "recommendations": [found.text for found in comparison.recommendations],
+        "recommendations": comparison.recommendations,
         "differences": comparison.differences,
         "best_is_too_high_by": comparison.best_is_too_high_by,
     }
     return page("comparison.html", runs, pictures, values)
 
 
-def run_page(
-    run: Run,
-    reference: Arm | None,
-    found: Answer,
-    pictures: RunPictures,
-    recommendations: Sequence[str],
-) -> str:
+def run_page(run: Run, reference: Arm | None, found: Answer, pictures: RunPictures) -> str:
     """Render the page of one run.
 
     Args:
@@ -44,15 +38,15 @@ def run_page(
         reference: the strategy without balancing, if it judged the same photographs.
         found: their comparison.
         pictures: pictures of the run.
-        recommendations: sentences; may be empty.
 
     Returns:
         HTML.
     """
     values = {
         "verdicts": verdicts_of(found)[::-1],
-        "recommendations": recommendations,
+        "recommendations": found.recommendations,
+        "left_out": found.left_out,
         "reference": reference,
         "difference": found.difference,
     }
-    return page("report.html", [run], [pictures], values)
+    return page("report.html", [run], [pictures], values, found.reference)

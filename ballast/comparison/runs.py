@@ -92,21 +92,25 @@ class Answer(NamedTuple):
 
     cross_validated: bool  # whether every photograph was judged, not those of a test set alone
     trainings: int  # that judged each photograph
+    train_photographs: Mapping[str, int]  # by class name
     photographs: Mapping[str, int]  # judged, by class name
     independent_groups: int  # of these photographs
+    left_out: Mapping[str, int]  # number of files by reason
     metrics: MetricIntervals
     verdict: str
     reference: str | None  # name of the strategy without balancing; None if it is this one
     reference_metrics: MetricIntervals | None
     difference: Difference | None
+    recommendations: Sequence[Recommendation]
 
 
-def answer(run: Run, reference: Arm | None) -> Answer:
+def answer(run: Run, reference: Arm | None, left_out: Mapping[str, int]) -> Answer:
     """Judge a run, and compare it with the reference.
 
     Args:
         run: the run.
         reference: the strategy without balancing; None if the run uses it, or it judged nothing.
+        left_out: number of files that split left out, by reason.
 
     Raises:
         ValueError: if the two were judged on different photographs, or by different numbers of
@@ -115,13 +119,16 @@ def answer(run: Run, reference: Arm | None) -> Answer:
     return Answer(
         cross_validated=run.cross_validated,
         trainings=len(run.judged.predicted),
+        train_photographs=train_counts(run.counts),
         photographs=judged_photographs(run.judged),
         independent_groups=independent_groups(run.judged),
+        left_out=left_out,
         metrics=run.metrics,
         verdict=run_verdict(run),
         reference=reference.name if reference else None,
         reference_metrics=reference.metrics if reference else None,
         difference=difference(reference, run, 1) if reference else None,
+        recommendations=recommendations([run], {}, compared=reference is not None),
     )
 
 

@@ -23,10 +23,9 @@ from ballast.core.errors import counted
 from ballast.scores.intervals import Interval
 from ballast.scores.judged import independent_groups
 from ballast.scores.run import Arm, Run
-from ballast.scores.sentences import one_line_text, photographs, range_text, typeset
+from ballast.scores.sentences import listed, one_line_text, photographs, range_text, typeset
 
 LEVEL = "5% level"
-MOST_NAMED = 5  # classes in one sentence
 LEAST_P = 0.0001  # the smallest p value that is named
 
 
@@ -259,9 +258,9 @@ def _weakest(run: Run) -> str:
     if len(recalls) > 1 and len(names) == len(recalls):
         return f"every class has a recall of {worst:.0%}"
     if len(names) > 1:
-        more = len(names) - MOST_NAMED
-        listed = ", ".join(names[:MOST_NAMED]) + (f" and {more} others" if more > 0 else "")
-        return f"the weakest classes, each with a recall of {worst:.0%} {range_}, are {listed}"
+        return (
+            f"the weakest classes, each with a recall of {worst:.0%} {range_}, are {listed(names)}"
+        )
     return f"the weakest class is {names[0]}, with a recall of {worst:.0%} {range_}"
 
 

@@ -17,6 +17,7 @@ from ballast.report.curves import bin_interval, history_curves, reliability_plot
 from ballast.report.palette import CLASS_COLOURS, class_colour
 from ballast.report.pictures import SHEET_CLASSES, RunPictures, sheet_classes
 from ballast.report.rendering import Filters, render
+from ballast.scores.advice import balancing_methods
 from ballast.scores.calibration import perfect_calibration_error
 from ballast.scores.history import chosen_epoch, is_solved
 from ballast.scores.judged import Judged, confusion_counts, judged_photographs
@@ -26,6 +27,15 @@ from ballast.scores.run import Run
 # With more classes, the matrix is unreadable and the page many megabytes large.
 MATRIX_CLASSES = 40
 CONFUSIONS = 20  # number of pairs listed instead of a matrix
+# What a variant may look like, and the params of `augment` that are behind it.
+KNOBS = {
+    "false colours": ("hue", "saturation"),
+    "too dark, bright or pale": ("brightness", "contrast"),
+    "cut off": ("zoom", "shift"),
+    "tilted": ("rotate", "shear"),
+    "the wrong way round": ("flip",),
+    "hidden or blurred": ("cutout", "blur", "noise", "quality_drop"),
+}
 
 
 class Confusion(NamedTuple):
@@ -41,6 +51,7 @@ def page(
     runs: Sequence[Run],
     pictures: Sequence[RunPictures],
     values: Mapping[str, object],
+    reference: str | None = None,
 ) -> str:
     """Render a page of one run, or of several side by side.
 
@@ -49,6 +60,7 @@ def page(
         runs: one or more runs on the same test photographs.
         pictures: pictures of each run.
         values: additional values for this template.
+        reference: strategy of this name that the page also shows.
 
     Returns:
         HTML.
@@ -73,6 +85,8 @@ def page(
         "sheets": contact_sheets(runs, pictures),
         "mistakes": [of_run.mistakes for of_run in pictures],
         "params": param_rows(runs),
+        "strategies": strategies(runs, reference),
+        "knobs": knobs(runs),
         "sheet_classes": SHEET_CLASSES,
     }
     filters: Filters = {"percent": percent, "points": points, "yaml": yaml_scalar, "jpeg": jpeg_uri}
@@ -97,6 +111,25 @@ def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
         # Jinja's filter `unique` hashes values, and lists are unhashable.
         shown.append({k: ", ".join(v) if isinstance(v, list) else v for k, v in values.items()})
     return {key: [params.get(key) for params in shown] for params in shown for key in params}
+
+
+def strategies(runs: Sequence[Run], reference: str | None) -> dict[str, list[str]]:
+    """How each strategy that the page names balances, by its name."""
+    names: list[str] = [run.params["strategy"] for run in runs]
+    names += [reference] if reference else []
+    params = runs[0].params
+    known = [name for name in names if f"strategies.{name}.class_weights" in params]
+    return {name: balancing_methods(params, name) for name in known}
+
+
+def knobs(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """The params of augmentation that are in use, by what they may do to an image."""
+    params = runs[-1].params
+    used = {
+        fault: {key: params.get(f"augment.{key}") for key in keys} for fault, keys in KNOBS.items()
+    }
+    shown = {fault: {k: v for k, v in found.items() if v} for fault, found in used.items()}
+    return {fault: found for fault, found in shown.items() if found}
 
 
 def count_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -167,7 +200,8 @@ def training_curves(runs: Sequence[Run]) -> list[dict[str, Any] | None]:
             )
             for quantity, limit in top.items()
         }
-        curves.append({"best": best, "pictures": pictures})
+        lowest = chosen_epoch(run.history, min_epochs=1)
+        curves.append({"best": best, "lowest": lowest, "pictures": pictures})
     return curves
 
 

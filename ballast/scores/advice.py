@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ballast.core.counts import train_counts
+from ballast.core.params import EXACT_BACKBONE
 from ballast.scores.history import chosen_epoch
 from ballast.scores.intervals import proportion
 from ballast.scores.judged import confusion_counts, judged_photographs
 from ballast.scores.run import Run
-from ballast.scores.sentences import photographs, typeset
+from ballast.scores.sentences import listed, photographs, typeset
 
 TRAIN_PHOTOGRAPHS = 10
 # With 40 photographs the interval of a recall is at most 0.3 wide; with 10, 0.53.
@@ -24,20 +25,28 @@ EMPHASIS = 1.5
 # Minimum share and number of a class's test photographs that are misclassified as one other class.
 CONFUSED, CONFUSED_PHOTOGRAPHS = 0.1, 2
 
+LOGIT_ADJUSTMENT = "logit adjustment"
+# Commands to run next; RUN after the photographs have changed.
+RUN, COMPARE, CROSS_VALIDATE = "make", "make compare", "make cross-validate"
+
 
 Worse = Mapping[str, Sequence[str]]  # classes whose recall is significantly lower, by run
 
 
 class Recommendation(NamedTuple):
-    """What to do, and the name of the rule behind it."""
+    """What to do and why, and the name of the rule behind it."""
 
     rule: str
     text: str
+    action: str  # the command to run next, or the param to set in params.yaml
 
 
-def recommendations(runs: Sequence[Run], worse: Worse) -> list[Recommendation]:
+def recommendations(
+    runs: Sequence[Run], worse: Worse, *, compared: bool = True
+) -> list[Recommendation]:
     """Derive recommendations from one run, or from several runs that are compared.
 
+    - not_compared: there is no other strategy to tell whether balancing helped.
     - few_training_images: a class has fewer than 10 training photographs.
     - small_test_set: fewer than 40 photographs of a class were judged, so the interval of its
       recall can be 0.3 wide or more.
@@ -56,17 +65,19 @@ def recommendations(runs: Sequence[Run], worse: Worse) -> list[Recommendation]:
         runs: one run; or several on the same test photographs, the reference first. The rules on
             training and confusion then skip the reference.
         worse: classes whose recall is significantly lower than the reference's, by run.
+        compared: whether another strategy judged the same photographs.
 
     Returns:
         Recommendations in the order of the rules, then of runs and classes.
     """
     judged = runs[1:] or runs
-    advice = [*_few_training_images(runs), *_small_test_set(runs[0])]
+    advice = [] if compared else [_not_compared()]
+    advice += [*_few_training_images(runs), *_small_test_set(runs[0])]
     for rule in (_overfitting, _corrects_twice):
         advice += [found for run in judged for found in rule(run, _of(run, runs))]
     advice += _worse_class(runs, worse)
     advice += [found for run in judged for found in _costliest_confusion(run, _of(run, runs))]
-    return [Recommendation(rule, typeset(text)) for rule, text in advice]
+    return [advised._replace(text=typeset(advised.text)) for advised in advice]
 
 
 def emphasis(run: Run) -> dict[str, float]:
@@ -92,38 +103,51 @@ def emphasis(run: Run) -> dict[str, float]:
     }
 
 
-def _few_training_images(runs: Sequence[Run]) -> Iterator[tuple[str, str]]:
+def _not_compared() -> Recommendation:
+    return Recommendation(
+        "not_compared",
+        "Did balancing help? To find out, train without it and with it, and compare the two.",
+        COMPARE,
+    )
+
+
+def _few_training_images(runs: Sequence[Run]) -> Iterator[Recommendation]:
     fewest: dict[str, int] = {}
     for run in runs:
         for name, n in train_counts(run.counts).items():
             fewest[name] = min(n, fewest.get(name, n))
-    for name, n in fewest.items():
-        if n < TRAIN_PHOTOGRAPHS:
-            yield (
-                "few_training_images",
-                f"{name} has only {photographs(n)} for training, too few to represent the class"
-                f" with any balancing. Collect at least {TRAIN_PHOTOGRAPHS} to train on.",
-            )
+    few = {name: n for name, n in fewest.items() if n < TRAIN_PHOTOGRAPHS}
+    if not few:
+        return
+    who = f"{len(few)} classes have too few photographs for training ({_listed(few)})"
+    if len(few) == 1:
+        name, n = next(iter(few.items()))
+        who = f"{name} has only {photographs(n)} for training, too few"
+    yield Recommendation(
+        "few_training_images",
+        f"{who} to represent {'the' if len(few) == 1 else 'a'} class with any balancing. Collect at"
+        f" least {TRAIN_PHOTOGRAPHS} to train on.",
+        RUN,
+    )
 
 
-def _small_test_set(run: Run) -> Iterator[tuple[str, str]]:
+def _small_test_set(run: Run) -> Iterator[Recommendation]:
     judged = judged_photographs(run.judged)
     small = {name: n for name, n in judged.items() if n < TEST_PHOTOGRAPHS}
     if small:
-        listed = ", ".join(f"{name} {n}" for name, n in small.items())
-        more = (
-            "Collect more photographs."
-            if run.cross_validated
-            else "Add test photographs, or cross-validate to test every photograph."
-        )
-        yield (
+        more = "Collect more photographs."
+        if not run.cross_validated:
+            more = "Add test photographs, or cross-validate to test every photograph."
+        yield Recommendation(
             "small_test_set",
-            f"Too few photographs were judged ({listed}): with fewer than {TEST_PHOTOGRAPHS} per"
-            f" class, the interval of a recall can be 30 points wide or more. {more}",
+            f"Too few photographs were judged ({_listed(small)}): with fewer than"
+            f" {TEST_PHOTOGRAPHS} per class, the interval of a recall can be 30 points wide or"
+            f" more. {more}",
+            RUN if run.cross_validated else CROSS_VALIDATE,
         )
 
 
-def _overfitting(run: Run, where: str) -> Iterator[tuple[str, str]]:
+def _overfitting(run: Run, where: str) -> Iterator[Recommendation]:
     if "val_accuracy" not in run.history:
         return
     epoch = chosen_epoch(run.history, run.min_epochs) - 1
@@ -133,56 +157,73 @@ def _overfitting(run: Run, where: str) -> Iterator[tuple[str, str]]:
     assert highest is not None
     learned = validated >= VAL_PHOTOGRAPHS and train >= LEARNED
     if learned and train - val > ACCURACY_GAP and train > highest:
-        yield (
+        tuned = run.params.get("train.fine_tune_epochs")
+        yield Recommendation(
             "overfitting",
             f"Overfitting{where}: accuracy is {train:.0%} on the training images and {val:.0%} on"
-            " the validation photographs. Add photographs, or strengthen the augmentation (augment"
-            " in params.yaml).",
+            " the validation photographs. Add photographs, strengthen the augmentation, or train"
+            " no more than a head on the features of a frozen backbone.",
+            "train.fine_tune_epochs: 0" if tuned else f"train.backbone: {EXACT_BACKBONE}",
         )
 
 
-def _corrects_twice(run: Run, where: str) -> Iterator[tuple[str, str]]:
+def _corrects_twice(run: Run, where: str) -> Iterator[Recommendation]:
     methods, n_by_class = _methods(run), train_counts(run.counts)
     most = max(n_by_class.values())
     excess = {name: factor * n_by_class[name] / most for name, factor in emphasis(run).items()}
     name = max(excess, key=lambda name: excess[name])
     if len(methods) > 1 and excess[name] > EMPHASIS:
-        yield (
+        yield Recommendation(
             "corrects_twice",
             f"Double correction{where}: with {' and '.join(methods)}, {name} counts"
             f" {excess[name]:.1f} times as much as the largest class. Use only one of these"
             " methods, or lower weight_power.",
+            _one_method(run),
         )
 
 
-def _worse_class(runs: Sequence[Run], worse: Worse) -> Iterator[tuple[str, str]]:
+def _worse_class(runs: Sequence[Run], worse: Worse) -> Iterator[Recommendation]:
     for run in runs[1:]:
         for name in worse.get(run.name, ()):
             before, after = (run_.metrics.recall[name].value for run_ in (runs[0], run))
-            yield (
+            remedy, action = _remedy(runs[0], run, name)
+            yield Recommendation(
                 "worse_class",
                 f"{run.name} has a significantly lower recall for {name} than {runs[0].name}:"
-                f" {after:.0%} against {before:.0%}. {_remedy(runs[0], run, name)}",
+                f" {after:.0%} against {before:.0%}. {remedy}",
+                action,
             )
 
 
-def _remedy(reference: Run, this: Run, name: str) -> str:
-    """What to do about a class that `this` recognises less often than the reference."""
+def _remedy(reference: Run, this: Run, name: str) -> tuple[str, str]:
+    """What to do about a class that `this` recognises less often than the reference; the action."""
     n_by_class = train_counts(this.counts)
     unbalanced = n_by_class[name] / sum(n_by_class.values())
     before, after = (loss_share(run, name) for run in (reference, this))
     if after < min(unbalanced, before):
-        used = _methods(this)
+        used, row, strategy = _methods(this), _row(this), _strategy(this)
         if len(used) > 1:
-            less = f"use only one of {' and '.join(used)}"
-        elif _strategy(this)["class_weights"] is not None:
+            less, action = f"use only one of {' and '.join(used)}", _one_method(this)
+        elif strategy["class_weights"] is not None:
             less = "lower weight_power"
+            action = f"{row}.weight_power: {strategy.get('weight_power', 1) / 2:g}"
         else:
             less = "use class_weights: balanced with a weight_power below 1 instead"
-        return f"Balance less: {less}; or add photographs of {name}."
+            action = f"{row}.class_weights: balanced"
+        return f"Balance less: {less}; or add photographs of {name}.", action
     if after < before:
-        return f"Balance as {reference.name} does, or add photographs of {name}."
-    return f"Add photographs of {name}."
+        return (
+            f"Balance as {reference.name} does, or add photographs of {name}.",
+            f"strategy: {reference.params['strategy']}",
+        )
+    return f"Add photographs of {name}.", RUN
+
+
+def _one_method(run: Run) -> str:
+    """The param that leaves a strategy of several methods with one method less."""
+    if _strategy(run)["class_weights"] is not None:
+        return f"{_row(run)}.class_weights: null"
+    return f"{_row(run)}.balanced_batches: false"
 
 
 def loss_share(run: Run, name: str) -> float:
@@ -192,7 +233,7 @@ def loss_share(run: Run, name: str) -> float:
     return weighted[name] / sum(weighted.values())
 
 
-def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
+def _costliest_confusion(run: Run, where: str) -> Iterator[Recommendation]:
     trainings, names = len(run.judged.predicted), run.judged.classes
     counts = confusion_counts(run.judged)
     tested = counts.sum(axis=1) // trainings
@@ -203,31 +244,57 @@ def _costliest_confusion(run: Run, where: str) -> Iterator[tuple[str, str]]:
     n, of = counts[true, guess] / trainings, int(tested[true])
     if n >= CONFUSED_PHOTOGRAPHS and n / of >= CONFUSED:
         on_average = " on average" if trainings > 1 else ""
-        yield (
+        yield Recommendation(
             "costliest_confusion",
             f"Costliest confusion{where}: {names[true]} misclassified as {names[guess]}, {n:.3g} of"
             f" {photographs(of)}{on_average}. Check the labels of those photographs, or add"
             " training photographs that show the difference.",
+            RUN,
         )
 
 
-def _methods(run: Run) -> list[str]:
-    """The methods that the strategy of a run uses, besides logit adjustment."""
-    row = _strategy(run)
+def balancing_methods(params: Mapping[str, Any], strategy: str) -> list[str]:
+    """The methods by which a strategy balances the classes; none for the baseline.
+
+    Args:
+        params: with dotted keys.
+        strategy: the strategy's name.
+    """
+    row = _strategy_params(params, strategy)
     used = {
         "oversampling": row["oversample"],
         "balanced batches": row["balanced_batches"],
         "class weights": row["class_weights"] is not None,
+        LOGIT_ADJUSTMENT: row.get("logit_adjustment"),
     }
     return [name for name, is_used in used.items() if is_used]
 
 
+def _methods(run: Run) -> list[str]:
+    """The methods that the strategy of a run uses, besides logit adjustment."""
+    used = balancing_methods(run.params, run.params["strategy"])
+    return [name for name in used if name != LOGIT_ADJUSTMENT]
+
+
 def _strategy(run: Run) -> dict[str, Any]:
     """Params of the strategy in use."""
-    row = f"strategies.{run.params['strategy']}."
-    return {
-        key.removeprefix(row): value for key, value in run.params.items() if key.startswith(row)
-    }
+    return _strategy_params(run.params, run.params["strategy"])
+
+
+def _strategy_params(params: Mapping[str, Any], strategy: str) -> dict[str, Any]:
+    row = f"strategies.{strategy}."
+    return {key.removeprefix(row): value for key, value in params.items() if key.startswith(row)}
+
+
+def _row(run: Run) -> str:
+    """The key of the strategy in use."""
+    return f"strategies.{run.params['strategy']}"
+
+
+def _listed(n_by_class: Mapping[str, int]) -> str:
+    """Classes with their numbers, those with the fewest first."""
+    ordered = sorted(n_by_class.items(), key=lambda item: item[1])
+    return listed([f"{name} {n}" for name, n in ordered])
 
 
 def _of(run: Run, runs: Sequence[Run]) -> str:

@@ -1,7 +1,11 @@
 """Formatting of numbers in sentences."""
 
+from collections.abc import Sequence
+
 from ballast.core.errors import one_line
 from ballast.scores.intervals import Interval
+
+MOST_NAMED = 5  # things in one sentence
 
 
 def typeset(sentence: str) -> str:
@@ -19,6 +23,13 @@ def range_text(interval: Interval) -> str:
 def photographs(n: int) -> str:
     """Format a number of photographs, as in "1 photograph" or "2 photographs"."""
     return f"{n} photograph" if n == 1 else f"{n} photographs"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Name the first five of several things, and count the others."""
+    more = len(names) - MOST_NAMED
+    others = f" and {more} other{'' if more == 1 else 's'}" if more > 0 else ""
+    return ", ".join(names[:MOST_NAMED]) + others
 
 
 def one_line_text(text: str) -> str:

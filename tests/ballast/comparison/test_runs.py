@@ -218,29 +218,38 @@ def test_of_a_class_without_photographs_nothing_is_stored(run_of: RunOf) -> None
 
 
 def test_an_answer_without_a_reference_is_the_run_alone(pair: list[Run]) -> None:
-    found = answer(pair[1], None)
+    found = answer(pair[1], None, {})
     assert found.cross_validated
     assert found.trainings == 2
     assert found.photographs == {"dog": 40, "human": 40, "snake": 40}
     assert found.independent_groups == 60
     assert found.metrics == pair[1].metrics
     assert found.verdict.startswith("On average over 2 cross-validations, 88")
-    assert found[-3:] == (None, None, None)
+    assert (found.reference, found.reference_metrics, found.difference) == (None, None, None)
+    assert found.recommendations[0].rule == "not_compared"
+    assert found.recommendations[0].action == "make compare"
+
+
+def test_an_answer_has_what_was_left_out_and_trained_on(pair: list[Run]) -> None:
+    found = answer(pair[1], None, {"not an image": 2})
+    assert found.left_out == {"not an image": 2}
+    assert found.train_photographs == {name: of["train"] for name, of in pair[1].counts.items()}
 
 
 def test_an_answer_with_a_reference_says_what_balancing_changed(pair: list[Run]) -> None:
     baseline, balanced = pair
     reference = Arm(*baseline[:4])
-    found = answer(balanced, reference)
-    assert found.verdict == answer(balanced, None).verdict
+    found = answer(balanced, reference, {})
+    assert found.verdict == answer(balanced, None, {}).verdict
     assert found.reference == "baseline"
     assert found.reference_metrics == baseline.metrics
+    assert "not_compared" not in [advice.rule for advice in found.recommendations]
     assert found.difference == compare(pair, seed=1).differences["balanced"]
 
 
 def test_headlines_are_the_overall_values_and_what_balancing_changed(pair: list[Run]) -> None:
     baseline, balanced = pair
-    found = answer(balanced, Arm(*baseline[:4]))
+    found = answer(balanced, Arm(*baseline[:4]), {})
     assert found.difference
     overall = ["accuracy", "balanced_accuracy", "macro_f1", "worst_class_recall"]
     values = headlines(found)
@@ -248,19 +257,19 @@ def test_headlines_are_the_overall_values_and_what_balancing_changed(pair: list[
         **{name: getattr(found.metrics, name).value for name in overall},
         "difference": {name: getattr(found.difference.metrics, name).value for name in overall},
     }
-    assert headlines(answer(balanced, None)) == {name: values[name] for name in overall}
+    assert headlines(answer(balanced, None, {})) == {name: values[name] for name in overall}
 
 
 def test_one_model_of_a_test_set_has_its_headlines_in_metrics_json(pair: list[Run]) -> None:
     run = pair[1]._replace(cross_validated=False)
     one = run._replace(judged=run.judged._replace(predicted=run.judged.predicted[:1]))
-    assert headlines(answer(run, None)) != {}
-    assert headlines(answer(one, None)) == {}
+    assert headlines(answer(run, None, {})) != {}
+    assert headlines(answer(one, None, {})) == {}
 
 
 def test_an_answer_is_written_with_its_decisions(pair: list[Run], tmp_path: Path) -> None:
     path = tmp_path / "answer.json"
-    write_json(path, answer(pair[1], Arm(*pair[0][:4])))
+    write_json(path, answer(pair[1], Arm(*pair[0][:4]), {}))
     found = read_json(path)
     assert found["difference"]["recall"]["dog"]["decision"] == "significant"
     assert found["difference"]["recall"]["human"]["decision"] == "none"

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 
 from ballast.balance.class_weights import class_weights
-from ballast.scores.advice import Worse, emphasis, loss_share, recommendations
+from ballast.scores.advice import (
+    Worse,
+    balancing_methods,
+    emphasis,
+    loss_share,
+    recommendations,
+)
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
@@ -70,6 +76,10 @@ def said(*runs: Run, worse: Worse | None = None) -> dict[str, str]:
     return {advice.rule: advice.text for advice in recommendations(runs, worse or {})}
 
 
+def action(*runs: Run, worse: Worse | None = None) -> dict[str, str]:
+    return {advice.rule: advice.action for advice in recommendations(runs, worse or {})}
+
+
 def test_nothing_is_said_of_a_run_where_nothing_is_to_be_said(run_of: RunOf) -> None:
     assert said(run_of()) == {}
 
@@ -79,6 +89,50 @@ def test_under_10_training_photographs_are_few(run_of: RunOf) -> None:
     found = said(run_of(train=(9, 100)))["few_training_images"]
     assert found.startswith("cat has only 9 photographs for training")
     assert "cat has only 1 photograph for" in said(run_of(train=(1, 100)))["few_training_images"]
+
+
+def test_several_classes_of_few_photographs_are_one_sentence(run_of: RunOf) -> None:
+    run = run_of(train=(3, 100))
+    counts = {f"c{n}": {"train": n, "val": 0, "test": 0} for n in range(9, 2, -1)}
+    run = run._replace(
+        counts={**run.counts, **counts},
+        made={**run.made, **dict.fromkeys(counts, 300)},
+        weights={**run.weights, **dict.fromkeys(counts, 1.0)},
+    )
+    found = said(run)["few_training_images"]
+    assert found.startswith(
+        "8 classes have too few photographs for training (cat 3, c3 3, c4 4, c5 5, c6 6 and 3"
+        " others) to represent a class with any balancing."
+    )
+
+
+def test_a_run_that_was_not_compared_asks_whether_balancing_helped(run_of: RunOf) -> None:
+    first = recommendations([run_of(train=(9, 100))], {}, compared=False)[0]
+    assert first.text.startswith("Did balancing help?")
+    assert first.action == "make compare"
+
+
+def test_each_recommendation_has_the_command_or_the_param_that_does_it(run_of: RunOf) -> None:
+    assert action(run_of(train=(9, 100)))["few_training_images"] == "make"
+    few = run_of(test=(39, 40), recognised=(39, 40))
+    assert action(few)["small_test_set"] == "make cross-validate"
+    assert action(few._replace(cross_validated=True))["small_test_set"] == "make"
+    overfitted = run_of(history=history(0.9, 0.5))
+    assert action(overfitted)["overfitting"] == "train.backbone: efficientnet_lite0"
+    tuned = overfitted._replace(params=overfitted.params | {"train.fine_tune_epochs": 5})
+    assert action(tuned)["overfitting"] == "train.fine_tune_epochs: 0"
+    twice = PLAIN | {"oversample": True, "class_weights": "balanced"}
+    found = action(run_of(made=(300, 300), strategy=twice))["corrects_twice"]
+    assert found == "strategies.s.class_weights: null"
+    assert action(run_of(recognised=(30, 40)))["costliest_confusion"] == "make"
+
+
+def test_how_a_strategy_balances() -> None:
+    row = PLAIN | {"oversample": True, "logit_adjustment": 1.0}
+    params = {f"strategies.s.{key}": value for key, value in row.items()}
+    assert balancing_methods(params, "s") == ["oversampling", "logit adjustment"]
+    plain = {f"strategies.s.{key}": value for key, value in PLAIN.items()}
+    assert balancing_methods(plain, "s") == []
 
 
 def test_of_several_runs_few_photographs_are_said_once(run_of: RunOf) -> None:
@@ -188,24 +242,38 @@ OVERSAMPLED = PLAIN | {"oversample": True}
 
 
 @pytest.mark.parametrize(
-    ("reference", "this", "class_", "remedy"),
+    ("reference", "this", "class_", "remedy", "param"),
     [
-        (PLAIN, WEIGHTED, "dog", "Balance less: lower weight_power; or add photographs of dog."),
+        (
+            PLAIN,
+            WEIGHTED,
+            "dog",
+            "Balance less: lower weight_power; or add photographs of dog.",
+            "strategies.s.weight_power: 0.5",
+        ),
         (
             PLAIN,
             OVERSAMPLED,
             "dog",
             "Balance less: use class_weights: balanced with a weight_power below 1 instead; or",
+            "strategies.s.class_weights: balanced",
         ),
         (
             PLAIN,
             OVERSAMPLED | WEIGHTED | {"oversample": True},
             "dog",
             "Balance less: use only one of oversampling and class weights; or add photographs of",
+            "strategies.s.class_weights: null",
         ),
-        (WEIGHTED, PLAIN, "cat", "Balance as before does, or add photographs of cat."),
-        (PLAIN, WEIGHTED, "cat", "Add photographs of cat."),
-        (WEIGHTED, PLAIN, "dog", "Add photographs of dog."),
+        (
+            WEIGHTED,
+            PLAIN,
+            "cat",
+            "Balance as before does, or add photographs of cat.",
+            "strategy: s",
+        ),
+        (PLAIN, WEIGHTED, "cat", "Add photographs of cat.", "make"),
+        (WEIGHTED, PLAIN, "dog", "Add photographs of dog.", "make"),
     ],
 )
 def test_the_remedy_is_one_that_this_strategy_has(
@@ -214,6 +282,7 @@ def test_the_remedy_is_one_that_this_strategy_has(
     this: dict[str, Any],
     class_: str,
     remedy: str,
+    param: str,
 ) -> None:
     runs = [
         run_of(name, strategy=row, made=(300, 300) if row["oversample"] else (30, 300))
@@ -221,6 +290,7 @@ def test_the_remedy_is_one_that_this_strategy_has(
     ]
     found = said(*runs, worse={"after": [class_]})["worse_class"]
     assert f"\N{NO-BREAK SPACE}%. {remedy}" in found
+    assert action(*runs, worse={"after": [class_]})["worse_class"] == param
 
 
 def test_the_confusion_that_costs_most(run_of: RunOf) -> None:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from types import ModuleType
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from joblib import register_parallel_backend
 from joblib.parallel import ThreadingBackend

@@ -1,0 +1,70 @@
+"""Print the answer of the latest run: its figures, the verdict, and what to do next.
+
+make ends with this. outputs/answer.json has all of it for programs.
+
+Example:
+    ballast answer
+"""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+from tabulate import tabulate
+
+from ballast.core import paths
+from ballast.core.errors import counted, one_line
+from ballast.core.files import intact, read_json
+from ballast.scores.intervals import CLASS_METRICS, Interval, interval_text
+from ballast.scores.sentences import one_line_text
+
+MOST_ADVICE = 3  # the report has all
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Do nothing: this subcommand takes no arguments."""
+    del parser
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the answer; return the exit code."""
+    del options
+    found = read_json(paths.ANSWER)
+    with intact(paths.ANSWER):
+        said = answer_text(found)
+    print(said)
+    return 0
+
+
+def answer_text(found: Mapping[str, Any]) -> str:
+    """Format the content of outputs/answer.json for a terminal.
+
+    Raises:
+        KeyError, TypeError: if something of it is missing.
+    """
+    metrics, difference = found["metrics"], found["difference"]
+    rows = [
+        [
+            one_line(name),
+            trained,
+            found["photographs"][name],
+            *(interval_text(Interval(**metrics[key][name]), digits=2) for key in CLASS_METRICS),
+        ]
+        for name, trained in found["train_photographs"].items()
+    ]
+    headers = ["class", "train", "judged", *CLASS_METRICS]
+    # disable_numparse: a class called 1e3 keeps its name.
+    parts = [tabulate(rows, headers, disable_numparse=True), found["verdict"]]
+    parts += [difference["verdict"]] if difference else []
+    advice = found["recommendations"]
+    if advice:
+        lines = [f"- {of['text']} -> {of['action']}" for of in advice[:MOST_ADVICE]]
+        more = len(advice) - MOST_ADVICE
+        lines += [f"- {more} more in {paths.REPORT}"] if more > 0 else []
+        parts.append("\n".join(["What to do:", *lines]))
+    if found["left_out"]:
+        reasons = [f"- {number} {reason}" for reason, number in found["left_out"].items()]
+        files = counted(sum(found["left_out"].values()), "file")
+        parts.append("\n".join([f"Left out: {files} ({paths.REJECTED})", *reasons]))
+    parts.append(f"Open {paths.REPORT}")
+    return "\n\n".join("\n".join(map(one_line_text, part.splitlines())) for part in parts)

@@ -1,0 +1,93 @@
+"""The answer that make ends with, of real runs and of odd ones."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ballast.__main__ import main
+from ballast.commands.answer import answer_text
+from ballast.comparison.runs import answer
+from ballast.core import paths
+from ballast.core.files import read_json, write_json
+from ballast.scores.advice import Recommendation
+from ballast.scores.run import Arm, Run
+
+MakeRun = Callable[..., Run]
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """outputs/answer.json of an empty folder, in which the test runs."""
+    monkeypatch.chdir(tmp_path)
+    paths.OUTPUTS.mkdir()
+    return paths.ANSWER
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(["answer"]) == 0
+    return capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_figures_then_verdicts_then_what_to_do_then_what_was_left_out(
+    make_run: MakeRun, written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference, run = (make_run(name, ["cat", "dog", "elk"]) for name in ("baseline", "balanced"))
+    found = answer(run, Arm(*reference[:4]), {"not an image": 2, "broken image": 1})
+    write_json(written, found)
+    assert found.difference
+    parts = said(capsys).rstrip("\n").split("\n\n")
+    table, verdict, difference, advice, left_out, last = parts
+    assert table.splitlines()[0].split() == [
+        "class",
+        "train",
+        "judged",
+        "recall",
+        "precision",
+        "f1",
+    ]
+    assert table.splitlines()[2].split()[:4] == ["cat", "1", "4", "0.75"]
+    assert verdict == found.verdict.replace("\N{NO-BREAK SPACE}", " ")
+    assert difference == found.difference.verdict.replace("\N{NO-BREAK SPACE}", " ")
+    assert advice.splitlines()[0] == "What to do:"
+    assert advice.splitlines()[1].endswith("Collect at least 10 to train on. -> make")
+    assert left_out.splitlines() == [
+        "Left out: 3 files (outputs/rejected.csv)", "- 2 not an image", "- 1 broken image",
+    ]  # fmt: skip
+    assert last == "Open outputs/report.html"
+
+
+def test_three_recommendations_are_enough_for_a_terminal(
+    make_run: MakeRun, written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    advice = [Recommendation("rule", f"Do {n}.", "make") for n in range(5)]
+    found = answer(make_run("mine", ["cat", "dog"]), None, {})
+    write_json(written, found._replace(recommendations=advice))
+    lines = said(capsys).splitlines()
+    start = lines.index("What to do:") + 1
+    assert lines[start : start + 4] == [
+        "- Do 0. -> make", "- Do 1. -> make", "- Do 2. -> make", "- 2 more in outputs/report.html",
+    ]  # fmt: skip
+    assert "Left out" not in "".join(lines)
+
+
+def test_names_keep_their_letters_and_send_nothing_to_the_terminal(
+    make_run: MakeRun, written: Path
+) -> None:
+    write_json(written, answer(make_run("mine", ["1e3", "1.10", "a\x1b[2Jb"]), None, {}))
+    text = answer_text(read_json(written))
+    assert "\n1e3 " in text
+    assert "\n1.10 " in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("content", [None, "[]", "{", json.dumps({"metrics": {}})])
+def test_a_missing_or_edited_answer_is_one_line(
+    content: str | None, written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        written.write_text(content)
+    with pytest.raises(SystemExit, match=r"outputs/answer\.json"):
+        main(["answer"])
+    del capsys
