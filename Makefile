@@ -26,7 +26,9 @@ run: check  ## run the stages that have changed, and print the answer
 	@$(RUN) python -X utf8 -m ballast answer
 
 setup: .venv/.ready  ## install everything into .venv/
-	@git rev-parse --git-dir >/dev/null 2>&1 || $(RUN) dvc config --local core.no_scm true
+	@if ! git rev-parse --git-dir >/dev/null 2>&1; then $(RUN) dvc config --local core.no_scm true; \
+	elif grep -q no_scm .dvc/config.local 2>/dev/null; then \
+	$(RUN) dvc config --local --unset core.no_scm; fi
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen
@@ -39,9 +41,13 @@ setup-dev: .venv/.ready-dev  ## also install what tests, lint and exports need
 	@touch .venv/.ready $@
 
 .uv/bin/uv:
-	$(PYTHON) -m pip install --quiet --target .uv uv==$(UV_VERSION) \
-	|| { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv==$(UV_VERSION); } \
-	|| { echo "ERROR: $(PYTHON) has neither pip nor venv; install one of them, or uv" >&2; exit 1; }
+	@if $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m pip install --quiet --target .uv uv==$(UV_VERSION); \
+	elif $(PYTHON) -m venv .uv; then \
+	  .uv/bin/python -m pip install --quiet uv==$(UV_VERSION); \
+	else echo "ERROR: $(PYTHON) has neither pip nor venv; install one of them, or uv" >&2; exit 1; fi \
+	|| { echo "ERROR: pip could not install uv $(UV_VERSION), for the reason above; mend that, or" \
+	"install uv yourself" >&2; exit 1; }
 
 check: setup  ## check params.yaml, the photographs and DVC's own files
 	$(RUN) python -X utf8 -m ballast check

@@ -6,6 +6,7 @@ from ballast.core.counts import train_counts
 from ballast.core.errors import one_line_errors
 from ballast.core.files import read_json, read_text, write_json
 from ballast.core.params import parse_params
+from ballast.core.stage_times import timed
 
 
 def main() -> None:
@@ -19,5 +20,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with one_line_errors(), timed("compute-weights"):
         main()

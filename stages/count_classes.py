@@ -5,6 +5,7 @@ from ballast.core.counts import count_classes
 from ballast.core.errors import one_line_errors
 from ballast.core.files import write_bytes, write_json
 from ballast.core.manifest import read_manifest
+from ballast.core.stage_times import timed
 from ballast.report.plots import counts_plot
 
 
@@ -18,5 +19,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with one_line_errors(), timed("count-classes"):
         main()

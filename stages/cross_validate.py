@@ -6,6 +6,7 @@ from ballast.core.files import read_text
 from ballast.core.greys import read_range
 from ballast.core.manifest import class_names, has_test_folder, read_manifest
 from ballast.core.params import parse_params
+from ballast.core.stage_times import timed
 from ballast.core.store import ContentStore
 from ballast.model.cross_validation import cross_validate, fold_trials, given_trial
 from ballast.model.features import read_backbone
@@ -43,5 +44,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with one_line_errors(), timed("cross-validate"):
         main()

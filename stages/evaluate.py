@@ -8,6 +8,7 @@ from ballast.core import paths
 from ballast.core.errors import one_line_errors
 from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
 from ballast.core.params import as_dict, dotted, parse_params
+from ballast.core.stage_times import timed
 from ballast.report.model_card import model_card, training_settings
 from ballast.report.pictures import run_pictures
 from ballast.report.plots import confusion_plot
@@ -63,5 +64,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with one_line_errors(), timed("evaluate"):
         main()

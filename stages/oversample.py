@@ -20,6 +20,7 @@ from ballast.core.files import (
 from ballast.core.greys import read_range
 from ballast.core.manifest import AugmentedRow, read_manifest, subset_rows, write_augmented
 from ballast.core.params import parse_params
+from ballast.core.stage_times import timed
 from ballast.core.store import ContentStore
 from ballast.workers.progress import with_progress
 
@@ -67,5 +68,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with one_line_errors(), timed("oversample"):
         main()

@@ -9,6 +9,7 @@ from ballast.core.errors import one_line, one_line_errors, warn
 from ballast.core.files import read_text, write_csv, write_json
 from ballast.core.manifest import has_test_folder, write_manifest
 from ballast.core.params import parse_params
+from ballast.core.stage_times import timed
 from ballast.dataset.report import mirror_warnings, range_warnings, refuse_fatal, report_warnings
 from ballast.dataset.scan import Rejection
 from ballast.dataset.split import (
@@ -58,5 +59,5 @@ def write_rejected(rejected: Sequence[Rejection]) -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with one_line_errors(), timed("split"):
         main()

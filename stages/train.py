@@ -21,6 +21,7 @@ from ballast.core.manifest import (
 )
 from ballast.core.params import parse_params
 from ballast.core.source import code_deps, source_hash
+from ballast.core.stage_times import timed
 from ballast.core.store import ContentStore
 from ballast.model.features import image_features, read_backbone
 from ballast.model.head_strategy import Terms, fit_probe, head_choice, solver_history, source_groups
@@ -97,5 +98,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_errors():
+    with one_line_errors(), timed("train"):
         main()

@@ -44,6 +44,50 @@ def test_a_download_without_git_is_set_up_for_dvc(with_makefile: Project) -> Non
     assert "Running stage 'split'" in with_makefile.dvc("repro", "split")
 
 
+def test_a_download_that_becomes_a_git_repository_is_set_up_for_git(
+    with_makefile: Project,
+) -> None:
+    assert make(with_makefile, "setup").returncode == 0
+    with_makefile.git("init", "--quiet")
+    assert make(with_makefile, "setup").returncode == 0
+    assert "no_scm" not in with_makefile.read(".dvc/config.local")
+    assert make(with_makefile, "setup").returncode == 0
+
+
+PIP_FAILS = """#!/bin/sh
+case "$*" in
+  "-m pip --version") ;;
+  "-m pip "*) echo "ERROR: No matching distribution found for uv" >&2; exit 1 ;;
+esac
+"""
+NO_PIP = """#!/bin/sh
+echo "No module named $2" >&2
+exit 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("python", "said"),
+    [
+        (PIP_FAILS, ["ERROR: No matching distribution found for uv", "for the reason above"]),
+        (NO_PIP, ["has neither pip nor venv; install one of them, or uv"]),
+    ],
+)
+def test_what_keeps_uv_from_being_installed_is_said(
+    with_makefile: Project, python: str, said: list[str]
+) -> None:
+    stand_in = with_makefile.folder / "python"
+    stand_in.write_text(python)
+    stand_in.chmod(0o755)
+    done = with_makefile.run(
+        "make", f"PYTHON={stand_in}", "UV=.uv/bin/uv", ".uv/bin/uv", check=False
+    )
+    assert done.returncode != 0
+    for text in said:
+        assert text in done.stderr
+    assert ("neither pip nor venv" in done.stderr) == (python == NO_PIP)
+
+
 def test_compare_without_git_says_what_to_do(with_makefile: Project) -> None:
     done = make(with_makefile, "compare")
     assert done.returncode != 0

@@ -15,6 +15,8 @@ from tabulate import tabulate
 from ballast.core import paths
 from ballast.core.errors import counted, one_line
 from ballast.core.files import intact, read_json
+from ballast.core.stage_times import duration_of, stage_times
+from ballast.scores.advice import COMPARE
 from ballast.scores.intervals import CLASS_METRICS, Interval, interval_text
 from ballast.scores.sentences import one_line_text
 
@@ -31,13 +33,17 @@ def run(options: argparse.Namespace) -> int:
     del options
     found = read_json(paths.ANSWER)
     with intact(paths.ANSWER):
-        said = answer_text(found)
+        said = answer_text(found, duration_of(2, 1, stage_times()))
     print(said)
     return 0
 
 
-def answer_text(found: Mapping[str, Any]) -> str:
-    """Format the content of outputs/answer.json for a terminal.
+def answer_text(found: Mapping[str, Any], comparison_takes: str = "") -> str:
+    """Format an answer for a terminal.
+
+    Args:
+        found: the content of outputs/answer.json.
+        comparison_takes: how long make compare is going to take; empty if unknown.
 
     Raises:
         KeyError, TypeError: if something of it is missing.
@@ -58,7 +64,11 @@ def answer_text(found: Mapping[str, Any]) -> str:
     parts += [difference["verdict"]] if difference else []
     advice = found["recommendations"]
     if advice:
-        lines = [f"- {of['text']} -> {of['action']}" for of in advice[:MOST_ADVICE]]
+        takes = {COMPARE: f" ({comparison_takes})"} if comparison_takes else {}
+        lines = [
+            f"- {of['text']} -> {of['action']}{takes.get(of['action'], '')}"
+            for of in advice[:MOST_ADVICE]
+        ]
         more = len(advice) - MOST_ADVICE
         lines += [f"- {more} more in {paths.REPORT}"] if more > 0 else []
         parts.append("\n".join(["What to do:", *lines]))

@@ -43,6 +43,7 @@ from ballast.core.greys import Range
 from ballast.core.manifest import Row
 from ballast.core.params import Params, as_dict, parse_params
 from ballast.core.source import code_deps, source_hash
+from ballast.core.stage_times import duration_of, stage_times
 from ballast.core.store import ContentStore
 from ballast.dataset.layout import folder_layout, given_parents
 from ballast.dataset.listing import list_files, unreadable
@@ -170,7 +171,11 @@ def judge_by_experiments(
         clear_queue(repo, by_name)  # left by a run that was killed
         done = finished(repo, messages)
         waiting = [name for name in by_name if name not in done]
-        print(f"{len(by_name)} experiments, {len(done)} of them already finished")
+        takes = duration_of(len(waiting), asked.jobs, stage_times()) if waiting else ""
+        print(
+            f"{len(by_name)} experiments, {len(done)} of them already finished"
+            + (f"; the others take {takes}" if takes else "")
+        )
         copy = paths_to_copy(repo, raw)
         try:
             for name in tqdm(waiting, desc="queued", disable=None):

@@ -40,4 +40,5 @@ EXPORTS = Path("exports")
 # Caches, not outputs. All are safe to delete.
 INSPECTIONS = Path(".dvc/tmp/inspections.jsonl")
 IMAGE_STORE = Path(".dvc/tmp/image_store")
+STAGE_TIMES = Path(".dvc/tmp/stage_times.json")
 KERAS_DOWNLOADS = Path(".keras")

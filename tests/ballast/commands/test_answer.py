@@ -72,6 +72,15 @@ def test_three_recommendations_are_enough_for_a_terminal(
     assert "Left out" not in "".join(lines)
 
 
+def test_it_says_how_long_the_comparison_takes_after_a_run(
+    make_run: MakeRun, written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_json(written, answer(make_run("mine", ["cat", "dog"]), None, {}))
+    assert "-> make compare\n" in said(capsys)
+    write_json(paths.STAGE_TIMES, {"oversample": 100.0, "train": 200.0, "evaluate": 3.0})
+    assert "-> make compare (about 10 minutes)\n" in said(capsys)
+
+
 def test_names_keep_their_letters_and_send_nothing_to_the_terminal(
     make_run: MakeRun, written: Path
 ) -> None:

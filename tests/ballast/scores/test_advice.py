@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ballast.balance.class_weights import class_weights
+from ballast.core.counts import Counts
 from ballast.scores.advice import (
     Worse,
     balancing_methods,
@@ -93,7 +94,7 @@ def test_under_10_training_photographs_are_few(run_of: RunOf) -> None:
 
 def test_several_classes_of_few_photographs_are_one_sentence(run_of: RunOf) -> None:
     run = run_of(train=(3, 100))
-    counts = {f"c{n}": {"train": n, "val": 0, "test": 0} for n in range(9, 2, -1)}
+    counts: Counts = {f"c{n}": {"train": n, "val": 0, "test": 0} for n in range(9, 2, -1)}
     run = run._replace(
         counts={**run.counts, **counts},
         made={**run.made, **dict.fromkeys(counts, 300)},
@@ -119,7 +120,7 @@ def test_each_recommendation_has_the_command_or_the_param_that_does_it(run_of: R
     assert action(few._replace(cross_validated=True))["small_test_set"] == "make"
     overfitted = run_of(history=history(0.9, 0.5))
     assert action(overfitted)["overfitting"] == "train.backbone: efficientnet_lite0"
-    tuned = overfitted._replace(params=overfitted.params | {"train.fine_tune_epochs": 5})
+    tuned = overfitted._replace(params={**overfitted.params, "train.fine_tune_epochs": 5})
     assert action(tuned)["overfitting"] == "train.fine_tune_epochs: 0"
     twice = PLAIN | {"oversample": True, "class_weights": "balanced"}
     found = action(run_of(made=(300, 300), strategy=twice))["corrects_twice"]
