@@ -3,7 +3,8 @@
     python docs/draw_screenshots.py
     python docs/draw_screenshots.py --all FOLDER
 
-The first command draws the tops of the pages into docs/. The second draws whole pages for review,
+The first command draws the tops of the pages into docs/. (docs/tutorial.png is a report.png, drawn
+where the tutorial's first run had ended.) The second draws whole pages for review,
 at desktop and phone width, light and dark. Both need Debian's chromium and chromium-driver.
 """
 

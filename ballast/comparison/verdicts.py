@@ -94,12 +94,13 @@ def overall_verdict(
     names = _names(this, reference)
     looked = f", corrected for the {strategies} compared" if strategies > 1 else ""
     balanced, accuracy = found.balanced_accuracy, found.accuracy
-    figures = _both(this.metrics.balanced_accuracy, reference.metrics.balanced_accuracy)
+    both = this.metrics.balanced_accuracy, reference.metrics.balanced_accuracy
     said = _decided(
         balanced,
         names,
         ("is", "better", "worse"),
-        f"balanced accuracy {figures} on {judged_text(this)}",
+        both,
+        f"balanced accuracy {{}} on {judged_text(this)}",
         looked,
         strategies,
     )
@@ -107,9 +108,9 @@ def overall_verdict(
     if accuracy.decision is Decision.SIGNIFICANT and (
         opposite or balanced.decision is not Decision.SIGNIFICANT
     ):
-        figures = _both(this.metrics.accuracy, reference.metrics.accuracy)
+        both = this.metrics.accuracy, reference.metrics.accuracy
         comparatives = "has", "higher accuracy", "lower accuracy"
-        said += " " + _decided(accuracy, names, comparatives, figures, looked, strategies)
+        said += " " + _decided(accuracy, names, comparatives, both, "{}", looked, strategies)
     return typeset(said)
 
 
@@ -133,11 +134,11 @@ def class_verdict(
     """
     if found is None or needed is None:
         return "No photographs of this class were judged."
-    recalls = _both(this.metrics.recall[class_], reference.metrics.recall[class_])
+    recalls = this.metrics.recall[class_], reference.metrics.recall[class_]
     looked = f", corrected for the {looked_at} compared" if looked_at > 1 else ""
     names = _names(this, reference)
     comparatives = "has", "higher recall", "lower recall"
-    said = _decided(found, names, comparatives, recalls, looked, looked_at)
+    said = _decided(found, names, comparatives, recalls, "{}", looked, looked_at)
     if found.decision is not Decision.SIGNIFICANT:
         more = f"A difference of 10 points takes about {needed.ten_points} independent photographs"
         if needed.as_seen:
@@ -150,7 +151,8 @@ def _decided(
     found: Contrast,
     names: tuple[str, str, str],
     comparatives: tuple[str, str, str],
-    figures: str,
+    both: tuple[Interval, Interval],
+    frame: str,
     looked: str,
     looked_at: int,
 ) -> str:
@@ -160,7 +162,8 @@ def _decided(
         found: the difference.
         names: of the run, to begin a sentence with and within one, and of the reference.
         comparatives: the verb, and what it says of a positive and of a negative difference.
-        figures: of the run and of the reference.
+        both: the figure of the run and of the reference.
+        frame: words around both figures, with {} in their place.
         looked: what the p value is corrected for.
         looked_at: number of differences that it is corrected for.
     """
@@ -168,7 +171,9 @@ def _decided(
     verb, higher, lower = comparatives
     article = "a " if verb == "has" else ""
     comparative = higher if (found.interval.value or 0.0) > 0 else lower
-    own = f"difference {points_range(found.interval)}"
+    digits = _digits(*both, found.interval)
+    figures = frame.format(" against ".join(f"{figure.value:.{digits}%}" for figure in both))
+    own = f"difference {points_range(found.interval, digits)}"
     if found.decision is Decision.SIGNIFICANT:
         return (
             f"{start} {verb} {article}significantly {comparative} than {reference}: {figures}"
@@ -208,23 +213,30 @@ def too_high_text(excess: float) -> str:
     )
 
 
-def points_range(interval: Interval) -> str:
+def points_range(interval: Interval, digits: int = 0) -> str:
     """Format a difference as "+17 points, 95% interval +11 to +23"."""
     assert interval.value is not None
     assert interval.low is not None
     assert interval.high is not None
-    value, low, high = (_points(number) for number in interval if number is not None)
-    return f"{value} points, 95% interval {low} to {high}"
+    low, high = _points(interval.low, 0), _points(interval.high, 0)
+    return f"{_points(interval.value, digits)} points, 95% interval {low} to {high}"
 
 
-def _points(difference: float) -> str:
-    """Whole points; with a decimal if they would round to 0, which a bound may exclude."""
+def _points(difference: float, digits: int) -> str:
+    """Points; with a decimal also if they would round to 0, which a bound may exclude."""
     points = round(100 * difference, 9)  # rounding errors of a mean are no difference
     if not points:
         return "0"
     if abs(points) > 0.5:
-        return f"{points:+.0f}"
+        return f"{points:+.{digits}f}"
     return f"{math.copysign(max(abs(points), 0.1), points):+.1f}"
+
+
+def _digits(this: Interval, reference: Interval, difference: Interval) -> int:
+    """Decimals of two percentages: one if their difference would look wrong without it."""
+    values = this.value, reference.value, difference.value
+    shown = [round(100 * value) for value in values if value is not None]
+    return int(shown[0] - shown[1] != shown[2])
 
 
 def p_text(found: Contrast, looked: str) -> str:
@@ -262,7 +274,3 @@ def _weakest(run: Run) -> str:
             f"the weakest classes, each with a recall of {worst:.0%} {range_}, are {listed(names)}"
         )
     return f"the weakest class is {names[0]}, with a recall of {worst:.0%} {range_}"
-
-
-def _both(this: Interval, reference: Interval) -> str:
-    return f"{this.value:.0%} against {reference.value:.0%}"

@@ -64,8 +64,8 @@ def test_a_clear_difference_is_significant(run_of: RunOf) -> None:
             " about 207 independent photographs."
         ),
         "snake": (
-            "No significant difference between balanced and baseline: 92 % against 95 %"
-            " (difference -2 points, 95 % interval -13 to +6). A difference of 10 points takes"
+            "No significant difference between balanced and baseline: 92.5 % against 95.0 %"
+            " (difference -2.5 points, 95 % interval -13 to +6). A difference of 10 points takes"
             " about 207 independent photographs."
         ),
     }
@@ -81,7 +81,7 @@ def test_in_the_other_order_it_is_the_other_way_round(run_of: RunOf) -> None:
         "baseline has a significantly lower recall than balanced: 10 % against 75 % (difference"
         " -65 points, 95 % interval -78 to -50; p < 0.0001, corrected for the 3 compared)."
     )
-    assert "(difference +2 points, 95 % interval -6 to +13)" in said.verdicts["snake"]
+    assert "(difference +2.5 points, 95 % interval -6 to +13)" in said.verdicts["snake"]
 
 
 def test_of_a_single_training_the_models_are_compared_not_the_strategies(run_of: RunOf) -> None:
@@ -120,7 +120,7 @@ def test_five_photographs_are_a_hint(run_of: RunOf) -> None:
     assert said.verdict == (
         "A hint that this model of balanced is better than this model of baseline, but not"
         " significant, as the photographs that tell them apart are worth fewer than 6 independent"
-        " ones: balanced accuracy 88 % against 83 % on the 80 test photographs (difference +4"
+        " ones: balanced accuracy 87.5 % against 83.3 % on the 80 test photographs (difference +4"
         " points, 95 % interval +1 to +10)."
     )
     assert said.verdicts["dog"] == (
@@ -201,8 +201,8 @@ def test_an_accuracy_that_balanced_accuracy_hides_is_said(run_of: RunOf) -> None
     assert found(*pair(run_of, before, after, trainings=2)).verdict == (
         "balanced is significantly better than baseline: balanced accuracy 95 % against 68 % on"
         " the 440 test photographs (difference +27 points, 95 % interval +14 to +40; p = 0.00024)."
-        " balanced has a significantly lower accuracy than baseline: 86 % against 96 % (difference"
-        " -9 points, 95 % interval -13 to -6; p < 0.0001)."
+        " balanced has a significantly lower accuracy than baseline: 86.4 % against 95.7 % (difference"
+        " -9.3 points, 95 % interval -13 to -6; p < 0.0001)."
     )
     undecided = found(*pair(run_of, before, [[2, 0, 18], [0, 20, 0], [20, 0, 380]]))
     assert re.fullmatch(
