@@ -106,5 +106,5 @@ def follow(page: Path, folder: Path, repository: Path) -> None:
 
 
 def test_the_tutorial_is_what_happens(folder: Path, repository: Path) -> None:
-    assert len([*steps(ROOT / "docs/tutorial.md")]) == 16
+    assert len([*steps(ROOT / "docs/tutorial.md")]) == 14
     follow(ROOT / "docs/tutorial.md", folder, repository)
