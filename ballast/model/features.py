@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from importlib.metadata import version
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from platform import node
@@ -28,6 +29,7 @@ from ballast.core.store import ContentStore
 from ballast.model.inputs import ImageFiles, pixel_batches
 from ballast.model.weight_files import EXACT_FEATURES, weights_hashes
 from ballast.workers.processes import Engine, each
+from ballast.workers.progress import with_progress
 from ballast.workers.versions import CODECS
 
 if TYPE_CHECKING:
@@ -135,11 +137,14 @@ def image_features(
             rows[place] = np.frombuffer(record.data, backbone.dtype)
     missing = [place for place in range(len(keys)) if place not in rows]
     batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
-    for places, computed in zip(batches, _computed(backbone, images, batches, engine), strict=True):
-        # Also if they are not kept: the same values as from the store, for example without -0.0.
-        for place, row in zip(places, computed.astype(backbone.dtype), strict=True):
-            rows[place] = row
-            store.add(keys[place], {0: row.tobytes()})
+    # Also if they are not kept: the same values as from the store, for example without -0.0.
+    computed = chain.from_iterable(
+        batch.astype(backbone.dtype) for batch in _computed(backbone, images, batches, engine)
+    )
+    shown = with_progress(computed, len(missing), "features")
+    for place, row in zip(missing, shown, strict=True):
+        rows[place] = row
+        store.add(keys[place], {0: row.tobytes()})
     features = np.empty((len(keys), backbone.width), dtype=np.float32)
     for place, row in rows.items():
         features[place] = row
