@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -44,7 +44,7 @@ SHAPING = (
     "model/efficientnet_lite0.py",
 )
 BATCH_SIZE = 64
-LIBRARIES = ("keras", "numpy", "pillow", "pillow-heif", "tensorflow")
+LIBRARIES = ("keras", "numpy", "pillow", "pillow-heif")
 
 
 class Backbone(NamedTuple):
@@ -83,12 +83,20 @@ def read_backbone(
         "precision": "float32" if exact else load().layers[-1].dtype_policy.name,
         "weights": weights_hashes(train, image_size, downloads),
         "code": source_hash(BALLAST / module for module in SHAPING),
-        "libraries": [version(name) for name in LIBRARIES],
+        "libraries": [*map(version, LIBRARIES), _tensorflow_version()],
         "codecs": [pillow.version(name) for name in CODECS.values()],
     }
     key = hashlib.sha256(json.dumps(shaping, sort_keys=True).encode()).hexdigest()
     width = EXACT_FEATURES if exact else load().output_shape[1]
     return Backbone(load, train, image_size, key, width, "<u2" if exact else "<f4")
+
+
+def _tensorflow_version() -> str:
+    """The version of TensorFlow, whose wheel without code for GPUs has another name."""
+    try:
+        return version("tensorflow")
+    except PackageNotFoundError:
+        return version("tensorflow-cpu")
 
 
 def _frozen(train: Train, image_size: int, downloads: Path, prepare: bool) -> "keras.Model":

@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -203,3 +204,16 @@ def test_a_batch_is_named_by_its_first_and_last_image(
 def test_a_worker_with_another_backbone_is_one_line(files: list[bytes]) -> None:
     with pytest.raises(UserError, match=r"^worker \S+ has another backbone, code or lib"):
         _elsewhere(EXACT, SIZE, "another key", None, ("0.png", (files[0],)))
+
+
+def test_tensorflow_without_gpus_gives_the_same_key(
+    backbone: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def other(name: str) -> str:
+        if name == "tensorflow":
+            raise PackageNotFoundError(name)
+        return version("tensorflow" if name == "tensorflow-cpu" else name)
+
+    monkeypatch.setattr("ballast.model.features.version", other)
+    assert read_backbone(EXACT, SIZE, Path("nowhere")).key == backbone.key
