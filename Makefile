@@ -9,6 +9,8 @@ FUZZ_SECONDS ?= 600
 VERIFY_SHORT ?= --only "all of these together" "SIGKILL in every stage"
 # The first is the reference for the others.
 STRATEGIES ?= baseline balanced
+# Or a key of params.yaml and its values, such as train.learning_rate=0.001,0.0005.
+VARY ?=
 FOLDS ?= 5
 SEEDS ?= 1 2 3
 JOBS ?= 1
@@ -57,19 +59,9 @@ export: check  ## export the model to LiteRT and ONNX, into exports/
 	$(RUN) dvc repro train
 	$(RUN) python -m stages.export $(FORMATS)
 
-compare: check  ## run each of STRATEGIES as an experiment, and compare them
-	@git rev-parse --verify --quiet HEAD >/dev/null \
-	|| { echo "ERROR: make compare needs a git repository with a commit, where DVC keeps its" \
-	"experiments: git init && git add . && git commit -m start" >&2; exit 1; }
-	@[ "$$(git rev-parse --is-shallow-repository)" = false ] \
-	|| { echo "ERROR: this clone is shallow, and DVC cannot run experiments in it; run git fetch" \
-	"--unshallow" >&2; exit 1; }
-	set -e; for strategy in $(STRATEGIES); do \
-	  $(RUN) dvc exp run --force --name $$strategy --set-param strategy=$$strategy \
-	  --set-param cross_validation.test_folder=true; \
-	done
-	$(RUN) python -X utf8 -m ballast compare $(STRATEGIES)
-	$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES)
+compare: check  ## train each of STRATEGIES, or with each value of VARY, and compare them
+	$(RUN) python -X utf8 -m ballast compare $(if $(VARY),--vary "$(VARY)",--train $(STRATEGIES))
+	$(if $(VARY),,$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES))
 
 cross-validate: check  ## test STRATEGIES on every photograph: FOLDS folds, SEEDS, JOBS at a time
 	$(RUN) python -X utf8 -m ballast cross-validate --strategies $(STRATEGIES) --folds $(FOLDS) \

@@ -13,7 +13,7 @@ from ballast.core.errors import UserError, one_line_errors
 COMMANDS = {
     "answer": "print the answer of the latest run, and what to do next",
     "check": "check params.yaml, the photographs and DVC's own files before a run",
-    "compare": "compare runs on the same test photographs",
+    "compare": "train strategies that are not trained yet, and compare runs",
     "cross-validate": "test strategies on every photograph, in DVC experiments",
     "predict": "predict the class of photographs",
     "publish-check": "check that git, dvc.lock and the cache agree before a push",

@@ -171,7 +171,7 @@ def arguments_table(actions: Iterable[argparse.Action]) -> str:
 def spelt(action: argparse.Action) -> str:
     """An argument as on the command line, such as "-j, --jobs N"."""
     value = action.metavar or ("{" + ",".join(action.choices) + "}" if action.choices else "")
-    more = "..." if action.nargs == "+" else ""
+    more = "..." if action.nargs in ("+", "*") else ""
     return f"{', '.join(action.option_strings)} {value}{more}".strip()
 
 

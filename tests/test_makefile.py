@@ -91,8 +91,17 @@ def test_what_keeps_uv_from_being_installed_is_said(
 def test_compare_without_git_says_what_to_do(with_makefile: Project) -> None:
     done = make(with_makefile, "compare")
     assert done.returncode != 0
-    assert "ERROR: make compare needs a git repository with a commit" in done.stderr
+    assert "ERROR: comparing needs a git repository with a commit" in done.stderr
     assert "git init" in done.stderr
+
+
+def test_compare_takes_strategies_or_the_values_of_a_key(with_makefile: Project) -> None:
+    said = make(with_makefile, "--dry-run", "compare").stdout
+    assert "ballast compare --train baseline balanced\n" in said
+    assert "dvc plots diff --out outputs/plots baseline balanced\n" in said
+    said = make(with_makefile, "--dry-run", "compare", "VARY=train.learning_rate=0.1,0.2").stdout
+    assert 'ballast compare --vary "train.learning_rate=0.1,0.2"\n' in said
+    assert "plots diff" not in said
 
 
 def test_a_clone_keeps_its_git(with_makefile: Project) -> None:

@@ -97,7 +97,7 @@ def test_every_help_has_an_example_that_the_parser_takes(name: str) -> None:
 def test_every_argument_has_help_and_names_its_default(name: str) -> None:
     for action in arguments(PARSERS[name]):
         assert action.help
-        if action.option_strings and action.nargs != 0:
+        if action.option_strings and action.nargs != 0 and action.default is not None:
             values = action.default if isinstance(action.default, list) else [action.default]
             help_ = action.help % vars(action)
             assert help_.endswith(f"default: {' '.join(map(str, values))}")

@@ -3,8 +3,14 @@
 The first run is the reference for the others. Reads runs from git and from DVC's cache or remote,
 and checks nothing out. Prints a Markdown table, and writes comparison.json and comparison.html.
 
+With --train or --vary, it first trains the runs, with the params, code and photographs of this
+folder, which stays as it is. Each is a DVC experiment in a temporary folder. To resume after an
+interruption, run the command again: experiments that finished with the same code, params and
+photographs are not repeated.
+
 Examples:
-    ballast compare baseline balanced
+    ballast compare --train baseline balanced
+    ballast compare --vary train.learning_rate=0.001,0.0005
     ballast compare main workspace --out-dir /tmp/comparison
 """
 
@@ -17,11 +23,13 @@ from typing import Any
 
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
-from dvc.scm import NoSCM, RevError, resolve_rev
+from dvc.scm import RevError, resolve_rev
 from dvc.utils.serialize import YAMLError, parse_yaml
 from msgspec.structs import fields
 from tabulate import tabulate
 
+from ballast.commands.arms import are_several, strategy_arms, train_arms, value_arms
+from ballast.commands.experiments import refuse_without_commit
 from ballast.comparison.checks import check_comparable
 from ballast.comparison.page import comparison_page
 from ballast.comparison.runs import Comparison, compare
@@ -51,11 +59,25 @@ READ = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
-    parser.add_argument(
+    compared = parser.add_mutually_exclusive_group(required=True)
+    compared.add_argument(
         "revisions",
-        nargs="+",
+        nargs="*",
+        default=[],
         metavar="REV",
         help='two or more of: an experiment, a branch, a tag, a commit, or "workspace"',
+    )
+    compared.add_argument(
+        "--train",
+        nargs="+",
+        metavar="STRATEGY",
+        help="two or more strategies of params.yaml; each becomes an experiment of its name",
+    )
+    compared.add_argument(
+        "--vary",
+        metavar="KEY=A,B",
+        help="a key of params.yaml, such as train.learning_rate, and two or more values of it; each"
+        " becomes an experiment named after the value, such as learning_rate-0.001",
     )
     parser.add_argument(
         "--out-dir",
@@ -73,11 +95,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Compare the revisions; write and print the results; return the exit code."""
-    names: list[str] = options.revisions
-    if len(set(names)) < max(len(names), 2):
-        raise UserError(
-            "give two or more different revisions, for example: ballast compare baseline balanced"
-        )
+    key = ""
+    if options.vary:
+        key, arms = value_arms(options.vary)
+        names = train_arms(arms)
+    elif options.train:
+        names = train_arms(strategy_arms(options.train))
+    else:
+        names = options.revisions
+        if not are_several(names):
+            raise UserError(
+                "give two or more different revisions, for example: ballast compare baseline"
+                " balanced"
+            )
 
     with tempfile.TemporaryDirectory() as scratch:
         folders = {name: Path(scratch) / str(place) for place, name in enumerate(names)}
@@ -88,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
                 runs.append(read_run(name, folder, params[name]))
                 manifests[name] = judged_rows(runs[-1], folder)
         classes = {run_.name: run_.judged.classes for run_ in runs}
-        check_comparable(manifests, classes, params, options.allow_different_params)
+        check_comparable(manifests, classes, params, options.allow_different_params, key)
         runs = alike(runs)
         pictures = []
         for run_, folder in zip(runs, folders.values(), strict=True):
@@ -122,11 +152,7 @@ def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     except NotDvcRepoError:
         raise UserError("dvc.yaml: no such file; run from the top of the project") from None
     with repo:
-        if isinstance(repo.scm, NoSCM) and set(folders) != {"workspace"}:
-            raise UserError(
-                "comparing needs a git repository with a commit, where DVC keeps its experiments:"
-                " git init && git add . && git commit -m start"
-            )
+        refuse_without_commit("comparing")
         params = {}
         for name, folder in folders.items():
             refuse_unknown(repo, name)

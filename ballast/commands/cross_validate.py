@@ -13,49 +13,38 @@ Examples:
 """
 
 import argparse
-import hashlib
-import json
 import re
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-from dvc.exceptions import DvcException, OutputNotFoundError
-from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
 from msgspec.structs import replace
 from tabulate import tabulate
-from tqdm import tqdm
 
+from ballast.commands.experiments import (
+    code_and_photographs,
+    experiments_repo,
+    refuse_failed,
+    run_missing,
+    wanted,
+)
 from ballast.comparison.optimism import optimism
 from ballast.comparison.pooled import Experiment, pool, shared
 from ballast.comparison.runs import Difference, difference
 from ballast.comparison.verdicts import too_high_text, verdict_lines
 from ballast.core import paths
-from ballast.core.errors import UserError, counted, warn
+from ballast.core.errors import UserError
 from ballast.core.files import read_text, write_bytes, write_json
 from ballast.core.greys import Range
 from ballast.core.manifest import Row
-from ballast.core.params import Params, as_dict, parse_params
-from ballast.core.source import code_deps, source_hash
-from ballast.core.stage_times import duration_of, stage_times
+from ballast.core.params import Params, parse_params
 from ballast.core.store import ContentStore
 from ballast.dataset.layout import folder_layout, given_parents
-from ballast.dataset.listing import list_files, unreadable
 from ballast.dataset.split import refuse_idle_folds, split_folder
-from ballast.dvc_tools.cache import file_md5
-from ballast.dvc_tools.experiments import (
-    clear_queue,
-    finished,
-    queue_experiment,
-    read_file,
-    run_queue,
-)
+from ballast.dvc_tools.experiments import read_file
 from ballast.model.cross_validation import cross_validate, fold_trials
 from ballast.model.features import read_backbone
 from ballast.scores.estimates import strategy_intervals
@@ -130,10 +119,7 @@ def run(options: argparse.Namespace) -> int:
         judgements = judged_here(params, options, rows, found["range_set"])
         report(judgements, groups, options, raw)
         return 0
-    try:
-        judge_by_experiments(params, options, groups)
-    except DvcException as error:
-        raise UserError(f"DVC: {error}") from None
+    judge_by_experiments(params, options, groups)
     return 0
 
 
@@ -162,38 +148,15 @@ def judge_by_experiments(
     )
     by_name = {experiment_name(run): run for run in runs}
 
-    with git_repo() as repo, only_one(repo):
-        content = code_and_photographs(raw)
-        messages = {
-            name: f"{name}, of {fingerprint(overridden(params, run, asked.folds, raw), content)}"
-            for name, run in by_name.items()
-        }
-        clear_queue(repo, by_name)  # left by a run that was killed
-        done = finished(repo, messages)
-        waiting = [name for name in by_name if name not in done]
-        takes = duration_of(len(waiting), asked.jobs, stage_times()) if waiting else ""
-        print(
-            f"{len(by_name)} experiments, {len(done)} of them already finished"
-            + (f"; the others take {takes}" if takes else "")
-        )
-        copy = paths_to_copy(repo, raw)
-        try:
-            for name in tqdm(waiting, desc="queued", disable=None):
-                values = set_params(by_name[name], asked.folds, raw)
-                queue_experiment(repo, name, messages[name], values, copy)
-            run_all(repo, waiting, asked.jobs)
-        finally:
-            clear_queue(repo, by_name)
-        done = finished(repo, messages)
+    with experiments_repo("cross-validation") as repo:
+        # Only the predictions are read, not what the pipeline makes of them.
+        content = code_and_photographs(raw, without=("cross-validate", "evaluate"))
+        values = {name: values_of(run, asked.folds, raw) for name, run in by_name.items()}
+        done = run_missing(repo, wanted(values, content), raw, asked.jobs)
         found = {by_name[name]: predictions_of(repo, rev) for name, rev in done.items()}
 
-    failed = [name for name in by_name if name not in done]
     report(complete_seeds(found, asked), groups, asked, raw)
-    if failed:
-        raise UserError(
-            f"{counted(len(failed), 'experiment')} failed: {', '.join(failed)}; run the command"
-            " again"
-        )
+    refuse_failed([name for name in by_name if name not in done])
 
 
 def check_asked(asked: argparse.Namespace, params: Params) -> None:
@@ -267,134 +230,20 @@ def without_held_out(params: Params, rows: Sequence[Row]) -> list[Row]:
     return left
 
 
-@contextmanager
-def git_repo() -> Iterator[Repo]:
-    """Open this folder as a DVC repository.
-
-    Raises:
-        UserError: if there is no git repository, it has no commit, or it is shallow.
-    """
-    has_commit = subprocess.run(
-        ["git", "rev-parse", "--verify", "--quiet", "HEAD"], capture_output=True, check=False
-    )
-    if has_commit.returncode:
-        raise UserError(
-            "cross-validation needs a git repository with a commit, where DVC keeps its"
-            " experiments: git init && git add . && git commit -m start"
-        )
-    shallow = ["git", "rev-parse", "--is-shallow-repository"]
-    if subprocess.run(shallow, capture_output=True, check=True).stdout.strip() == b"true":
-        raise UserError(
-            "this clone is shallow, and DVC cannot run experiments in it; run git fetch --unshallow"
-        )
-    with Repo() as repo:
-        yield repo
-
-
-@contextmanager
-def only_one(repo: Repo) -> Iterator[None]:
-    """Prevent a second cross-validation, which would kill the workers of the first."""
-    lock = make_lock(str(Path(repo.tmp_dir, "cross-validation-lock")), tmp_dir=repo.tmp_dir)
-    try:
-        lock.lock()
-    except LockError:
-        raise UserError(
-            "another cross-validation is running here; wait for it, or stop it"
-        ) from None
-    try:
-        yield
-    finally:
-        lock.unlock()
-
-
 def experiment_name(run: Experiment) -> str:
     """A name that is valid as a git reference."""
     return f"cv-{re.sub(r'[^A-Za-z0-9_-]', '_', run.strategy)}-f{run.fold}-s{run.seed}"
 
 
-def overridden(params: Params, run: Experiment, folds: int, raw: str) -> dict[str, Any]:
-    """The params of a run: only its own strategy, and no runtime, which changes no byte."""
-    values = as_dict(params, without=("runtime",))
-    values["data"]["raw"] = raw
-    values["split"] |= {"folds": folds, "fold": run.fold}
-    values["strategies"] = values["strategies"][run.strategy]
-    return values | {"strategy": run.strategy, "seed": run.seed}
-
-
-def set_params(run: Experiment, folds: int, raw: str) -> list[str]:
-    """The overridden params as arguments of dvc exp run --set-param."""
-
-    def quoted(text: str) -> str:
-        return "'" + re.sub(r"([\\'])", r"\\\1", text) + "'"
-
-    return [
-        f"strategy={quoted(run.strategy)}",
-        f"data.raw={quoted(raw)}",
-        f"split.folds={folds}",
-        f"split.fold={run.fold}",
-        f"seed={run.seed}",
-    ]
-
-
-def code_and_photographs(raw: str) -> dict[str, str]:
-    """Hashes of everything that an experiment's result depends on: the code and each file."""
-    defined = yaml.safe_load(read_text(Path("dvc.yaml")))["stages"]
-    # The stages up to the predictions; an opt-in stage has no deps, but one row per item.
-    others = ("cross-validate", "evaluate")
-    stages = [name for name, stage in defined.items() if "deps" in stage and name not in others]
-    code = source_hash(code_deps(defined, stages))
-    files = [Path("dvc.yaml"), Path("pyproject.toml")]
-    files += [Path(raw, name) for name in list_files(Path(raw))]
-    hashes = {str(path): file_md5(path) for path in files if not unreadable(path)}
-    return {"code": code, **hashes}
-
-
-def fingerprint(*values: object) -> str:
-    """A short hash of JSON-serialisable values."""
-    text = json.dumps(values, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def paths_to_copy(repo: Repo, raw: str) -> list[str]:
-    """Paths to copy into the folder of an experiment, since git does not have them.
-
-    Raises:
-        UserError: if copying cannot bring the photographs there.
-    """
-    path = Path(raw)
-    if path.is_absolute():
-        return []
-    if ".." in path.parts:
-        raise UserError(
-            f"params.yaml: data.raw: each experiment runs in a folder of its own, where {raw} does"
-            f" not exist; set data.raw to {path.resolve()}"
-        )
-    try:
-        repo.find_outs_by_path(raw)
-    except OutputNotFoundError:
-        pass
-    else:
-        return []
-    listed = subprocess.run(["git", "ls-files", "-z", "--", raw], capture_output=True, check=True)
-    in_git = set(listed.stdout.decode(errors="surrogateescape").split("\0")) - {""}
-    if not in_git:
-        return [raw]
-    others = [name for name in list_files(path) if (path / name).as_posix() not in in_git]
-    if others:
-        warn(f"{raw}: {len(others)} files are not in git, so experiments lack them: {others[0]}")
-    return []
-
-
-def run_all(repo: Repo, names: Sequence[str], jobs: int) -> None:
-    """Run the queued experiments; show the progress and any failures."""
-    with tqdm(total=len(names), desc="experiments", unit="", disable=None) as progress:
-        for ended in run_queue(repo, names, jobs):
-            progress.update()
-            if ended.failure:
-                progress.clear()
-                warn(f"{ended.name} failed: {ended.failure}")
-            elif progress.disable:
-                print(f"{ended.name} is done", flush=True)
+def values_of(run: Experiment, folds: int, raw: str) -> dict[str, Any]:
+    """Where the params of a run differ from params.yaml, by dotted key."""
+    return {
+        "strategy": run.strategy,
+        "data.raw": raw,
+        "split.folds": folds,
+        "split.fold": run.fold,
+        "seed": run.seed,
+    }
 
 
 def predictions_of(repo: Repo, revision: str) -> Predictions:

@@ -12,6 +12,7 @@ def check_comparable(
     classes: Mapping[str, Sequence[str]],
     params: Mapping[str, Mapping[str, Any]],
     allow_different_params: bool = False,
+    varied: str = "",
 ) -> None:
     """Raise an error if revisions are not comparable.
 
@@ -20,6 +21,7 @@ def check_comparable(
         classes: all classes, those that were not judged, too, by revision.
         params: params with dotted keys, by revision.
         allow_different_params: accept differences in params other than the strategy.
+        varied: a key that may differ.
 
     Raises:
         UserError: if the classes or judged photographs (path, class or content) of a revision
@@ -49,7 +51,7 @@ def check_comparable(
                 f"{name}: {len(differing)} judged photographs differ from those of {reference}, for"
                 f" example {one} ({where}); compare runs with the same seed, split and data.raw"
             )
-    differing = [key for key in different_params(params) if not _of_strategy(key)]
+    differing = [key for key in different_params(params) if not _may_differ(key, varied)]
     if differing and not allow_different_params:
         raise UserError(
             f"{' and '.join(params)} differ in more than the strategy: {', '.join(differing)};"
@@ -76,5 +78,5 @@ def _content(rows: Sequence[Row]) -> dict[str, tuple[str, str]]:
     return {row.path: (row.class_, row.sha256) for row in rows}
 
 
-def _of_strategy(key: str) -> bool:
-    return key == "strategy" or key.startswith("strategies.")
+def _may_differ(key: str, varied: str) -> bool:
+    return key in ("strategy", varied) or key.startswith(("strategies.", f"{varied}."))

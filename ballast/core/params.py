@@ -523,8 +523,43 @@ def parse_params(text: str) -> Params:
     Raises:
         UserError: naming the first wrong key, its value and what would be right.
     """
+    return _checked(_parsed(text))
+
+
+def with_values(text: str, values: Mapping[str, Any]) -> Params:
+    """Parse and check the text of a params.yaml of which some values are replaced.
+
+    Args:
+        text: YAML.
+        values: the new ones, by dotted key.
+
+    Raises:
+        UserError: as parse_params.
+    """
+    changed = _parsed(text)
+    for key, value in values.items():
+        *above, last = key.split(".")
+        section = changed
+        for name in above:
+            if not isinstance(section.get(name), dict):
+                section[name] = {}
+            section = section[name]
+        section[last] = value
+    return _checked(changed)
+
+
+class _Loader(yaml.SafeLoader):
+    """Also reads 1e-05 as a number, as DVC writes it; YAML 1.1 wants a dot in it."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+e-\d+\Z"), list("-+0123456789")
+)
+
+
+def _parsed(text: str) -> dict[Any, Any]:
     try:
-        values = yaml.safe_load(text)
+        values = yaml.load(text, _Loader)  # a SafeLoader
     except yaml.YAMLError as error:
         raise no_yaml(error) from None
     # PyYAML's constructors of dates and numbers raise errors of all these kinds.
@@ -532,6 +567,10 @@ def parse_params(text: str) -> Params:
         raise UserError(f"params.yaml: cannot be read: {_short(str(error))}") from None
     if not isinstance(values, dict):
         raise UserError("params.yaml: must be a mapping of keys to values")
+    return values
+
+
+def _checked(values: dict[Any, Any]) -> Params:
     try:
         params = msgspec.convert(values, Params)
     except OTHER_TYPE:

@@ -1,5 +1,6 @@
 """Paths of the stages' files, relative to the root of the project."""
 
+import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
@@ -39,6 +40,8 @@ EXPORTS = Path("exports")
 
 # Caches, not outputs. All are safe to delete.
 INSPECTIONS = Path(".dvc/tmp/inspections.jsonl")
-IMAGE_STORE = Path(".dvc/tmp/image_store")
-STAGE_TIMES = Path(".dvc/tmp/stage_times.json")
-KERAS_DOWNLOADS = Path(".keras")
+# An experiment in a temporary folder shares these with the project, which DVC names to its stages.
+PROJECT = Path(os.environ.get("DVC_ROOT", ""))
+IMAGE_STORE = PROJECT / ".dvc/tmp/image_store"
+STAGE_TIMES = PROJECT / ".dvc/tmp/stage_times.json"
+KERAS_DOWNLOADS = PROJECT / ".keras"

@@ -24,6 +24,7 @@ from dvc.repo.experiments.executor.base import ExecutorInfo
 from dvc.repo.experiments.queue.base import QueueEntry
 from dvc.repo.experiments.queue.celery import LocalCeleryQueue
 from dvc.repo.experiments.utils import exp_refs
+from dvc.scm import RevError, resolve_rev
 from kombu.message import Message
 
 from ballast.dvc_tools.half_written import clear_incomplete, clear_running
@@ -51,13 +52,29 @@ def finished(repo: Repo, messages: Mapping[str, str]) -> dict[str, str]:
     Returns:
         The revision by name of those that exist.
     """
+    refs = [(ref.name, repo.scm.get_ref(str(ref))) for ref in exp_refs(repo.scm)]
+    return {
+        name: revision
+        for name, revision in refs
+        if name in messages and _message(repo, revision) == messages[name]
+    }
+
+
+def finished_by_name(repo: Repo, messages: Mapping[str, str]) -> dict[str, str]:
+    """Like finished, but only those that DVC's commands find by their name.
+
+    If experiments of the same name are based on several commits, that is the one based on HEAD.
+    """
     found = {}
-    for ref in exp_refs(repo.scm):
-        if ref.name in messages:
-            revision = repo.scm.get_ref(str(ref))
-            if repo.scm.resolve_commit(revision).message.strip() == messages[ref.name]:
-                found[ref.name] = revision
-    return found
+    for name in messages:
+        with contextlib.suppress(RevError):
+            found[name] = resolve_rev(repo.scm, name)
+    return {name: rev for name, rev in found.items() if _message(repo, rev) == messages[name]}
+
+
+def _message(repo: Repo, revision: str) -> str:
+    message: str = repo.scm.resolve_commit(revision).message
+    return message.strip()
 
 
 def queue_experiment(

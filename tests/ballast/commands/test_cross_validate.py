@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import running
 import yaml
 from msgspec.structs import replace
-from projects import Project, environment
+from projects import Project
+from running import until_one_is_done, workers
 from sklearn.metrics import accuracy_score, recall_score
 
-from ballast.commands.cross_validate import code_and_photographs, paths_to_copy, photographs_folder
+from ballast.commands.cross_validate import photographs_folder
 from ballast.core.errors import UserError
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params
 
@@ -54,40 +56,7 @@ with one_line_errors():
 
 
 def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "ballast", "cross-validate", "--folds", "2", *arguments],
-        cwd=project.folder,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        # Background jobs of a shell, these tests perhaps among them, ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-
-
-def until_one_is_done(process: subprocess.Popen[str]) -> None:
-    assert process.stdout
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if line.endswith("is done\n"):
-            return
-    raise AssertionError(f"it ended before any experiment: {said}")
-
-
-def workers(project: Project) -> list[str]:
-    """Command lines of what works off this project's queue."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if (folder / "cwd").resolve().is_relative_to(project.folder):
-                found.append((folder / "cmdline").read_text())
-        except OSError:  # another's, or gone
-            continue
-    # Python's tracker of shared memory ends by itself, a moment after the process it belongs to.
-    return [line for line in found if line and "resource_tracker" not in line]
+    return running.start(project, "cross-validate", "--folds", "2", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -295,19 +264,6 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert "Traceback" not in said
 
 
-def test_photographs_outside_the_project_need_an_absolute_path(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "project").mkdir()
-    monkeypatch.chdir(tmp_path / "project")
-    with pytest.raises(UserError) as caught:
-        paths_to_copy(None, "../photos")
-    assert str(caught.value) == (
-        "params.yaml: data.raw: each experiment runs in a folder of its own, where ../photos does"
-        f" not exist; set data.raw to {tmp_path / 'photos'}"
-    )
-
-
 def photographs_in(raw: Path, shipped: Params, **data: Any) -> str:  # noqa: ANN401
     return photographs_folder(
         replace(shipped, data=replace(shipped.data, raw=raw.as_posix(), **data))
@@ -352,16 +308,6 @@ def test_what_only_the_whole_folder_explains_is_refused(tmp_path: Path, shipped:
         photographs_in(tmp_path, shipped, exclude=["/train_2/"])
 
 
-def test_a_shallow_clone_is_refused_before_anything_runs(quick: Project, tmp_path: Path) -> None:
-    quick.git("commit", "--quiet", "--allow-empty", "-m", "another")
-    quick.git("clone", "--quiet", "--depth", "1", f"file://{quick.folder}", str(tmp_path / "clone"))
-    clone = Project(tmp_path / "clone")
-    shutil.copytree(quick.folder / "data/raw", clone.folder / "data/raw", dirs_exist_ok=True)
-    said = start(clone, "--seeds", "1").communicate()[0]
-    assert "ERROR: this clone is shallow" in said
-    assert "run git fetch --unshallow" in said
-
-
 @pytest.mark.long
 def test_real_trainings_are_gone_on_with_after_being_killed(
     new_project: Callable[[Path], Project], tmp_path: Path
@@ -382,23 +328,3 @@ def test_real_trainings_are_gone_on_with_after_being_killed(
         time.sleep(1)
     assert workers(project) == []
     assert result(project)["photographs"] == {"one": 3, "two": 10, "zero": 8}
-
-
-def test_the_code_and_photographs_of_an_experiment_are_those_of_the_pipeline(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(project.folder)
-    found = code_and_photographs("data/raw")
-    assert {"code", "data/raw/one/000.png", "dvc.yaml"} <= set(found)
-
-    def changed_by_a_line_in(path: str) -> set[str]:
-        text = project.read(path)
-        (project.folder / path).write_text(f"{text}\n# one more line\n", encoding="utf-8")
-        again = code_and_photographs("data/raw")
-        (project.folder / path).write_text(text, encoding="utf-8")
-        return {name for name in found if again[name] != found[name]}
-
-    assert changed_by_a_line_in("ballast/model/training.py") == {"code"}
-    assert changed_by_a_line_in("stages/train.py") == {"code"}
-    for path in ("commands/cross_validate.py", "report/pages.py", "scores/metrics.py"):
-        assert changed_by_a_line_in(f"ballast/{path}") == set()

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import modify_yaml
 
 from ballast.core.errors import UserError
-from ballast.core.params import Labels, as_dict, dotted, parse_params
+from ballast.core.params import Labels, as_dict, dotted, parse_params, with_values
 
 TEXT = (Path(__file__).parents[3] / "params.yaml").read_text(encoding="utf-8")
 
@@ -63,6 +64,24 @@ def test_a_table_of_labels_is_a_name_or_a_mapping() -> None:
 def test_keys_of_a_strategy_that_are_left_out_have_defaults() -> None:
     weights = parse_params(TEXT).strategies["weights"]
     assert (weights.weight_power, weights.beta, weights.logit_adjustment) == (1.0, 0.99, 0.0)
+
+
+def test_values_of_a_text_are_replaced_by_key() -> None:
+    found = with_values(TEXT, {"train.learning_rate": 0.5, "strategies.balanced.beta": 0.9})
+    assert (found.train.learning_rate, found.strategies["balanced"].beta) == (0.5, 0.9)
+    with pytest.raises(UserError, match=r"seed: must be an integer .* not {'x': 1}"):
+        with_values(TEXT, {"seed.x": 1})
+    with pytest.raises(UserError, match=r"trian: unknown key; did you mean train\?"):
+        with_values(TEXT, {"trian.epochs": 1})
+
+
+def test_a_small_number_is_one_as_dvc_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    apply_overrides(path, ["train.learning_rate=0.00001"])
+    text = path.read_text(encoding="utf-8")
+    assert "learning_rate: 1e-05" in text
+    assert parse_params(text).train.learning_rate == 1e-5
 
 
 def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
