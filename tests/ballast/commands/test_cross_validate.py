@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -295,13 +296,14 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert "Traceback" not in said
 
 
-def test_photographs_outside_the_project_need_an_absolute_path(
+def test_photographs_outside_the_git_repository_need_an_absolute_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "project").mkdir()
     monkeypatch.chdir(tmp_path / "project")
+    repo = SimpleNamespace(scm=SimpleNamespace(root_dir=str(tmp_path / "project")))
     with pytest.raises(UserError) as caught:
-        paths_to_copy(None, "../photos")
+        paths_to_copy(repo, "../photos")
     assert str(caught.value) == (
         "params.yaml: data.raw: each experiment runs in a folder of its own, where ../photos does"
         f" not exist; set data.raw to {tmp_path / 'photos'}"
