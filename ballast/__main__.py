@@ -14,9 +14,11 @@ COMMANDS = {
     "check": "check params.yaml, the photographs and DVC's own files before a run",
     "compare": "compare runs on the same test photographs",
     "cross-validate": "test strategies on every photograph, in DVC experiments",
+    "init": "put Ballast into a repository that exists already",
     "predict": "predict the class of photographs",
     "publish-check": "check that git, dvc.lock and the cache agree before a push",
     "unpack": "unpack the training images that augment.pack packed",
+    "upgrade": "bring what ballast init wrote to the version of this clone",
 }
 
 
