@@ -15,9 +15,11 @@ COMMANDS = {
     "check": "check params.yaml, the photographs and DVC's own files before a run",
     "compare": "train strategies that are not trained yet, and compare runs",
     "cross-validate": "test strategies on every photograph, in DVC experiments",
+    "init": "put Ballast into a repository that exists already",
     "predict": "predict the class of photographs",
     "publish-check": "check that git, dvc.lock and the cache agree before a push",
     "unpack": "unpack the training images that augment.pack packed",
+    "upgrade": "bring what ballast init wrote to the version of this clone",
 }
 
 

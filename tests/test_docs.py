@@ -132,7 +132,8 @@ def commands(page: Path, program: str) -> set[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != HISTORY], ids=name_of)
 def test_every_command_on_a_page_exists(page: Path) -> None:
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    makefiles = [ROOT / "Makefile", ROOT / "developers.mk"]
+    makefile = "\n".join(path.read_text(encoding="utf-8") for path in makefiles)
     targets = set(re.findall(r"^([a-z][\w-]*)(?=:(?!=))", makefile, re.MULTILINE))
     targets |= {
         f"bench-{path.stem.replace('_', '-')}" for path in (ROOT / "benchmarks").glob("*.py")

@@ -29,6 +29,7 @@ FLOORS = (
     "comparison",
     "classifier",
     "export",
+    "vendoring",
     "commands",
     "__main__",
 )

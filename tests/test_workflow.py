@@ -58,7 +58,7 @@ def runner(reproduced: Project, tmp_path: Path) -> Runner:
     main = Project(tmp_path / "main")
     shutil.copytree(reproduced.folder / ".dvc/cache", main.folder / ".dvc/cache")
     main.git("checkout", "--quiet", "-B", "main")
-    for name in ("Makefile", "uv.lock"):
+    for name in ("Makefile", "developers.mk", "uv.lock"):
         shutil.copy(ROOT / name, main.folder)
     main.dvc("remote", "add", "--quiet", "--default", "storage", "/to be told by the secret")
     main.git("add", ".")
@@ -151,7 +151,7 @@ def test_actions_are_pinned_alike_and_uv_is_the_makefiles() -> None:
 
 
 def test_the_commit_hooks_are_linters_of_make_lint() -> None:
-    lint = (ROOT / "Makefile").read_text().split("\nlint:")[1]
+    lint = (ROOT / "developers.mk").read_text().split("\nlint:")[1]
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert repository["repo"] == "local", "others bring versions of their own"
     for hook in repository["hooks"]:

@@ -123,8 +123,17 @@ def clear_half_written(repo: Repo) -> None:
 
 
 def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:
-    """Make DVC ignore unreadable files and names that are not UTF-8; split rejects them."""
+    """Make DVC ignore unreadable files and names that are not UTF-8; split rejects them.
+
+    Raises:
+        UserError: if there are some in a folder outside the project, where DVC ignores nothing.
+    """
     odd = [path for path in files if printable(path) != path or unreadable(raw / path)]
+    if odd and not raw.resolve().is_relative_to(Path.cwd()):
+        raise UserError(
+            f"{raw / odd[0]}: DVC cannot read it, and .dvcignore does not reach outside the"
+            " project; remove or rename it"
+        )
     path = Path(".dvcignore")
     before = read_text(path) if path.exists() else ""
     after = with_ignored(before, [(raw / name).as_posix() for name in odd])

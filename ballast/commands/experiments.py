@@ -241,7 +241,8 @@ def photographs_to_copy(repo: Repo, raw: str) -> list[str]:
     path = Path(raw)
     if path.is_absolute():
         return []
-    if ".." in path.parts:
+    # An experiment's folder has the whole git repository, so .. may lead elsewhere in that.
+    if not path.resolve().is_relative_to(Path(repo.scm.root_dir).resolve()):
         raise UserError(
             f"params.yaml: data.raw: each experiment runs in a folder of its own, where {raw} does"
             f" not exist; set data.raw to {path.resolve()}"

@@ -8,11 +8,12 @@ Example:
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dvc.config import Config
-from dvc.exceptions import DvcException
+from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
 from dvc.scm import NoSCM
 
@@ -60,8 +61,12 @@ def run(options: argparse.Namespace) -> int:
 
 def not_committed(repo: Repo, raw: str) -> Iterator[str]:
     """Find what a clone would lack, and photographs that are about to enter git."""
-    staged, unstaged, untracked = repo.scm.status(untracked_files="all")
+    status = repo.scm.status(untracked_files="all")
+    staged = {change: from_here(repo, paths) for change, paths in status[0].items()}
+    unstaged, untracked = (from_here(repo, paths) for paths in status[1:])
     changed = {path for paths in staged.values() for path in paths} | {*unstaged}
+    # The git repository may hold more than this project.
+    changed = {path for path in changed if below(".", path) or below(raw, path)}
     needed = {dep.fs_path for stage in repo.index.stages for dep in stage.deps}
     needed |= {stage.path_in_repo for stage in repo.index.stages} | {"dvc.lock", ".dvcignore"}
     for path in sorted(changed):
@@ -79,14 +84,29 @@ def not_committed(repo: Repo, raw: str) -> Iterator[str]:
     altered = [path for path in changed - {*added} if below(raw, path)]
     if altered:
         yield f"{raw}: {len(altered)} photographs differ from the last commit; git add and commit"
-    in_dvc = any(below(out.fs_path, raw) for stage in repo.index.stages for out in stage.outs)
-    if repo.scm.is_ignored(raw) and not in_dvc:
+    if repo.scm.is_ignored(raw) and not in_dvc(raw):
         yield f"{raw}: ignored by git and not in DVC, so clones lack it; dvc add {raw}"
+
+
+def from_here(repo: Repo, paths: Iterable[str]) -> list[str]:
+    """Paths relative to the top of the project, which may be below that of the git repository."""
+    return [os.path.relpath(Path(repo.scm.root_dir, path)) for path in paths]
 
 
 def below(folder: str, path: str) -> bool:
     """Whether a path is the folder or in it; both are relative to the top of the project."""
-    return Path(path).absolute().is_relative_to(Path(folder).absolute())
+    whole, part = (os.path.normpath(Path.cwd() / name) for name in (folder, path))
+    return Path(part).is_relative_to(whole)
+
+
+def in_dvc(raw: str) -> bool:
+    """Whether DVC tracks a folder, in this project or in the one that holds the folder."""
+    try:
+        with Repo(str(Path(raw).resolve().parent)) as holder:
+            outs = [out.fs_path for stage in holder.index.stages for out in stage.outs]
+    except NotDvcRepoError:
+        return False
+    return any(below(out, raw) for out in outs)
 
 
 def not_reproduced(repo: Repo) -> Iterator[str]:

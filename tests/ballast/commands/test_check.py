@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from projects import Project
 
-from ballast.commands.check import check_reading, refuse_outputs
+from ballast.commands.check import check_reading, ignore_unreadable, refuse_outputs
 from ballast.core.errors import UserError
 from ballast.core.params import parse_params
 
@@ -71,6 +71,23 @@ def test_a_folder_of_its_own_is_right(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     refuse_outputs(raw)
+
+
+def test_what_dvc_cannot_read_outside_the_project_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("photos", "project/photos"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "gone.png").symlink_to("nowhere.png")
+    monkeypatch.chdir(tmp_path / "project")
+    ignore_unreadable(Path("photos"), ["gone.png"])
+    assert "/photos/gone.png" in Path(".dvcignore").read_text()
+    with pytest.raises(UserError) as caught:
+        ignore_unreadable(Path("../photos"), ["gone.png"])
+    assert str(caught.value) == (
+        "../photos/gone.png: DVC cannot read it, and .dvcignore does not reach outside the project;"
+        " remove or rename it"
+    )
 
 
 def test_a_merge_of_dvc_lock_that_is_not_finished_is_called_that(project: Project) -> None:

@@ -2,10 +2,14 @@
 
 import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 from projects import Project
+
+from ballast.commands.publish_check import not_committed
 
 
 @pytest.fixture
@@ -132,6 +136,43 @@ def test_photographs_that_dvc_keeps_are_part_of_what_is_pushed(ready: Project) -
     assert check(ready) == [
         "data/raw/one/000.png: not in DVC's cache; dvc repro or dvc pull restores it"
     ]
+
+
+def test_a_project_below_the_top_of_a_repository(
+    tmp_path: Path, write_digits: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top, project = Project(tmp_path), Project(tmp_path / "classifier")
+    write_digits(tmp_path / "photos", zero=1)
+    top.git("init", "--quiet")
+    top.dvc("init")
+    (tmp_path / "README.md").touch()
+    project.folder.mkdir()
+    project.dvc("init", "--subdir")
+    stage = "stages: {one: {cmd: exit 1, deps: [code.py, other.py, ../photos]}}\n"
+    (project.folder / "dvc.yaml").write_text(stage)
+    (project.folder / "code.py").touch()
+    top.commit_all()
+    for path in ("README.md", "classifier/code.py", "classifier/other.py", "photos/zero/new.png"):
+        (tmp_path / path).write_text("changed")
+    monkeypatch.chdir(project.folder)
+
+    def wrong() -> list[str]:
+        with Repo() as repo:
+            return [*not_committed(repo, "../photos")]
+
+    code = [
+        "code.py: changed since the last commit; git add it and commit, or restore it",
+        "other.py: not in git; git add it and commit",
+    ]
+    assert wrong()[:2] == code
+    assert wrong()[2].startswith("../photos: 1 photographs are new to git")
+    (tmp_path / ".gitignore").write_text("/photos\n")
+    top.git("rm", "-r", "--cached", "--quiet", "photos")
+    top.git("commit", "--quiet", "--message", "less")
+    ignored = "../photos: ignored by git and not in DVC, so clones lack it; dvc add ../photos"
+    assert wrong() == [*code, ignored]
+    top.dvc("add", "photos")
+    assert wrong() == code
 
 
 def test_a_remote_that_is_missing_unverified_or_would_tell_a_secret(ready: Project) -> None:
