@@ -115,6 +115,16 @@ def test_a_pull_request_restores_runs_verifies_and_is_summarized(runner: Runner)
     assert (runner.project.folder / "outputs/plots/index.html").exists()
 
 
+def test_outputs_that_nobody_committed_are_a_warning(runner: Runner, tmp_path: Path) -> None:
+    (tmp_path / "bin/make").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/make").chmod(0o755)
+    runner.project.git("checkout", "--quiet", "-B", "main", "origin/main")
+    assert "::warning::" not in runner.run("Run the pipeline")
+    runner.project.git("rm", "--quiet", "--cached", "dvc.lock")
+    runner.project.git("commit", "--quiet", "--message", "no lock")
+    assert "::warning::dvc.lock" in runner.run("Run the pipeline")
+
+
 def test_a_pull_request_from_a_fork_gets_no_secret_and_restores_nothing(runner: Runner) -> None:
     runner.secrets.clear()
     runner.run("Restore what others made")
