@@ -94,13 +94,15 @@ def s3_server() -> Iterator[Remote]:
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends; the block starts when it listens."""
+def serving(
+    command: Sequence[str], port: int, folder: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server in a folder until the block ends; the block starts when it listens."""
     # Into a file: a pipe that nobody reads is full after some hundred requests, and then it waits.
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
         ) as process,
     ):
         try:
@@ -119,7 +121,7 @@ def kill_with_its_children(pid: int) -> None:
 
 
 def until_it_listens(process: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:
-    for _ in range(600):
+    for _ in range(2400):  # loading TensorFlow on a busy machine takes a while
         if process.poll() is not None:
             said.seek(0)
             raise AssertionError(said.read().decode())

@@ -6,6 +6,7 @@ multiply whole numbers by multiples of a grid, so they have the same bits on eve
 """
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from ballast.keras_setup import keras
 from ballast.model.logits import Floats
 
 FEATURES, LENGTH, LOGITS = "features", "unit_length", "logits"
+
+# By network: Keras compiles a model anew at its first batch, which takes as long as 30 images.
+_features_of: WeakKeyDictionary[keras.Model, keras.Model] = WeakKeyDictionary()
 
 
 class Probe(NamedTuple):
@@ -45,6 +49,9 @@ def probe_of(network: keras.Model) -> Probe | None:
     """The parts of a network from build_probe, saved and loaded or not; None for other networks."""
     if LENGTH not in {layer.name for layer in network.layers}:
         return None
-    features = keras.Model(network.input, network.get_layer(LENGTH).input, name=FEATURES)
+    features = _features_of.get(network)
+    if features is None:
+        features = keras.Model(network.input, network.get_layer(LENGTH).input, name=FEATURES)
+        _features_of[network] = features
     weights, bias = network.get_layer(LOGITS).get_weights()
     return Probe(features, weights.astype(np.float64), bias.astype(np.float64))

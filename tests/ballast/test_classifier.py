@@ -2,8 +2,10 @@
 
 import io
 import itertools
+import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -85,6 +87,25 @@ def test_a_single_image_that_cannot_be_read_is_an_error_without_a_place(
         classifier.predict(b"")
     with pytest.raises(TypeError, match=r"must be uint8, .* not uint8 \(4, 4, 4\)"):
         classifier.predict(np.zeros((4, 4, 4), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("trained", ["reproduced", "features_project"])
+def test_threads_share_a_classifier_from_their_first_prediction_on(
+    trained: str, request: pytest.FixtureRequest
+) -> None:
+    project: Project = request.getfixturevalue(trained)
+    photos = sorted((project.folder / "data/raw").glob("*/*.png"))[:16]
+    shared = Classifier.load(project.folder / "models/model.keras")
+    together = threading.Barrier(8)
+
+    def predict(photo: Path) -> Prediction:
+        together.wait()
+        return shared.predict(photo)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(predict, photos))
+    assert found == [shared.predict(photo) for photo in photos]
+    assert len(set(map(str, found))) > 1
 
 
 def test_a_stream_of_a_single_image_is_refused(classifier: Classifier, photo: Path) -> None:

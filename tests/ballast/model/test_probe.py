@@ -1,6 +1,8 @@
 """The probe is an ordinary Keras model, from which its parts can be extracted unchanged."""
 
+import gc
 import warnings
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,24 @@ def test_its_parts_are_those_that_it_was_built_of(
     assert np.array_equal(parts.bias, head.bias)
     expected = backbone.predict_on_batch(images)
     assert np.array_equal(parts.features.predict_on_batch(images), expected)
+
+
+def test_its_features_are_compiled_once_and_freed_with_it(
+    backbone: keras.Model, head: Head
+) -> None:
+    network = build_probe(backbone, head.weights, head.bias)
+    first, second = probe_of(network), probe_of(network)
+    assert first is not None
+    assert second is not None
+    assert first.features is second.features
+    network.get_layer("logits").set_weights([head.weights * 2, head.bias])
+    changed = probe_of(network)
+    assert changed is not None
+    assert np.array_equal(changed.weights, head.weights * 2)
+    freed = weakref.ref(network)
+    del network
+    gc.collect()
+    assert freed() is None
 
 
 def test_a_network_is_no_probe() -> None:
