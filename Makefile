@@ -6,7 +6,7 @@ UV_VERSION := 0.13.9
 RUN := $(UV) run --frozen --no-sync
 # The first is the reference for the others.
 STRATEGIES ?= baseline balanced
-# Or a key of params.yaml and its values, such as train.learning_rate=0.001,0.0005.
+# Or a key of params.yaml and its values, such as augment.zoom=0.1,0.3.
 VARY ?=
 FOLDS ?= 5
 SEEDS ?= 1 2 3

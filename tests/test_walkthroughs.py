@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from projects import environment
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = "<this repository>"
+PROGRAMS = {"git", "make", "uv"}
 # Stands in for uv: this environment has what `uv sync` would install.
 UV = """#!/bin/sh
 case "$1" in
@@ -29,26 +30,35 @@ class Step(NamedTuple):
     printed: str
 
 
-def blocks(page: Path) -> list[str]:
-    """The blocks of code of a page."""
+def blocks(page: Path, language: str = "") -> list[str]:
+    """The blocks of code of a page in a language; by default, those without."""
     text = page.read_text(encoding="utf-8")
-    return re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def steps(page: Path) -> Iterator[Step]:
     """The commands of a page: lines that begin with $; the lines below are what they print.
 
-    A block without a command shows what the last one printed.
+    The next block without a command is printed by the last $, too. In a block that has nothing but
+    commands, none begins with $.
     """
-    command, printed = "", ""
-    for line in "".join(blocks(page)).splitlines():
-        if line.startswith("$ "):
-            if command:
-                yield Step(command, printed)
-            command, printed = line.removeprefix("$ "), ""
-        else:
-            printed += f"{line}\n"
-    yield Step(command, printed)
+    step, follows = Step("", ""), False
+    for block in blocks(page):
+        lines = block.splitlines()
+        if {line.split(" ")[0] for line in lines} <= PROGRAMS:
+            lines, follows = [f"$ {line}" for line in lines], False
+        elif "$ " in [line[:2] for line in lines]:
+            follows = True
+        elif not follows:
+            continue
+        for line in lines:
+            if line.startswith("$ "):
+                if step.command:
+                    yield step
+                step = Step(line.removeprefix("$ "), "")
+            else:
+                step = Step(step.command, f"{step.printed}{line}\n")
+    yield step
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +91,12 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "begin"
 
 
-def follow(page: Path, folder: Path, repository: Path) -> None:
-    """Run every command of a page, and compare what it prints."""
+def follow(listed: Iterable[Step], folder: Path, repository: Path) -> Path:
+    """Run commands, compare what they print, and return the folder in which they end."""
     variables = environment()
     variables["PATH"] = f"{folder.parent / 'bin'}:{variables['PATH']}"
     where = folder.parent / "where"
-    for step in steps(page):
+    for step in listed:
         command = step.command.replace(REPOSITORY, str(repository))
         done = subprocess.run(
             ["bash", "-ec", f"{command}\npwd > '{where}'"],
@@ -103,8 +113,44 @@ def follow(page: Path, folder: Path, repository: Path) -> None:
         said = done.stdout.replace("\N{NO-BREAK SPACE}", " ")
         assert step.printed in said, f"{step.command} printed\n{said}\nnot\n{step.printed}"
         folder = Path(where.read_text().strip())
+    return folder
 
 
 def test_the_tutorial_is_what_happens(folder: Path, repository: Path) -> None:
-    assert len([*steps(ROOT / "docs/tutorial.md")]) == 14
-    follow(ROOT / "docs/tutorial.md", folder, repository)
+    listed = [*steps(ROOT / "docs/tutorial.md")]
+    assert len(listed) == 14
+    follow(listed, folder, repository)
+
+
+@pytest.mark.long
+def test_the_readme_is_what_happens(folder: Path, repository: Path) -> None:
+    listed = [*steps(ROOT / "README.md")]
+    clone = next(place for place, step in enumerate(listed) if REPOSITORY in step.command)
+    assert [step.command.split("  ")[0] for step in listed[:clone]] == ["make", "make compare"]
+    assert len(listed) == clone + 10
+    follow(listed[clone:], folder, repository)
+
+
+# What the page leaves to the reader.
+GIVEN = """
+import keras, numpy, onnxruntime
+from ai_edge_litert.interpreter import Interpreter
+images = numpy.zeros((2, 160, 160, 3), numpy.uint8)
+"""
+
+
+@pytest.mark.long
+def test_what_the_page_of_use_shows_runs(folder: Path, repository: Path) -> None:
+    """Those of pip are in test_package.py, those of serving.md in test_serving.py."""
+    page = ROOT / "docs/using.md"
+    exported = [step for step in steps(page) if step.command.startswith("make")]
+    assert [step.command.split("  ")[0] for step in exported] == ["make export"]
+    made = [Step(f"git clone {REPOSITORY} ballast && cd ballast", ""), Step("make", "")]
+    clone = follow([*made, *exported], folder, repository)
+    for name in ("rex.jpg", "tom.jpg"):
+        shutil.copy(clone / "data/sample/test/dog/30.jpg", clone / name)
+    snippets = blocks(page, "python")
+    assert len(snippets) == 3
+    for snippet in snippets:
+        (clone / "snippet.py").write_text(GIVEN + snippet)
+        follow([Step("python snippet.py", "")], clone, repository)

@@ -23,7 +23,7 @@ from ballast.commands.experiments import (
 from ballast.core import paths
 from ballast.core.errors import UserError
 from ballast.core.files import read_text
-from ballast.core.params import parse_params, with_values
+from ballast.core.params import UNUSED_BY_LINEAR_HEADS, parse_params, with_values
 
 Arms = dict[str, dict[str, Any]]  # by name, the values that differ, by dotted key
 
@@ -73,15 +73,21 @@ def value_arms(text: str) -> tuple[str, Arms]:
     if not key or not are_several(words):
         raise UserError(
             "--vary: give a key and two or more different values of it, such as"
-            f" train.learning_rate=0.001,0.0005, not {text!r}"
+            f" augment.zoom=0.1,0.3, not {text!r}"
         )
     written = read_text(paths.PARAMS)
-    parse_params(written)
+    params = parse_params(written)
     for value in values:
         try:
             with_values(written, {key: value})
         except UserError as error:
             raise UserError(f"--vary: {str(error).removeprefix('params.yaml: ')}") from None
+    if params.train.has_linear_head and key in UNUSED_BY_LINEAR_HEADS:
+        raise UserError(
+            f"--vary: {key} has no effect on a linear head, which is all that is trained with"
+            f" train.backbone: {params.train.backbone}; set train.backbone: cnn, or vary another"
+            " key"
+        )
     last = key.rpartition(".")[2]
     # Of what else a value may contain, git allows little in a name.
     names = [re.sub(r"[^A-Za-z0-9_.+-]", "_", f"{last}-{word}") for word in words]

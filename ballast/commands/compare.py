@@ -10,7 +10,7 @@ photographs are not repeated.
 
 Examples:
     ballast compare --train baseline balanced
-    ballast compare --vary train.learning_rate=0.001,0.0005
+    ballast compare --vary augment.zoom=0.1,0.3
     ballast compare main workspace --out-dir /tmp/comparison
 """
 
@@ -76,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     compared.add_argument(
         "--vary",
         metavar="KEY=A,B",
-        help="a key of params.yaml, such as train.learning_rate, and two or more values of it; each"
-        " becomes an experiment named after the value, such as learning_rate-0.001",
+        help="a key of params.yaml, such as augment.zoom, and two or more values of it; each"
+        " becomes an experiment named after the value, such as zoom-0.1",
     )
     parser.add_argument(
         "--out-dir",
@@ -321,7 +321,7 @@ def markdown(found: Comparison) -> str:
     paragraphs = [table]
     paragraphs += [verdict_lines(of.verdict, of.verdicts) for of in found.differences.values()]
     paragraphs.append(too_high_text(found.best_is_too_high_by))
-    advice = [f"- {one_line_text(advice.text)}" for advice in found.recommendations]
+    advice = [f"- {one_line_text(f'{of.text} -> {of.action}')}" for of in found.recommendations]
     return "\n\n".join([*paragraphs, "\n".join(advice)] if advice else paragraphs)
 
 

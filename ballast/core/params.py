@@ -397,6 +397,21 @@ class Train(Section, frozen=True):
         return self.is_pretrained and self.fine_tune_epochs == 0
 
 
+# Of no effect where a linear head is all that is fitted: a solver finds its only optimum.
+UNUSED_BY_LINEAR_HEADS = frozenset(
+    {
+        "split.val",
+        "train.batch_size",
+        "train.epochs",
+        "train.fine_tune_layers",
+        "train.fine_tune_rate",
+        "train.learning_rate",
+        "train.min_epochs",
+        "train.patience",
+    }
+)
+
+
 class CrossValidation(Section, frozen=True):
     """How often every photograph is judged by a model that has not seen it."""
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ballast.core.counts import used_subsets
+from ballast.core.params import UNUSED_BY_LINEAR_HEADS
 from ballast.report.curves import bin_interval, history_curves, reliability_plot
 from ballast.report.palette import CLASS_COLOURS, class_colour
 from ballast.report.pictures import SHEET_CLASSES, RunPictures, sheet_classes
@@ -96,16 +97,18 @@ def page(
 def param_rows(runs: Sequence[Run]) -> dict[str, list[Any]]:
     """Collect the value of each param in each run; None if a run lacks that param.
 
-    Strategies that are not in use are left out. So is data.raw: the fingerprints identify the
-    photographs, their folder does not.
+    Strategies that are not in use are left out, and params that have no effect on a linear head. So
+    is data.raw: the fingerprints identify the photographs, their folder does not.
     """
     shown: list[dict[str, Any]] = []
     for run in runs:
+        unused = UNUSED_BY_LINEAR_HEADS if is_solved(run.history) else frozenset()
         row, any_row = f"strategies.{run.params['strategy']}.", "strategies.*."
         names = {
             key: any_row + key.removeprefix(row) if key.startswith(row) else key
             for key in run.params
-            if key.startswith(row) or not key.startswith(("strategies.", "data.raw"))
+            if key.startswith(row)
+            or not (key.startswith(("strategies.", "data.raw")) or key in unused)
         }
         values = {name: run.params[key] for key, name in names.items()}
         # Jinja's filter `unique` hashes values, and lists are unhashable.

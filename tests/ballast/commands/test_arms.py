@@ -16,6 +16,7 @@ from ballast.__main__ import command_line
 from ballast.commands.arms import strategy_arms, value_arms
 from ballast.commands.compare import READ
 from ballast.core.errors import UserError
+from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
 
 # In place of the pipeline, so that an experiment takes seconds: the outputs of a finished run, and
 # what it was given in the metrics.
@@ -280,6 +281,16 @@ def test_values_that_cannot_be_compared_are_refused(
     with pytest.raises(UserError) as caught:
         value_arms(text)
     assert str(caught.value).startswith(words)
+
+
+def test_a_key_without_effect_on_a_linear_head_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    assert value_arms("train.learning_rate=0.1,0.2")[0] == "train.learning_rate"  # of a cnn
+    project.set_params({"train.backbone": EXACT_BACKBONE, "data.image_size": EXACT_LEAST_SIZE})
+    with pytest.raises(UserError, match=r"--vary: train\.learning_rate has no effect on a linear"):
+        value_arms("train.learning_rate=0.1,0.2")
 
 
 def test_values_are_read_as_in_params_yaml(
