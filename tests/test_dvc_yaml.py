@@ -116,3 +116,9 @@ def test_only_evaluate_keeps_an_output_out_of_the_cache(stage: str) -> None:
     outputs = [*STAGES[stage].get("outs", []), *STAGES[stage].get("metrics", [])]
     uncached = [output for output in outputs if isinstance(output, dict)]
     assert bool(uncached) == (stage == "evaluate")
+
+
+def test_the_lock_has_no_other_stages() -> None:
+    # DVC never removes one, and commands that read the lock would take it for one that ran.
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    assert {name.split("@")[0] for name in lock} <= set(STAGES)

@@ -16,7 +16,7 @@ from ballast.core import paths
 from ballast.core.errors import counted, one_line
 from ballast.core.files import intact, read_json
 from ballast.core.stage_times import duration_of, stage_times
-from ballast.scores.advice import COMPARE
+from ballast.scores.advice import COMPARE, action_text
 from ballast.scores.intervals import CLASS_METRICS, Interval, interval_text
 from ballast.scores.sentences import one_line_text
 
@@ -66,7 +66,7 @@ def answer_text(found: Mapping[str, Any], comparison_takes: str = "") -> str:
     if advice:
         takes = {COMPARE: f" ({comparison_takes})"} if comparison_takes else {}
         lines = [
-            f"- {of['text']} -> {of['action']}{takes.get(of['action'], '')}"
+            f"- {of['text']} -> {action_text(of['action'])}{takes.get(of['action'], '')}"
             for of in advice[:MOST_ADVICE]
         ]
         more = len(advice) - MOST_ADVICE

@@ -40,6 +40,7 @@ from ballast.core.files import make_folder, read_json, write_bytes, write_json, 
 from ballast.core.manifest import Row, class_names, read_augmented, read_manifest, subset_rows
 from ballast.core.params import Strategy, dotted
 from ballast.report.pictures import SHEET_IMAGES, contact_rows, run_pictures, sheet_classes
+from ballast.scores.advice import action_text
 from ballast.scores.intervals import Interval, MetricIntervals, interval_text, unpacked
 from ballast.scores.run import Run, alike, read_run
 from ballast.scores.sentences import one_line_text
@@ -206,7 +207,10 @@ def read_params(repo: Repo) -> dict[str, Any]:
     except (FileNotFoundError, YAMLError):
         raise UserError("params.yaml: missing, or not YAML") from None
     try:
-        lock = parse_yaml(repo.fs.read_text("dvc.lock", encoding="utf-8"), "dvc.lock")
+        lock, defined = (
+            parse_yaml(repo.fs.read_text(path, encoding="utf-8"), path)
+            for path in ("dvc.lock", "dvc.yaml")
+        )
     except (FileNotFoundError, YAMLError):
         raise UserError(
             "the pipeline has not run there; run dvc repro and commit dvc.lock, or run an"
@@ -216,7 +220,9 @@ def read_params(repo: Repo) -> dict[str, Any]:
     for key in NEEDED:
         if key not in used:
             raise UserError(f"params.yaml: {key}: this key is missing")
-    for stage in lock.get("stages", {}).values():
+    # DVC leaves stages in dvc.lock that dvc.yaml no longer has.
+    ran = [of for name, of in lock["stages"].items() if name.split("@")[0] in defined["stages"]]
+    for stage in ran:
         for key, value in stage.get("params", {}).get("params.yaml", {}).items():
             below = {k: v for k, v in used.items() if k == key or k.startswith(f"{key}.")}
             if below != dotted({key: value}):
@@ -321,7 +327,10 @@ def markdown(found: Comparison) -> str:
     paragraphs = [table]
     paragraphs += [verdict_lines(of.verdict, of.verdicts) for of in found.differences.values()]
     paragraphs.append(too_high_text(found.best_is_too_high_by))
-    advice = [f"- {one_line_text(f'{of.text} -> {of.action}')}" for of in found.recommendations]
+    advice = [
+        f"- {one_line_text(f'{of.text} -> {action_text(of.action)}')}"
+        for of in found.recommendations
+    ]
     return "\n\n".join([*paragraphs, "\n".join(advice)] if advice else paragraphs)
 
 

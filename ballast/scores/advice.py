@@ -58,8 +58,10 @@ def recommendations(
     - worse_class: the recall of a class is significantly lower than the reference's. What to do
       follows from the class's share of the loss: balancing has lowered it, or the reference raises
       it more.
-    - costliest_confusion: the pair of classes that lowers balanced accuracy most, if it concerns at
-      least a tenth of the true class's test photographs, and at least two.
+    - costliest_confusion: the pair of classes that lowers balanced accuracy most, of those that
+      concern at least a tenth of the true class's test photographs, and at least two.
+    - held_back: cross-validation judged the strategy, but the saved model did not train on all
+      photographs.
 
     Args:
         runs: one run; or several on the same test photographs, the reference first. The rules on
@@ -77,7 +79,13 @@ def recommendations(
         advice += [found for run in judged for found in rule(run, _of(run, runs))]
     advice += _worse_class(runs, worse)
     advice += [found for run in judged for found in _costliest_confusion(run, _of(run, runs))]
+    advice += _held_back(runs[0]) if len(runs) == 1 else ()
     return [advised._replace(text=typeset(advised.text)) for advised in advice]
+
+
+def action_text(action: str) -> str:
+    """An action as people read it: what changes photographs comes before the run."""
+    return f"then {action}" if action == RUN else action
 
 
 def emphasis(run: Run) -> dict[str, float]:
@@ -239,17 +247,31 @@ def _costliest_confusion(run: Run, where: str) -> Iterator[Recommendation]:
     tested = counts.sum(axis=1) // trainings
     np.fill_diagonal(counts, 0)
     # Classes count equally in balanced accuracy, so a pair costs its share of the true class.
-    shares = counts / np.maximum(tested, 1)[:, None]
-    true, guess = np.unravel_index(shares.argmax(), shares.shape)
-    n, of = counts[true, guess] / trainings, int(tested[true])
-    if n >= CONFUSED_PHOTOGRAPHS and n / of >= CONFUSED:
-        on_average = " on average" if trainings > 1 else ""
+    shares = counts / trainings / np.maximum(tested, 1)[:, None]
+    enough = (counts >= CONFUSED_PHOTOGRAPHS * trainings) & (shares >= CONFUSED)
+    if not enough.any():
+        return
+    true, guess = np.unravel_index(np.where(enough, shares, 0).argmax(), shares.shape)
+    on_average = " on average" if trainings > 1 else ""
+    yield Recommendation(
+        "costliest_confusion",
+        f"Costliest confusion{where}: {names[true]} misclassified as {names[guess]},"
+        f" {counts[true, guess] / trainings:.3g} of {photographs(int(tested[true]))}{on_average}."
+        " Check the labels of those photographs, or add training photographs that show the"
+        " difference.",
+        RUN,
+    )
+
+
+def _held_back(run: Run) -> Iterator[Recommendation]:
+    tested = sum(subsets["test"] for subsets in run.counts.values())
+    if run.cross_validated and tested:
         yield Recommendation(
-            "costliest_confusion",
-            f"Costliest confusion{where}: {names[true]} misclassified as {names[guess]}, {n:.3g} of"
-            f" {photographs(of)}{on_average}. Check the labels of those photographs, or add"
-            " training photographs that show the difference.",
-            RUN,
+            "held_back",
+            f"The saved model has not trained on {photographs(tested)}, its test set. As"
+            " cross-validation tells how good models like it are, it may train on all; then it"
+            " knows every photograph of yours, so try it on new ones.",
+            "split.fold: null",
         )
 
 

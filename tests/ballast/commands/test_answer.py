@@ -51,7 +51,7 @@ def test_figures_then_verdicts_then_what_to_do_then_what_was_left_out(
     assert verdict == found.verdict.replace("\N{NO-BREAK SPACE}", " ")
     assert difference == found.difference.verdict.replace("\N{NO-BREAK SPACE}", " ")
     assert advice.splitlines()[0] == "What to do:"
-    assert advice.splitlines()[1].endswith("Collect at least 10 to train on. -> make")
+    assert advice.splitlines()[1].endswith("Collect at least 10 to train on. -> then make")
     assert left_out.splitlines() == [
         "Left out: 3 files (outputs/rejected.csv)", "- 2 not an image", "- 1 broken image",
     ]  # fmt: skip
@@ -67,7 +67,7 @@ def test_three_recommendations_are_enough_for_a_terminal(
     lines = said(capsys).splitlines()
     start = lines.index("What to do:") + 1
     assert lines[start : start + 4] == [
-        "- Do 0. -> make", "- Do 1. -> make", "- Do 2. -> make", "- 2 more in outputs/report.html",
+        "- Do 0. -> then make", "- Do 1. -> then make", "- Do 2. -> then make", "- 2 more in outputs/report.html",
     ]  # fmt: skip
     assert "Left out" not in "".join(lines)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from projects import Project
 
 from ballast.__main__ import command_line
@@ -251,6 +252,21 @@ def test_params_that_the_outputs_were_not_made_with(revisions: Project, compare:
             compare("run", "workspace")
     finally:
         revisions.git("checkout", "--quiet", "params.yaml")
+
+
+def test_a_stage_that_dvc_yaml_no_longer_has_is_no_matter(
+    revisions: Project, compare: Compare
+) -> None:
+    path = revisions.folder / "dvc.lock"
+    written = path.read_text()
+    params = {"params.yaml": {"train.patience": 12345}}
+    lock = yaml.safe_load(written)
+    lock["stages"]["gone"] = {"cmd": "true", "params": params}
+    path.write_text(yaml.safe_dump(lock))
+    try:
+        assert "workspace" in compare("run", "workspace")
+    finally:
+        path.write_text(written)
 
 
 def test_elsewhere_than_in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

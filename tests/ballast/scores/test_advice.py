@@ -304,6 +304,23 @@ def test_the_confusion_that_costs_most(run_of: RunOf) -> None:
     assert "costliest_confusion" not in said(one_of_four), "one photograph may be any"
 
 
+def test_a_confusion_of_a_single_photograph_hides_no_other(run_of: RunOf) -> None:
+    found = said(run_of(test=(2, 40), recognised=(1, 30)))["costliest_confusion"]
+    assert found.startswith("Costliest confusion: dog misclassified as cat, 10 of 40"), (
+        "1 of 2 cats is a larger share, but may be any"
+    )
+
+
+def test_with_cross_validation_the_saved_model_may_train_on_all(run_of: RunOf) -> None:
+    run = run_of()
+    assert "held_back" not in said(run), "its test set is all that judges it"
+    judged = run._replace(cross_validated=True)
+    assert "has not trained on 80 photographs" in said(judged)["held_back"]
+    assert action(judged)["held_back"] == "split.fold: null"
+    all_train = {name: {**of, "test": 0} for name, of in run.counts.items()}
+    assert "held_back" not in said(judged._replace(counts=all_train))
+
+
 def test_the_others_are_judged_not_the_reference(run_of: RunOf) -> None:
     bad, good = run_of("bad", recognised=(20, 40)), run_of("good")
     assert "costliest_confusion" not in said(bad, good)
