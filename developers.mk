@@ -9,9 +9,12 @@ VERIFY_SHORT ?= --only "all of these together" "SIGKILL in every stage"
 
 setup-dev: .venv/.ready-dev  ## also install what tests, lint and exports need
 
-.venv/.ready-dev: pyproject.toml uv.lock | $(UV)
+# uv sync without the group removes its packages, but not the stamp.
+.venv/.ready-dev: pyproject.toml uv.lock $(if $(wildcard .venv/bin/ruff),,FORCE) | $(UV)
 	$(UV) sync --frozen --group dev
 	@touch .venv/.ready $@
+
+FORCE:
 
 verify: setup  ## run HEAD under conditions that must not change a byte, and compare
 	$(RUN) python -m verification

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple, cast, overload
+from typing import IO, NamedTuple, cast, overload
 
 import numpy as np
 from joblib import cpu_count
@@ -32,9 +32,14 @@ from ballast.model.model_file import read_info
 from ballast.model.saved import input_size, load_model
 from ballast.workers.threads import ahead
 
-# A path, the bytes of a file, a Pillow image, or a uint8 array: RGB (height, width, 3) or grey
-# (height, width).
-ImageSource = str | PathLike[str] | bytes | Image.Image | NDArray[np.uint8]
+# A path, the bytes of a file, a file that is open for reading bytes, a Pillow image, or a uint8
+# array: RGB (height, width, 3) or grey (height, width).
+ImageSource = (
+    str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image
+    | NDArray[np.uint8]
+)  # fmt: skip
+
+TOO_LARGE = "larger than any image of data.max_megapixels"
 
 
 class Prediction(NamedTuple):
@@ -72,17 +77,20 @@ class Classifier(NamedTuple):
         """Predict the class of one image, or of several.
 
         Args:
-            images: an image: a path, bytes, a Pillow image or an array; or any iterable of them,
-                such as a list, or an array of shape (n, height, width, 3).
+            images: an image: a path, bytes, an open file, a Pillow image or an array; or any
+                iterable of them, such as a list, or an array of shape (n, height, width, 3).
 
         Returns:
             For an image its prediction; for several a list of as many, in their order.
 
         Raises:
             ImageError: if an image cannot be read; `stream` continues with the others.
-            TypeError: if an array is not uint8 or has an unsupported shape.
+            TypeError: if an array is not uint8 or has an unsupported shape, or if something is
+                neither an image nor an iterable.
             UserError: as stream does.
         """
+        if not (is_one(images) or isinstance(images, Iterable)):
+            raise TypeError(_not_an_image(images))
         if is_one(images):
             (prediction,) = self.stream([cast(ImageSource, images)])
             if isinstance(prediction, ImageError):
@@ -153,7 +161,9 @@ def is_one(images: ImageSource | Iterable[ImageSource]) -> bool:
     """
     if isinstance(images, np.ndarray):
         return images.ndim != 4 and images.dtype != object
-    return isinstance(images, str | PathLike | bytes | Image.Image)
+    if hasattr(images, "read"):
+        return True
+    return isinstance(images, str | PathLike | bytes | bytearray | memoryview | Image.Image)
 
 
 def _decode(image: ImageSource, max_megapixels: float, greys: Range | None) -> Image.Image:
@@ -169,8 +179,27 @@ def _decode(image: ImageSource, max_megapixels: float, greys: Range | None) -> I
             return as_seen(image, greys)
         except OSError as error:  # the image was opened but not loaded, and is broken
             raise ImageError(f"broken image: {error}") from None
-    data = image if isinstance(image, bytes) else _read(image, most_bytes(max_megapixels))
+    most = most_bytes(max_megapixels)
+    if isinstance(image, str | PathLike):
+        data = _read(image, most)
+    elif isinstance(image, bytes | bytearray | memoryview):
+        data = bytes(image)
+    elif hasattr(image, "read"):
+        data = image.read(most + 1)  # no more than is needed to refuse it
+        if not isinstance(data, bytes):
+            raise TypeError("the file must be open for reading bytes, with mode 'rb'")
+        if len(data) > most:
+            raise ImageError(TOO_LARGE)
+    else:
+        raise TypeError(_not_an_image(image))
     return decode_image(data, max_megapixels, greys=greys)
+
+
+def _not_an_image(image: object) -> str:
+    return (
+        "an image is a path, bytes, a file open for reading bytes, a Pillow image or a uint8 array,"
+        f" not {type(image).__name__}"
+    )
 
 
 def _read(path: str | PathLike[str], most: int) -> bytes:
@@ -179,7 +208,7 @@ def _read(path: str | PathLike[str], most: int) -> bytes:
         if problem:
             raise ImageError("no such file" if problem == "gone" else problem)
         if Path(path).stat().st_size > most:
-            raise ImageError("larger than any image of data.max_megapixels")
+            raise ImageError(TOO_LARGE)
         return Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from None

@@ -133,9 +133,11 @@ def test_the_readme_is_what_happens(folder: Path, repository: Path) -> None:
 
 # What the page leaves to the reader.
 GIVEN = """
-import keras, numpy, onnxruntime
+import keras, onnxruntime
+import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-images = numpy.zeros((2, 160, 160, 3), numpy.uint8)
+from PIL import Image, ImageOps
+images = np.zeros((2, 160, 160, 3), np.uint8)
 """
 
 

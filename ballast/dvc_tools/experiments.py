@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -70,6 +71,20 @@ def finished_by_name(repo: Repo, messages: Mapping[str, str]) -> dict[str, str]:
         with contextlib.suppress(RevError):
             found[name] = resolve_rev(repo.scm, name)
     return {name: rev for name, rev in found.items() if _message(repo, rev) == messages[name]}
+
+
+def made_by_others(repo: Repo, names: Collection[str]) -> list[str]:
+    """Names of experiments based on HEAD that queue_experiment would replace, but never made."""
+    head = repo.scm.get_rev()
+    refs = [ref for ref in exp_refs(repo.scm) if ref.name in names and ref.baseline_sha == head]
+    return [
+        ref.name
+        for ref in refs
+        if not re.fullmatch(
+            rf"{re.escape(ref.name)}, of [0-9a-f]{{16}}",
+            _message(repo, repo.scm.get_ref(str(ref))),
+        )
+    ]
 
 
 def _message(repo: Repo, revision: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ballast.core.errors import UserError
 from ballast.core.greys import Range, as_range
+from ballast.core.paths import MODEL
 from ballast.model.logits import Floats
 from ballast.model.whole_weights import dense_layers, narrowed
 
@@ -126,7 +127,10 @@ def refuse_damage(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except FileNotFoundError:
-        raise UserError(f"{path}: no model yet; run dvc repro, or dvc pull models") from None
+        advice = (
+            "no model yet; run dvc repro, or dvc pull models" if path == MODEL else "no such file"
+        )
+        raise UserError(f"{path}: {advice}") from None
     except (OSError, zipfile.BadZipFile):
         other = _other_program(path)
         if other:

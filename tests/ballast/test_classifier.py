@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO, Any, cast
 
 import numpy as np
 import pytest
@@ -62,9 +63,30 @@ def test_a_single_image_of_any_kind_has_one_prediction(classifier: Classifier, p
     assert classifier.predict(photo) == expected
     assert classifier.predict(str(photo)) == expected
     assert classifier.predict(photo.read_bytes()) == expected
+    assert classifier.predict(bytearray(photo.read_bytes())) == expected
+    assert classifier.predict(memoryview(photo.read_bytes())) == expected
+    assert classifier.predict(io.BytesIO(photo.read_bytes())) == expected
+    with photo.open("rb") as file:
+        assert classifier.predict(file) == expected
     assert classifier.predict(opened) == expected
     assert classifier.predict(np.asarray(opened.convert("RGB"))) == expected
     assert classifier.predict(np.asarray(opened.convert("L"))) == expected
+
+
+@pytest.mark.parametrize("images", [None, 7, [None], [7]])
+def test_what_is_no_image_is_called_so(classifier: Classifier, images: Any) -> None:  # noqa: ANN401
+    with pytest.raises(TypeError, match=r"an image is a path, bytes, .* not (NoneT|int)"):
+        classifier.predict(images)
+
+
+def test_a_file_open_for_reading_text_is_refused(classifier: Classifier, photo: Path) -> None:
+    with photo.open(encoding="latin-1") as file, pytest.raises(TypeError, match="mode 'rb'"):
+        classifier.predict(cast(IO[bytes], file))
+
+
+def test_an_endless_file_is_not_read_to_its_end(classifier: Classifier) -> None:
+    with Path("/dev/zero").open("rb") as file, pytest.raises(ImageError, match="larger than any"):
+        classifier.predict(file)
 
 
 def test_an_array_of_several_images_and_any_iterable_have_as_many(

@@ -67,8 +67,9 @@ def test_three_recommendations_are_enough_for_a_terminal(
     lines = said(capsys).splitlines()
     start = lines.index("What to do:") + 1
     assert lines[start : start + 4] == [
-        "- Do 0. -> then make", "- Do 1. -> then make", "- Do 2. -> then make", "- 2 more in outputs/report.html",
-    ]  # fmt: skip
+        *(f"- Do {n}. -> then make" for n in range(3)),
+        "- 2 more in outputs/report.html",
+    ]
     assert "Left out" not in "".join(lines)
 
 

@@ -232,6 +232,18 @@ def test_a_download_that_became_a_git_repository_says_what_to_unset(quick: Proje
     assert "run dvc config --local --unset core.no_scm" in done.stderr
 
 
+def test_an_experiment_of_somebody_else_is_not_replaced(quick: Project) -> None:
+    own = ("--name", "weights", "--set-param", "seed=5", "--copy-paths", "data/raw")
+    quick.dvc("exp", "run", "--temp", *own)
+    done = quick.ballast("compare", "--train", "baseline", "weights")
+    assert done.stderr == (
+        "ERROR: weights: an experiment of yours has this name, and would be replaced; run dvc exp"
+        " rename weights OTHER\n"
+    )
+    assert "weights" in quick.dvc("exp", "list")
+    quick.dvc("exp", "remove", "weights")
+
+
 def test_a_branch_of_the_same_name_is_refused(quick: Project) -> None:
     quick.git("branch", "weights")
     done = quick.ballast("compare", "--train", "baseline", "weights")
