@@ -32,6 +32,7 @@ from ballast.dvc_tools.experiments import (
     clear_queue,
     finished,
     finished_by_name,
+    made_by_others,
     queue_experiment,
     run_queue,
 )
@@ -142,13 +143,16 @@ def run_missing(
     clear_queue(repo, experiments)  # left by a run that was killed
     done = find(repo, messages)
     waiting = [name for name in experiments if name not in done]
-    takes = duration_of(len(waiting), jobs, stage_times()) if waiting else ""
-    others = f"; the others take {takes}" if takes else ""
-    print(
-        f"{len(experiments)} experiments, {len(done)} of them already finished{others}", flush=True
-    )
+    print(f"{len(experiments)} experiments, {len(done)} of them already finished", flush=True)
     if not waiting:
         return done
+    for name in made_by_others(repo, waiting):
+        raise UserError(
+            f"{name}: an experiment of yours has this name, and would be replaced; run dvc exp"
+            f" rename {name} OTHER"
+        )
+    if takes := duration_of(len(waiting), jobs, stage_times()):
+        print(f"the others take {takes}", flush=True)
     copy = paths_to_copy(repo, raw)
     try:
         for name in tqdm(waiting, desc="queued", disable=None):
