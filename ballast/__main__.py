@@ -5,8 +5,6 @@ import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module, metadata
 
-import shtab
-
 from ballast.core.errors import UserError, one_line_errors
 
 # Subcommands are imported on demand: some load TensorFlow or DVC.
@@ -43,6 +41,13 @@ def command_line(complete: Collection[str]) -> argparse.ArgumentParser:
     Raises:
         UserError: if a subcommand needs a package that is not installed.
     """
+    try:
+        import shtab  # a program that was started without the environment has none
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"the package {error.name} is not installed; run make, or uv sync --frozen, and begin"
+            " commands with uv run"
+        ) from None
     parser = argparse.ArgumentParser(
         "ballast", description="Balance small image sets, and measure whether it helped."
     )

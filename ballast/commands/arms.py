@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from dvc.repo import Repo
@@ -94,11 +95,12 @@ def value_arms(text: str) -> tuple[str, Arms]:
     return key, {name: {key: value} for name, value in zip(names, values, strict=True)}
 
 
-def train_arms(arms: Arms) -> list[str]:
+def train_arms(arms: Arms, needed: Sequence[Path]) -> list[str]:
     """Run the experiments that have not finished yet.
 
     Args:
         arms: where the params of each differ from params.yaml, by name.
+        needed: outputs without which an experiment has not finished.
 
     Returns:
         Their names.
@@ -112,7 +114,8 @@ def train_arms(arms: Arms) -> list[str]:
             refuse_taken(repo, name)
         # Judged by several trainings, also where there is a test folder.
         values = {name: {"cross_validation.test_folder": True, **arm} for name, arm in arms.items()}
-        done = run_missing(repo, wanted(values, code_and_photographs(raw)), raw, by_name=True)
+        experiments = wanted(values, code_and_photographs(raw))
+        done = run_missing(repo, experiments, raw, needed, by_name=True)
     refuse_failed([name for name in arms if name not in done])
     return [*arms]
 

@@ -99,9 +99,9 @@ def run(options: argparse.Namespace) -> int:
     key = ""
     if options.vary:
         key, arms = value_arms(options.vary)
-        names = train_arms(arms)
+        names = train_arms(arms, READ)
     elif options.train:
-        names = train_arms(strategy_arms(options.train))
+        names = train_arms(strategy_arms(options.train), READ)
     else:
         names = options.revisions
         if not are_several(names):

@@ -32,6 +32,7 @@ from ballast.dvc_tools.experiments import (
     clear_queue,
     finished,
     finished_by_name,
+    has_files,
     made_by_others,
     queue_experiment,
     run_queue,
@@ -124,7 +125,12 @@ def only_one(repo: Repo) -> Iterator[None]:
 
 
 def run_missing(
-    repo: Repo, experiments: Mapping[str, Wanted], raw: str, jobs: int = 1, by_name: bool = False
+    repo: Repo,
+    experiments: Mapping[str, Wanted],
+    raw: str,
+    needed: Sequence[Path],
+    jobs: int = 1,
+    by_name: bool = False,
 ) -> dict[str, str]:
     """Run the experiments that have not finished yet; show the progress and any failures.
 
@@ -132,6 +138,7 @@ def run_missing(
         repo: result of experiments_repo.
         experiments: by name.
         raw: folder of photographs.
+        needed: outputs without which an experiment has not finished.
         jobs: number of experiments at a time.
         by_name: whether DVC's commands must find the experiments by name.
 
@@ -141,7 +148,9 @@ def run_missing(
     messages = {name: of.message for name, of in experiments.items()}
     find = finished_by_name if by_name else finished
     clear_queue(repo, experiments)  # left by a run that was killed
-    done = find(repo, messages)
+    outputs = [path.as_posix() for path in needed]
+    known = find(repo, messages)
+    done = {name: rev for name, rev in known.items() if has_files(repo, rev, outputs)}
     waiting = [name for name in experiments if name not in done]
     print(f"{len(experiments)} experiments, {len(done)} of them already finished", flush=True)
     if not waiting:

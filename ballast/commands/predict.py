@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from ballast.classifier import Classifier, Prediction
 from ballast.core import paths
-from ballast.core.errors import one_line
+from ballast.core.errors import one_line, warn
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.dataset.listing import is_folder, is_hidden, list_files, printable
@@ -108,6 +108,8 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
                 predicted += 1
                 progress.write(line(printable(name), said), file=sys.stdout)
             progress.update()
+    if not predicted + unread:
+        warn("no images there")
     print(f"{predicted} predicted, {unread} could not be read", file=sys.stderr)
     return SOME_UNREAD if unread else 0
 

@@ -574,7 +574,7 @@ _Loader.add_implicit_resolver(
 
 def _parsed(text: str) -> dict[Any, Any]:
     try:
-        values = yaml.load(text, _Loader)  # a SafeLoader
+        values = _Loader(text).get_single_data()
     except yaml.YAMLError as error:
         raise no_yaml(error) from None
     # PyYAML's constructors of dates and numbers raise errors of all these kinds.

@@ -181,6 +181,17 @@ def read_file(repo: Repo, revision: str, path: str) -> bytes:
     return data
 
 
+def has_files(repo: Repo, revision: str, needed: Sequence[str]) -> bool:
+    """Whether git, DVC's cache or a remote has these files of a revision."""
+    with repo.switch(revision):
+        try:
+            for path in needed:
+                repo.dvcfs.read_bytes(path)
+        except FileNotFoundError:  # dvc gc has removed it, for example
+            return False
+    return True
+
+
 def _ended(repo: Repo, names: Collection[str]) -> list[Ended]:
     """The experiments that have ended and whose workers have cleaned up."""
     queue = repo.experiments.celery_queue

@@ -37,6 +37,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_started_without_the_environment_it_says_what_to_run() -> None:
+    done = run("-c", WITHOUT.format("shtab") + SCRIPT, "answer")
+    assert done.returncode == 1
+    assert done.stderr.startswith("ERROR: the package shtab is not installed; run make, or uv sync")
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_unknown_subcommand_is_a_wrong_command_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -103,8 +110,9 @@ def test_the_completion_for_bash_names_all_subcommands_and_options() -> None:
     lists = dict(re.findall(r"^_shtab_(\w+)=\((.*)\)$", done.stdout, flags=re.M))
     assert lists["ballast_subparsers"].split() == [*COMMANDS]
     options = {
+        "answer": set(),
         "check": set(),
-        "compare": {"--out-dir", "--allow-different-params"},
+        "compare": {"--train", "--vary", "--out-dir", "--allow-different-params"},
         "cross_validate": {"--strategies", "--folds", "--seeds", "-j", "--jobs"},
         "predict": {"--model", "--format", "-0", "--null"},
         "publish_check": set(),

@@ -232,6 +232,13 @@ def test_a_download_that_became_a_git_repository_says_what_to_unset(quick: Proje
     assert "run dvc config --local --unset core.no_scm" in done.stderr
 
 
+def test_what_the_cache_has_lost_is_trained_again(quick: Project) -> None:
+    compared(quick, "--train", "baseline", "balanced")
+    shutil.rmtree(quick.folder / ".dvc/cache")
+    said = compared(quick, "--train", "baseline", "balanced")
+    assert said.startswith("2 experiments, 0 of them already finished\n")
+
+
 def test_an_experiment_of_somebody_else_is_not_replaced(quick: Project) -> None:
     own = ("--name", "weights", "--set-param", "seed=5", "--copy-paths", "data/raw")
     quick.dvc("exp", "run", "--temp", *own)

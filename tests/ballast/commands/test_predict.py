@@ -99,7 +99,8 @@ def test_nothing_to_predict_is_no_error(
     classifier: Classifier, capsys: pytest.CaptureFixture[str], format_: str
 ) -> None:
     assert print_predictions(classifier, [], format_) == 0
-    assert capsys.readouterr().err == "0 predicted, 0 could not be read\n"
+    said = "WARNING: no images there\n0 predicted, 0 could not be read\n"
+    assert capsys.readouterr().err == said
 
 
 def test_names_of_any_script_and_of_none_come_out_as_text(
