@@ -104,7 +104,8 @@ def test_it_goes_on_after_ctrl_c_and_after_being_killed(quick: Project) -> None:
     stopped = start(quick, *arguments)
     until_one_is_done(stopped)
     stopped.send_signal(signal.SIGINT)
-    assert stopped.wait() == 130
+    said = stopped.communicate()[0]
+    assert stopped.returncode == 130, said
     assert workers(quick) == []
     assert "No experiment tasks in the queue" in quick.dvc("queue", "status")
 

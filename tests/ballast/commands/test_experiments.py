@@ -1,5 +1,6 @@
 """What DVC experiments depend on, and where they can run."""
 
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,7 +8,12 @@ import pytest
 from dvc.repo import Repo
 from projects import Project
 
-from ballast.commands.experiments import code_and_photographs, experiments_repo, paths_to_copy
+from ballast.commands.experiments import (
+    code_and_photographs,
+    experiments_repo,
+    interrupts_kept,
+    paths_to_copy,
+)
 from ballast.core.errors import UserError
 
 
@@ -49,6 +55,20 @@ def test_a_shallow_clone_is_refused(
     assert refusal() == (
         "this clone is shallow, and DVC cannot run experiments in it; run git fetch --unshallow"
     )
+
+
+def test_ctrl_c_is_an_interruption_whatever_the_interrupted_code_makes_of_it() -> None:
+    def interrupted() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("half a file") from None
+
+    with pytest.raises(KeyboardInterrupt), interrupts_kept():
+        interrupted()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(ValueError, match="own"), interrupts_kept():
+        raise ValueError("an error of its own")
 
 
 @pytest.mark.usefixtures("committed")
