@@ -19,6 +19,7 @@ from ballast.scores.estimates import strategy_intervals
 from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import HeadChoice, Run, Training
+from ballast.vendoring.shipped import SHIPPED
 
 if TYPE_CHECKING:
     from ballast.classifier import Classifier
@@ -28,20 +29,9 @@ ROOT = Path(__file__).parent.parent
 # A busy machine is no failure: nothing here is about time.
 settings.register_profile("ballast", deadline=None)
 settings.load_profile("ballast")
-CODE = (
-    ".dvc/config",
-    ".dvc/plots",
-    ".dvcignore",
-    ".gitattributes",
-    ".gitignore",
-    "ballast",
-    "dvc.yaml",
-    "outputs/live",
-    "params.yaml",
-    "pretrained",
-    "pyproject.toml",
-    "stages",
-    "verification",
+# What a copy of Ballast has, and what its clone adds that tests need.
+CODE = sorted(
+    {*SHIPPED, ".dvc/config", ".gitattributes", "verification"} - {"LICENSE", "Makefile", "uv.lock"}
 )
 
 

@@ -10,6 +10,15 @@ from typing import Any, NamedTuple
 
 from dvc.utils.serialize import modify_yaml
 
+# Stands in for uv: this environment has what `uv sync` would install.
+UV = """#!/bin/sh
+case "$1" in
+  sync) mkdir -p .venv; exit ;;
+  run) shift; while [ "${1#--}" != "$1" ]; do shift; done; exec "$@" ;;
+esac
+exit 2
+"""
+
 
 class Project(NamedTuple):
     """A copy of the project's code with a small data set and quick params."""

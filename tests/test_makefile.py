@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import Project
+from projects import UV, Project
 
 ROOT = Path(__file__).parent.parent
 
@@ -17,9 +17,8 @@ def with_makefile(project: Project) -> Project:
         shutil.copy(ROOT / name, project.folder)
     (project.folder / ".venv").mkdir()
     (project.folder / ".venv" / ".ready").touch()
-    # Stands in for uv: `uv run --frozen --no-sync COMMAND` runs COMMAND in this environment.
     uv = project.folder / "uv"
-    uv.write_text('#!/bin/sh\nshift 3\nexec "$@"\n')
+    uv.write_text(UV)
     uv.chmod(0o755)
     return project
 

@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from projects import environment
+from projects import UV, environment
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = "<this repository>"
 PROGRAMS = {"git", "make", "uv"}
-# Stands in for uv: this environment has what `uv sync` would install.
-UV = """#!/bin/sh
-case "$1" in
-  sync) mkdir -p .venv; exit ;;
-  run) shift; while [ "${1#--}" != "$1" ]; do shift; done; exec "$@" ;;
-esac
-exit 2
-"""
 
 
 class Step(NamedTuple):

@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from fake_github import FakeGitHub
-from projects import Project, environment
+from projects import UV, Project, environment
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW: dict[Any, Any] = yaml.safe_load((ROOT / ".github/workflows/pipeline.yml").read_text())
 CI: dict[Any, Any] = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
 STEPS: list[dict[str, Any]] = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
 STAND_INS = {
-    "uv": '[ "$1" = sync ] && exit\nshift 3\nexec "$@"',  # of uv run --frozen --no-sync
-    "sudo": "",  # installs what verification needs on a bare machine
+    "uv": UV,
+    "sudo": "#!/bin/sh\n",  # installs what verification needs on a bare machine
 }
 
 
@@ -94,7 +94,7 @@ def runner(reproduced: Project, tmp_path: Path) -> Runner:
     github = FakeGitHub(tmp_path / "github")
     github.start()
     for name, script in STAND_INS.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).write_text(script)
         (tmp_path / "bin" / name).chmod(0o755)
     # Without what `make test` and `uv run` say of themselves: the steps have a stand-in for uv.
     outer = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "UV", "VIRTUAL_ENV")

@@ -83,9 +83,14 @@ def recommendations(
     return [advised._replace(text=typeset(advised.text)) for advised in advice]
 
 
+def then(action: str) -> str:
+    """What to put before an action: a run comes after the change of photographs."""
+    return "then " if action == RUN else ""
+
+
 def action_text(action: str) -> str:
-    """An action as people read it: what changes photographs comes before the run."""
-    return f"then {action}" if action == RUN else action
+    """An action as people read it on a terminal."""
+    return f"{then(action)}{action}"
 
 
 def emphasis(run: Run) -> dict[str, float]:
