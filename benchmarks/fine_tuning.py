@@ -8,7 +8,8 @@ are tested on the same photographs:
 
 - linear head: fitted to the features in whole numbers, as in the stage train;
 - fine-tuned: the network in float32, with a share of the photographs for validation; first a head,
-  then its last layers, as with train.fine_tune_epochs.
+  then its last layers, as with train.fine_tune_epochs. Each photograph passes through the layers
+  below them once, since these never change.
 
 Prints the balanced accuracy of both, and the seconds that each took, features included.
 """
@@ -45,10 +46,8 @@ from ballast.model.efficientnet_lite0 import (
 from ballast.model.features import BATCH_SIZE, read_backbone
 from ballast.model.fine_tuning import fit_backbone
 from ballast.model.head_strategy import Terms, fit_probe
-from ballast.model.inference import predict
 from ballast.model.inputs import ImageSet, load_images
 from ballast.model.logits import linear_probabilities
-from ballast.model.resizing import accept_any_size
 from ballast.model.training import TrainingInputs
 from ballast.model.weight_files import EXACT_WEIGHTS
 from ballast.workers.processes import Engine
@@ -134,13 +133,15 @@ def measured(
     head = balanced_accuracy_score(test.labels, probabilities.argmax(axis=1))
 
     start = time.perf_counter()
+    frozen, top = cut_below(float_twin(read_network(EXACT_WEIGHTS), size), train.fine_tune_layers)
+    fitted, val, test = (
+        ImageSet(frozen.predict(images.pixels, verbose=0), images.labels)
+        for images in (fitted, val, test)
+    )
     inputs = TrainingInputs(fitted, val, loss_weights(fitted, strategy), strategy, seed)
-    pixels = keras.Input((size, size, 3), name="pixels")
-    twin = float_twin(read_network(EXACT_WEIGHTS), size)
-    features = keras.layers.Flatten(name="features")(twin(pixels))
-    model, _ = fit_backbone(keras.Model(pixels, features, name="features"), inputs, train)
-    tuned_probabilities = predict(accept_any_size(model), test.pixels)
-    tuned = balanced_accuracy_score(test.labels, tuned_probabilities.argmax(axis=1))
+    model, _ = fit_backbone(top, inputs, train)
+    probabilities = model.predict(test.pixels, verbose=0)
+    tuned = balanced_accuracy_score(test.labels, probabilities.argmax(axis=1))
     return head, tuned, head_seconds, time.perf_counter() - start
 
 
@@ -202,6 +203,32 @@ def float_twin(network: Network, image_size: int) -> keras.Model:
     centred = layers.Rescaling(UNIT, -MIDDLE * UNIT, name="centre")(pixels)
     maps = walk(centred, convolve, add)
     return keras.Model(pixels, layers.GlobalAveragePooling2D(name="average")(maps), name="float")
+
+
+def cut_below(model: keras.Model, layers: int) -> tuple[keras.Model, keras.Model]:
+    """Cut a network in two, with at least the last `layers` layers that have weights in the top.
+
+    Only one tensor may cross the cut, so the top can have a few layers more.
+
+    Returns:
+        The frozen part, from pixels to maps, and a backbone from maps to features.
+    """
+    order = {layer.name: position for position, layer in enumerate(model.layers)}
+    weighted = [position for position, layer in enumerate(model.layers) if layer.weights]
+    for position in range(weighted[-layers] - 1, 0, -1):
+        above = model.layers[position + 1 :]
+        sources = {
+            tensor._keras_history.operation.name  # Keras has no public way
+            for layer in above
+            for tensor in (layer.input if isinstance(layer.input, list) else [layer.input])
+        }
+        if {name for name in sources if order[name] <= position} == {model.layers[position].name}:
+            break
+    crossing = model.layers[position].output
+    top = keras.Model(crossing, model.output, name="top")
+    maps = keras.Input(crossing.shape[1:], name="maps")
+    features = keras.layers.Flatten(name="features")(top(maps))
+    return keras.Model(model.input, crossing), keras.Model(maps, features, name="features")
 
 
 if __name__ == "__main__":
