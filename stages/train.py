@@ -24,11 +24,25 @@ from ballast.core.source import code_deps, source_hash
 from ballast.core.stage_times import timed
 from ballast.core.store import ContentStore
 from ballast.model.features import image_features, read_backbone
-from ballast.model.head_strategy import Terms, fit_probe, head_choice, solver_history, source_groups
+from ballast.model.head_strategy import (
+    Terms,
+    fit_probe,
+    head_choice,
+    held_out,
+    photograph_terms,
+    solver_history,
+    source_groups,
+)
 from ballast.model.inputs import image_files
 from ballast.model.logits import linear_probabilities
-from ballast.model.model_file import ModelInfo
+from ballast.model.model_file import ModelInfo, with_entries
 from ballast.model.probe_file import probe_file
+from ballast.model.training_photographs import (
+    ENTRY,
+    TrainingPhotographs,
+    kept_rows,
+    to_bytes,
+)
 from ballast.model.weight_files import weights_hashes
 from ballast.scores.predictions import Predictions, write_predictions
 from ballast.workers.processes import Engine
@@ -72,6 +86,22 @@ def main() -> None:
         choice, history = head_choice(head), solver_history(head)
         probabilities = linear_probabilities(tested, head.weights, head.bias)
         model = probe_file(backbone, head.weights, head.bias, info, store)
+        kept = kept_rows(subset_rows(rows, "train"), settings.kept_photographs)
+        if kept:
+            photographs = image_files(read_raw, kept, classes, size, workers, greys)
+            # Of the photographs as prediction sees them, not of their JPEG copies.
+            seen = image_features(
+                backbone, photographs, [row.sha256 for row in kept], store, engine
+            )
+            places = photograph_terms(rows_made, kept)
+            judged = held_out(terms, class_weights, params.active_strategy, head)
+            known = TrainingPhotographs(
+                seen.astype(backbone.dtype),
+                terms.labels[places],
+                terms.groups[places],
+                judged[places],
+            )
+            model = with_entries(model, {ENTRY: to_bytes(known)})
     else:
         # Loads TensorFlow, which linear heads can do without.
         from ballast.model.networks import trained_file

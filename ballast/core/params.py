@@ -384,6 +384,16 @@ class Train(Section, frozen=True):
         float,
         Meta(gt=0, le=1, description="learning rate of fine-tuning, as a share of `learning_rate`"),
     ] = 0.1
+    kept_photographs: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="maximum number of training photographs whose features the model file keeps"
+            " if it has a linear head, to tell photographs that are unlike them; 0 for none. The"
+            " file keeps no names and no pixels",
+        ),
+    ] = 2000
 
     @property
     def is_pretrained(self) -> bool:

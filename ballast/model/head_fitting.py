@@ -27,7 +27,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
-from ballast.model.logits import Floats, lengths
+from ballast.model.logits import Floats, lengths, linear_probabilities
 
 Labels = NDArray[np.int64]
 
@@ -210,6 +210,48 @@ def calibrate(
     problem = _Problem(x, labels, trained, offsets, penalty_of(best, groups))
     scale, tau, _ = fit(problem.logits(_solved(problem, starts[best], FINE, [])))
     return Calibration(best, round(scale, DECIMALS), round(tau, DECIMALS), losses)
+
+
+def held_out_probabilities(
+    features: Floats,
+    labels: Labels,
+    groups: NDArray[np.int64],
+    weights: Floats,
+    offsets: Floats,
+    calibration: Calibration,
+) -> Floats:
+    """Predict each term with a head fitted to the groups of other folds than its own.
+
+    Unlike the head, these heads have not seen what they predict, so the probabilities are like
+    those of new photographs.
+
+    Args:
+        features: as in fit_head, like the other arguments; shape (n, d), whole numbers if the
+            result should not depend on the processor.
+        labels: shape (n,).
+        groups: shape (n,).
+        weights: shape (n,).
+        offsets: shape (k,).
+        calibration: that of the head fitted to all terms; its strength, scale and tau are used.
+
+    Returns:
+        Shape (n, k); rows of NaN where a head without the fold would lack a class.
+    """
+    unit, folds, k = unit_length(features), _folds(labels, groups), len(offsets)
+    penalty = penalty_of(calibration.strength, groups)
+    rarity = calibration.tau * _rarity(class_groups(labels, groups, k))
+    found = np.full((len(labels), k), np.nan)
+    for fold in range(FOLDS):
+        out = folds == fold
+        trained = np.where(out, 0.0, weights)
+        if not out.any() or not _all_there(labels, trained[:, None], k):
+            continue
+        with threadpool_limits(1, user_api="blas"):
+            head = optimum(unit, labels, trained, penalty, offsets)
+        slopes = _to_grid(calibration.scale * head.weights)
+        bias = _to_grid(calibration.scale * head.bias + rarity)
+        found[out] = linear_probabilities(features[out], slopes, bias)
+    return found
 
 
 class _Problem:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ballast.balance.priors import class_priors
 from ballast.core.manifest import AugmentedRow, Row
 from ballast.core.params import Strategy
-from ballast.model.head_fitting import Head, fit_head
+from ballast.model.head_fitting import Head, fit_head, held_out_probabilities
+from ballast.model.logits import Floats
 
 # Rounding grows on the way to the optimum: between five OpenBLAS kernels, gradient norms above this
 # differed by at most 1e-9 of their size, those of 1e-4 by 3e-5 and those of 1e-6 by up to 40 %.
@@ -37,15 +38,39 @@ def fit_probe(terms: Terms, class_weights: NDArray[np.float64], strategy: Strate
         class_weights: shape (k,).
         strategy: balanced_batches, logit_adjustment and balanced_val are used.
     """
+    return fit_head(*_weighted(terms, class_weights, strategy), balanced=strategy.balanced_val)
+
+
+def held_out(
+    terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy, head: Head
+) -> Floats:
+    """Predict each term with a head like `head` that was not fitted to its fold.
+
+    Args:
+        terms: as in fit_probe.
+        class_weights: as in fit_probe.
+        strategy: as in fit_probe.
+        head: what fit_probe made of them.
+
+    Returns:
+        Probabilities, shape (n, k); rows of NaN for terms that could not be held out.
+    """
+    arguments = _weighted(terms, class_weights, strategy)
+    return held_out_probabilities(*arguments, head.calibration)
+
+
+def _weighted(
+    terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
+    """Features, labels and groups of the terms, their weights, and the offsets of the logits."""
     counts = np.bincount(terms.labels, minlength=len(class_weights))
     shares = class_priors(terms.labels, class_weights, balanced=strategy.balanced_batches)
-    return fit_head(
+    return (
         terms.features.astype(np.float64),
         terms.labels,
         terms.groups,
         (shares / counts)[terms.labels],
         strategy.logit_adjustment * np.log(shares),
-        balanced=strategy.balanced_val,
     )
 
 
@@ -60,6 +85,20 @@ def source_groups(images: Sequence[AugmentedRow], rows: Sequence[Row]) -> NDArra
     names = np.array([groups[image.source] for image in images])
     _, numbers = np.unique(names, return_inverse=True)
     return np.asarray(numbers, dtype=np.int64)
+
+
+def photograph_terms(images: Sequence[AugmentedRow], rows: Sequence[Row]) -> NDArray[np.int64]:
+    """Find the places of photographs among the training images, which hold variants, too.
+
+    Args:
+        images: training images.
+        rows: n of the photographs that they were made from.
+
+    Returns:
+        Shape (n,), in the order of the photographs.
+    """
+    places = {image.source: place for place, image in enumerate(images) if image.round_ == 0}
+    return np.array([places[row.path] for row in rows], dtype=np.int64)
 
 
 def solver_history(head: Head) -> dict[str, list[float]]:

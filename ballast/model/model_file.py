@@ -55,6 +55,13 @@ def archive(entries: Mapping[str, bytes]) -> bytes:
     return file.getvalue()
 
 
+def with_entries(file: bytes, added: Mapping[str, bytes]) -> bytes:
+    """Add entries to a model file, or replace them."""
+    with zipfile.ZipFile(io.BytesIO(file)) as opened:
+        entries = {name: opened.read(name) for name in opened.namelist()}
+    return archive({**entries, **added})
+
+
 def with_head(blank: bytes, weights: Floats, bias: Floats, info: ModelInfo) -> bytes:
     """Put a linear head and its metadata into a model file.
 
@@ -68,13 +75,11 @@ def with_head(blank: bytes, weights: Floats, bias: Floats, info: ModelInfo) -> b
         The file that model_bytes would make of the probe with this head.
     """
     with zipfile.ZipFile(io.BytesIO(blank)) as file:
-        entries = {name: file.read(name) for name in file.namelist()}
-    (head,) = dense_layers(entries[WEIGHTS])
+        stored = file.read(WEIGHTS)
+    (head,) = dense_layers(stored)
     values = {f"{head}/vars/0": weights, f"{head}/vars/1": bias}
     replaced = {name: array.astype(np.float32) for name, array in values.items()}
-    entries[WEIGHTS] = narrowed(entries[WEIGHTS], replaced)
-    entries[INFO] = info_bytes(info)
-    return archive(entries)
+    return with_entries(blank, {WEIGHTS: narrowed(stored, replaced), INFO: info_bytes(info)})
 
 
 def info_bytes(info: ModelInfo) -> bytes:

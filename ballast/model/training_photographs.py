@@ -1,0 +1,73 @@
+"""What a model keeps of its training photographs, to compare new photographs with them."""
+
+import io
+import zipfile
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ballast.core.errors import UserError
+from ballast.core.manifest import Row
+from ballast.model.logits import Floats
+
+ENTRY = "ballast_training_photographs.npz"  # of a .keras file; Keras ignores it
+DECIMALS = 4  # of kept probabilities, so that they have the same bytes on every processor
+
+
+class TrainingPhotographs(NamedTuple):
+    """n photographs that a linear head was fitted to. Neither names nor pixels are kept."""
+
+    features: NDArray[Any]  # of the backbone, shape (n, d); whole numbers with the exact one
+    labels: NDArray[np.int64]  # class indices, shape (n,)
+    groups: NDArray[np.int64]  # photographs with the same number are not independent; shape (n,)
+    # Probabilities by heads that had not seen the photograph, shape (n, k); NaN without such a head
+    held_out: Floats
+
+
+def kept_rows(rows: Sequence[Row], most: int) -> list[Row]:
+    """Choose up to `most` photographs, as many of each class as there are if these are few.
+
+    Classes take turns, so a rare class is kept whole; within a class, the order of the files'
+    hashes decides.
+
+    Returns:
+        The chosen rows, in their order in `rows`.
+    """
+    by_class: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row.class_, row.sha256, row.path)):
+        by_class[row.class_].append(row)
+    turns = (row for turn in zip_longest(*by_class.values()) for row in turn if row)
+    chosen = {row for row, _ in zip(turns, range(most), strict=False)}
+    return [row for row in rows if row in chosen]
+
+
+def to_bytes(photographs: TrainingPhotographs) -> bytes:
+    """Serialise; equal photographs yield equal bytes."""
+    rounded = photographs._replace(held_out=photographs.held_out.round(DECIMALS))
+    file = io.BytesIO()
+    np.savez(file, **rounded._asdict())
+    return file.getvalue()
+
+
+def read_training_photographs(path: Path) -> TrainingPhotographs | None:
+    """Read what a model file keeps; None if it keeps nothing.
+
+    Raises:
+        UserError: if that part of the file is damaged.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if ENTRY not in archive.namelist():
+            return None
+        data = archive.read(ENTRY)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return TrainingPhotographs(*(arrays[name] for name in TrainingPhotographs._fields))
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
+        raise UserError(
+            f"{path}: incomplete or damaged; run ballast check, then dvc repro"
+        ) from None
