@@ -235,14 +235,15 @@ def held_out_probabilities(
         calibration: that of the head fitted to all terms; its strength, scale and tau are used.
 
     Returns:
-        Shape (n, k); rows of NaN where a head without the fold would lack a class.
+        Shape (n, k); rows of NaN for the only group of a class, and where a fold has a whole class.
     """
     unit, folds, k = unit_length(features), _folds(labels, groups), len(offsets)
     penalty = penalty_of(calibration.strength, groups)
-    rarity = calibration.tau * _rarity(class_groups(labels, groups, k))
+    counts = class_groups(labels, groups, k)
+    rarity = calibration.tau * _rarity(counts)
     found = np.full((len(labels), k), np.nan)
     for fold in range(FOLDS):
-        out = folds == fold
+        out = (folds == fold) & (counts[labels] > 1)
         trained = np.where(out, 0.0, weights)
         if not out.any() or not _all_there(labels, trained[:, None], k):
             continue

@@ -21,6 +21,7 @@ from ballast.model.head_fitting import (
     Head,
     Labels,
     fit_head,
+    held_out_probabilities,
     optimum,
     penalty_of,
     unit_length,
@@ -224,3 +225,38 @@ def _cpu_flags() -> str:
             return file.read()
     except OSError:
         return ""
+
+
+def held_out(labels: Labels, groups: Labels, features: Floats) -> Floats:
+    ones, k = np.ones(len(labels)), int(labels.max()) + 1
+    head = fit_head(features, labels, groups, ones, np.zeros(k), balanced=True)
+    return held_out_probabilities(features, labels, groups, ones, np.zeros(k), head.calibration)
+
+
+def test_held_out_probabilities_do_not_know_the_term_s_label() -> None:
+    features, labels = drawn([10, 30, 55])
+    groups = np.arange(95)
+    before = held_out(labels, groups, features)
+    assert np.allclose(before.sum(axis=1), 1)
+    assert (before.argmax(axis=1) == labels).mean() > 0.7
+    swapped = features.copy()
+    swapped[3] = features[90]  # a photograph of another class, labelled as this one
+    assert held_out(labels, groups, swapped)[3].argmax() == labels[90]
+
+
+def test_terms_of_a_group_are_held_out_together() -> None:
+    features, labels = drawn([10, 30, 55])
+    twice = np.concatenate([features, features])
+    groups = np.concatenate([np.arange(95), np.arange(95)])
+    once = held_out(labels, np.arange(95), features)
+    both = held_out(np.concatenate([labels, labels]), groups, twice)
+    assert np.array_equal(both[:95], both[95:])
+    assert np.allclose(both[:95], once, atol=1e-3)
+
+
+def test_the_only_group_of_a_class_is_never_held_out() -> None:
+    features, labels = drawn([3, 30, 55])
+    groups = np.concatenate([[0, 0, 0], np.arange(1, 86)])
+    found = held_out(labels, groups, features)
+    assert np.isnan(found[:3]).all()
+    assert not np.isnan(found[-1]).any()
