@@ -1,26 +1,36 @@
 """Judge every photograph by linear heads that have not seen it, with and without balancing."""
 
+from collections.abc import Sequence
+
 from ballast.core import paths
 from ballast.core.errors import counted, one_line_errors
-from ballast.core.files import read_text
+from ballast.core.files import read_text, write_bytes
 from ballast.core.greys import read_range
 from ballast.core.manifest import class_names, has_test_folder, read_manifest
 from ballast.core.params import parse_params
 from ballast.core.stage_times import timed
 from ballast.core.store import ContentStore
-from ballast.model.cross_validation import cross_validate, fold_trials, given_trial
+from ballast.model.cross_validation import (
+    cross_validate,
+    fold_trials,
+    given_trial,
+    judgements_of,
+)
 from ballast.model.features import read_backbone
+from ballast.model.head_fitting import Head
+from ballast.model.judging_heads import heads_bytes
 from ballast.scores.predictions import Judgements, write_judgements
 
 
 def main() -> None:
-    """Read the manifest and the photographs; write outputs/cross_validation.csv."""
+    """Read the manifest and the photographs; write outputs/cross_validation.csv and the heads."""
     params = parse_params(read_text(paths.PARAMS))
     wanted, linear = params.cross_validation, params.train.has_linear_head
     folds, size = params.split.folds, params.data.image_size
     rows = [row for row in read_manifest(paths.MANIFEST) if row.split != "val"]
     given = has_test_folder(rows)
     judgements: Judgements = {}
+    heads: Sequence[Head] = ()
     if not wanted.seeds:
         print("cross_validation.seeds is 0: nothing to do")
     elif not linear:
@@ -29,7 +39,7 @@ def main() -> None:
         print("data.raw has a test set, which the saved model judges; see also make compare")
     else:
         seeds = [(params.seed + number) % 2**32 for number in range(wanted.seeds)]
-        judgements = cross_validate(
+        found = cross_validate(
             {s: [given_trial(rows)] if given else fold_trials(rows, folds, s) for s in seeds},
             {name: params.strategies[name] for name in (wanted.reference, params.strategy)},
             params,
@@ -37,6 +47,8 @@ def main() -> None:
             ContentStore(paths.IMAGE_STORE, params.runtime.image_store),
             read_range(paths.RANGE),
         )
+        judgements, heads = judgements_of(found), found[params.strategy][seeds[0]].heads
+    write_bytes(paths.HEADS, heads_bytes(heads))
     write_judgements(paths.JUDGEMENTS, class_names(rows), judgements)
     for name, by_seed in judgements.items():
         judged = counted(len(next(iter(by_seed.values())).paths), "photograph")

@@ -14,9 +14,10 @@ from projects import Project
 from sklearn.datasets import load_digits
 
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params, parse_params
-from ballast.report.pictures import RunPictures, confident_mistakes, thumbnail
+from ballast.report.pictures import RunPictures, thumbnail
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.judged import judged_by
+from ballast.scores.mistakes import confident_mistakes
 from ballast.scores.predictions import Predictions
 from ballast.scores.run import HeadChoice, Run, Training
 from ballast.vendoring.shipped import SHIPPED

@@ -45,7 +45,7 @@ from ballast.core.store import ContentStore
 from ballast.dataset.layout import folder_layout, given_parents
 from ballast.dataset.split import refuse_idle_folds, split_folder
 from ballast.dvc_tools.experiments import read_file
-from ballast.model.cross_validation import cross_validate, fold_trials
+from ballast.model.cross_validation import cross_validate, fold_trials, judgements_of
 from ballast.model.features import read_backbone
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.intervals import MetricIntervals, interval_text
@@ -127,7 +127,7 @@ def judged_here(
     params: Params, asked: argparse.Namespace, rows: Sequence[Row], greys: Range | None
 ) -> Judgements:
     """Train and judge linear heads in this process."""
-    return cross_validate(
+    found = cross_validate(
         {seed: fold_trials(rows, asked.folds, seed) for seed in asked.seeds},
         {name: params.strategies[name] for name in asked.strategies},
         params,
@@ -135,6 +135,7 @@ def judged_here(
         ContentStore(paths.IMAGE_STORE, params.runtime.image_store),
         greys,
     )
+    return judgements_of(found)
 
 
 def judge_by_experiments(

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -127,7 +128,7 @@ def intact(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise UserError(f"{path}: does not exist yet; run dvc repro") from None
-    except (ValueError, TypeError, KeyError, csv.Error):
+    except (ValueError, TypeError, KeyError, EOFError, csv.Error, zipfile.BadZipFile):
         raise UserError(f"{path}: edited or damaged; run ballast check, then dvc repro") from None
 
 

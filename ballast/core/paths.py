@@ -32,6 +32,7 @@ CONFUSION_PLOT = OUTPUTS / "confusion.png"
 REPORT = OUTPUTS / "report.html"
 MODEL_CARD = OUTPUTS / "model_card.md"
 JUDGEMENTS = OUTPUTS / "cross_validation.csv"
+HEADS = OUTPUTS / "heads.npz"  # of cross-validation
 CROSS_VALIDATION = OUTPUTS / "cross_validation.json"
 ANSWER = OUTPUTS / "answer.json"
 STRATEGIES = OUTPUTS / "strategies.json"

@@ -4,7 +4,7 @@ With kept features and a convex head, a training takes a fraction of a second, s
 in one process.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from ballast.model.head_fitting import Head
 from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.inputs import ImageFiles, image_files
 from ballast.model.logits import Floats, linear_probabilities
-from ballast.scores.predictions import Predictions
+from ballast.scores.predictions import Judgements, Predictions
 from ballast.workers.processes import Engine
 from ballast.workers.progress import with_progress
 
@@ -40,6 +40,13 @@ class Trial(NamedTuple):
 
     train: list[Row]
     judged: list[Row]
+
+
+class CrossValidated(NamedTuple):
+    """What the trials of a strategy and seed predict, and by which heads."""
+
+    predictions: Predictions  # sorted by path
+    heads: list[Head]  # in the order of the trials
 
 
 def fold_trials(rows: Sequence[Row], folds: int, seed: int) -> list[Trial]:
@@ -77,7 +84,7 @@ def cross_validate(
     backbone: Backbone,
     store: ContentStore,
     greys: Range | None = None,
-) -> dict[str, dict[int, Predictions]]:
+) -> dict[str, dict[int, CrossValidated]]:
     """Train a head for every strategy, seed and trial, and predict what the trial judges.
 
     Args:
@@ -89,7 +96,7 @@ def cross_validate(
         greys: the range of the data set's deep greys.
 
     Returns:
-        Predictions by strategy and seed, sorted by path.
+        Predictions and heads by strategy and seed.
 
     Raises:
         UserError: as oversampled_images and image_features do.
@@ -109,13 +116,26 @@ def cross_validate(
     pairs: dict[str, dict[int, list[tuple[Row, Floats]]]] = {
         name: {seed: [] for seed in trials} for name in strategies
     }
+    heads: dict[tuple[str, int], list[Head]] = defaultdict(list)
     for name, seed, trial, head in with_progress(fitted, total, "heads"):
+        heads[name, seed].append(head)
         places = [judged[row] for row in trial.judged]
         probabilities = linear_probabilities(seen[places], head.weights, head.bias)
         pairs[name][seed] += zip(trial.judged, probabilities, strict=True)
     return {
-        name: {seed: _predictions(classes, found) for seed, found in by_seed.items()}
+        name: {
+            seed: CrossValidated(_predictions(classes, found), heads[name, seed])
+            for seed, found in by_seed.items()
+        }
         for name, by_seed in pairs.items()
+    }
+
+
+def judgements_of(found: Mapping[str, Mapping[int, CrossValidated]]) -> Judgements:
+    """The predictions alone, by strategy and seed."""
+    return {
+        name: {seed: judged.predictions for seed, judged in by_seed.items()}
+        for name, by_seed in found.items()
     }
 
 

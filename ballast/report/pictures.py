@@ -1,11 +1,10 @@
 """Thumbnails for a page: contact sheets and the mistakes of a run."""
 
 import io
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 from PIL import Image
@@ -18,26 +17,15 @@ from ballast.core.errors import UserError
 from ballast.core.greys import Range, read_range
 from ballast.core.images import decode_image
 from ballast.core.manifest import AugmentedRow, read_augmented, read_image, read_manifest
-from ballast.scores.predictions import Predictions
+from ballast.scores.mistakes import MISTAKES, Mistake, confident_mistakes
 from ballast.scores.run import Run
 
 SIDE = 160  # maximum in pixels: twice the size on the page, for high-density screens
 QUALITY = 80
 SHEET_CLASSES = 12  # maximum number of contact sheets
 SHEET_IMAGES = 8  # maximum per sheet: one photograph and its variants
-MISTAKES = 12  # maximum number of mistakes
 
 Listed = TypeVar("Listed")  # row of an image list
-
-
-class Mistake(NamedTuple):
-    """A judged photograph that was misclassified."""
-
-    path: str
-    true: str
-    predicted: str  # in most of the trainings that misclassified it
-    probability: float  # of that class, the mean over these trainings
-    times: int  # trainings that misclassified it
 
 
 class RunPictures(NamedTuple):
@@ -75,39 +63,6 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
             for mistake in confident_mistakes(run.predictions, MISTAKES, groups)
         ],
     )
-
-
-def confident_mistakes(
-    trainings: Sequence[Predictions], most: int, groups: Mapping[str, str] | None = None
-) -> list[Mistake]:
-    """Find the mistakes that most models make, and make most confidently.
-
-    Of the photographs of a group, such as the frames of a burst, only the first counts.
-
-    Args:
-        trainings: predictions of one or more trainings for the same photographs.
-        most: maximum number of mistakes to return.
-        groups: the group of each photograph by path; a path without one is a group of its own.
-
-    Returns:
-        Mistakes by decreasing number of trainings, then by decreasing probability, then by path.
-    """
-    found: dict[tuple[str, str], list[tuple[str, float]]] = defaultdict(list)
-    for of in trainings:
-        sureness = of.probabilities.max(axis=1).tolist()
-        for path, true, guess, sure in zip(of.paths, of.true, of.predicted, sureness, strict=True):
-            if guess != true:
-                found[path, true].append((guess, sure))
-    mistakes = []
-    for (path, true), wrong in found.items():
-        guesses = Counter(guess for guess, _ in wrong)
-        chosen = min(guesses, key=lambda guess: (-guesses[guess], guess))
-        probability = fmean(sure for guess, sure in wrong if guess == chosen)
-        mistakes.append(Mistake(path, true, chosen, probability, len(wrong)))
-    first: dict[str, Mistake] = {}
-    for mistake in sorted(mistakes, key=lambda of: (-of.times, -of.probability, of.path)):
-        first.setdefault((groups or {}).get(mistake.path, mistake.path), mistake)
-    return [*first.values()][:most]
 
 
 def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[AugmentedRow]]:

@@ -16,10 +16,16 @@ from ballast.core.manifest import Row, Subset
 from ballast.core.params import EXACT_LEAST_SIZE, Params, parse_params
 from ballast.core.store import ContentStore
 from ballast.model import cross_validation
-from ballast.model.cross_validation import Trial, cross_validate, fold_trials, given_trial
+from ballast.model.cross_validation import (
+    Trial,
+    cross_validate,
+    fold_trials,
+    given_trial,
+    judgements_of,
+)
 from ballast.model.features import Backbone, read_backbone
 from ballast.model.inputs import ImageFiles
-from ballast.scores.predictions import Predictions
+from ballast.scores.predictions import Judgements
 from ballast.workers.processes import Engine
 
 ROOT = Path(__file__).parents[3]
@@ -88,14 +94,16 @@ class Judge:
         self.plans.append(plan_rounds(rows, targets))
         return self.plans[-1]
 
-    def __call__(
-        self, trials: Mapping[int, Sequence[Trial]], *names: str
-    ) -> dict[str, dict[int, Predictions]]:
+    def __call__(self, trials: Mapping[int, Sequence[Trial]], *names: str) -> Judgements:
         """Cross-validate strategies."""
         strategies = {name: self.params.strategies[name] for name in names}
         backbone = read_backbone(self.params.train, EXACT_LEAST_SIZE, Path("nowhere"))
         store = ContentStore(self.folder, 10)
-        return cross_validate(trials, strategies, self.params, backbone, store)
+        found = cross_validate(trials, strategies, self.params, backbone, store)
+        self.heads = {
+            (name, seed): judged.heads for name, of in found.items() for seed, judged in of.items()
+        }
+        return judgements_of(found)
 
 
 @pytest.fixture
@@ -129,6 +137,9 @@ def test_every_strategy_and_seed_predicts_every_photograph(rows: list[Row], judg
         assert predictions.probabilities.sum(axis=1) == pytest.approx(np.ones(len(rows)))
     balanced = found["balanced"][1]
     assert balanced.predicted == balanced.true, "colours are easy to tell apart"
+    assert {pair: len(heads) for pair, heads in judge.heads.items()} == dict.fromkeys(
+        judge.heads, 3
+    )
 
 
 def test_no_head_saw_what_it_judges_nor_a_variant_of_it(rows: list[Row], judge: Judge) -> None:

@@ -1,0 +1,42 @@
+"""The heads that judged the photographs in cross-validation, kept to show what they looked at."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from ballast.core.files import intact
+from ballast.model.head_fitting import Head
+from ballast.model.logits import Floats
+
+
+class JudgingHead(NamedTuple):
+    """A head without its history: logits are those of linear_logits."""
+
+    weights: Floats  # shape (d, k)
+    bias: Floats  # shape (k,)
+
+
+def heads_bytes(heads: Sequence[Head]) -> bytes:
+    """Serialise heads in their order; there may be none. Equal heads yield equal bytes."""
+    file = io.BytesIO()
+    # Multiples of a grid, so float32 holds them without loss.
+    np.savez(
+        file,
+        weights=np.array([head.weights for head in heads], np.float32),
+        bias=np.array([head.bias for head in heads], np.float32),
+    )
+    return file.getvalue()
+
+
+def read_heads(path: Path) -> list[JudgingHead]:
+    """Read what heads_bytes wrote.
+
+    Raises:
+        UserError: if the file is missing or damaged.
+    """
+    with intact(path), np.load(path, allow_pickle=False) as arrays:
+        pairs = zip(arrays["weights"], arrays["bias"], strict=True)
+        return [JudgingHead(w.astype(np.float64), b.astype(np.float64)) for w, b in pairs]
