@@ -4,8 +4,8 @@ Significant, a hint, not significant: contrasts.decide chooses among them by the
 sentences name, so words and numbers agree.
 """
 
-import math
 from collections.abc import Mapping
+from decimal import Decimal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from ballast.scores.intervals import Interval
 from ballast.scores.judged import independent_groups
 from ballast.scores.run import Arm, Run
 from ballast.scores.sentences import listed, one_line_text, photographs, range_text, typeset
+from ballast.scores.shares import EXACT_DIGITS, percent, rounded
 
 LEVEL = "5% level"
 LEAST_P = 0.0001  # the smallest p value that is named
@@ -44,15 +45,15 @@ def run_verdict(run: Run) -> str:
     share = float(np.mean(judged.true == place))
     assert found.interval.value is not None
     more = "more" if found.interval.value > 0 else "less"
-    constantly = f"the {share:.0%} of always predicting {largest}"
+    constantly = f"the {percent(share)}% of always predicting {largest}"
     against = {
         Decision.SIGNIFICANT: f"significantly {more} than {constantly}",
         Decision.HINT: f"a hint of {more} than {constantly}, but not significant",
         Decision.NONE: f"not significantly different from {constantly}",
     }[found.decision]
     sentence = (
-        f"{basis(run)} {accuracy.value:.0%} of {judged_text(run)} are classified correctly (95%"
-        f" interval {range_text(accuracy)}), {against} ({LEVEL}); {_weakest(run)}."
+        f"{basis(run)} {percent(accuracy.value)}% of {judged_text(run)} are classified correctly"
+        f" (95% interval {range_text(accuracy)}), {against} ({LEVEL}); {_weakest(run)}."
     )
     return typeset(sentence.strip())
 
@@ -172,7 +173,7 @@ def _decided(
     article = "a " if verb == "has" else ""
     comparative = higher if (found.interval.value or 0.0) > 0 else lower
     digits = _digits(*both, found.interval)
-    figures = frame.format(" against ".join(f"{figure.value:.{digits}%}" for figure in both))
+    figures = frame.format(" against ".join(f"{percent(figure.value, digits)}%" for figure in both))
     own = f"difference {points_range(found.interval, digits)}"
     if found.decision is Decision.SIGNIFICANT:
         return (
@@ -224,18 +225,18 @@ def points_range(interval: Interval, digits: int = 0) -> str:
 
 def _points(difference: float, digits: int) -> str:
     """Points; with a decimal also if they would round to 0, which a bound may exclude."""
-    points = round(100 * difference, 9)  # rounding errors of a mean are no difference
+    points = rounded(100 * difference, EXACT_DIGITS)
     if not points:
         return "0"
     if abs(points) > 0.5:
-        return f"{points:+.{digits}f}"
-    return f"{math.copysign(max(abs(points), 0.1), points):+.1f}"
+        return f"{rounded(points, digits):+f}"
+    return f"{max(abs(rounded(points, 1)), Decimal('0.1')).copy_sign(points):+f}"
 
 
 def _digits(this: Interval, reference: Interval, difference: Interval) -> int:
     """Decimals of two percentages: one if their difference would look wrong without it."""
     values = this.value, reference.value, difference.value
-    shown = [round(100 * value) for value in values if value is not None]
+    shown = [rounded(100 * value, 0) for value in values if value is not None]
     return int(shown[0] - shown[1] != shown[2])
 
 
@@ -268,9 +269,10 @@ def _weakest(run: Run) -> str:
     names = [name for name, value in recalls.items() if value == worst]
     range_ = f"({range_text(run.metrics.worst_class_recall)}, corrected for being the weakest)"
     if len(recalls) > 1 and len(names) == len(recalls):
-        return f"every class has a recall of {worst:.0%}"
+        return f"every class has a recall of {percent(worst)}%"
     if len(names) > 1:
         return (
-            f"the weakest classes, each with a recall of {worst:.0%} {range_}, are {listed(names)}"
+            f"the weakest classes, each with a recall of {percent(worst)}% {range_}, are"
+            f" {listed(names)}"
         )
-    return f"the weakest class is {names[0]}, with a recall of {worst:.0%} {range_}"
+    return f"the weakest class is {names[0]}, with a recall of {percent(worst)}% {range_}"

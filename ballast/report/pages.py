@@ -24,6 +24,7 @@ from ballast.scores.history import chosen_epoch, is_solved
 from ballast.scores.judged import Judged, confusion_counts, judged_photographs
 from ballast.scores.metrics import calibration_error, reliability
 from ballast.scores.run import Run
+from ballast.scores.shares import percent, rounded
 
 # With more classes, the matrix is unreadable and the page many megabytes large.
 MATRIX_CLASSES = 40
@@ -270,21 +271,11 @@ def contact_sheets(runs: Sequence[Run], pictures: Sequence[RunPictures]) -> list
     return sheets
 
 
-def percent(share: float | None) -> str:
-    """Format a proportion as whole percent, with a decimal if it would round to 0 or 100."""
-    if share is None:
-        return "\N{EN DASH}"
-    whole = f"{100 * share:.0f}"
-    if whole in ("0", "100") and share not in (0, 1):
-        return f"{min(max(100 * share, 0.1), 99.9):.1f}"
-    return whole
-
-
 def points(difference: float | None) -> str:
     """Format a difference of two proportions in percentage points, with its sign."""
     if difference is None:
         return "\N{EN DASH}"
-    whole = round(100 * difference)
+    whole = int(rounded(100 * difference, 0))
     sign = "+" if whole > 0 else "\N{MINUS SIGN}" if whole < 0 else "\N{PLUS-MINUS SIGN}"
     return f"{sign}{abs(whole)}"
 

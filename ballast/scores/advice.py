@@ -12,6 +12,7 @@ from ballast.scores.intervals import proportion
 from ballast.scores.judged import confusion_counts, judged_photographs
 from ballast.scores.run import Run
 from ballast.scores.sentences import listed, photographs, typeset
+from ballast.scores.shares import percent
 
 TRAIN_PHOTOGRAPHS = 10
 # With 40 photographs the interval of a recall is at most 0.3 wide; with 10, 0.53.
@@ -173,9 +174,9 @@ def _overfitting(run: Run, where: str) -> Iterator[Recommendation]:
         tuned = run.params.get("train.fine_tune_epochs")
         yield Recommendation(
             "overfitting",
-            f"Overfitting{where}: accuracy is {train:.0%} on the training images and {val:.0%} on"
-            " the validation photographs. Add photographs, strengthen the augmentation, or train"
-            " no more than a head on the features of a frozen backbone.",
+            f"Overfitting{where}: accuracy is {percent(train)}% on the training images and"
+            f" {percent(val)}% on the validation photographs. Add photographs, strengthen the"
+            " augmentation, or train no more than a head on the features of a frozen backbone.",
             "train.fine_tune_epochs: 0" if tuned else f"train.backbone: {EXACT_BACKBONE}",
         )
 
@@ -203,7 +204,7 @@ def _worse_class(runs: Sequence[Run], worse: Worse) -> Iterator[Recommendation]:
             yield Recommendation(
                 "worse_class",
                 f"{run.name} has a significantly lower recall for {name} than {runs[0].name}:"
-                f" {after:.0%} against {before:.0%}. {remedy}",
+                f" {percent(after)}% against {percent(before)}%. {remedy}",
                 action,
             )
 

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from scipy.stats import binomtest
 
+from ballast.scores.shares import rounded
+
 CONFIDENCE = 0.95
 CLASS_METRICS = ("recall", "precision", "f1")
 
@@ -70,5 +72,7 @@ def interval_text(interval: Interval, digits: int = 3, sign: str = "") -> str:
     """
     if interval.value is None:
         return "-"
-    value, low, high = (f"{number:{sign}.{digits}f}" for number in interval)
+    value, low, high = (
+        f"{rounded(number, digits):{sign}f}" for number in interval if number is not None
+    )
     return f"{value} ({low} to {high})"

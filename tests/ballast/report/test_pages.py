@@ -15,7 +15,6 @@ from ballast.report.pages import (
     CONFUSIONS,
     contact_sheets,
     param_rows,
-    percent,
     points,
     yaml_scalar,
 )
@@ -372,23 +371,14 @@ def test_params_that_differ_are_told_from_those_that_do_not(make_run: MakeRun) -
 
 
 @pytest.mark.parametrize(
-    ("share", "shown"),
+    ("difference", "shown"),
     [
-        (0.0, "0"),
-        (0.004, "0.4"),
-        (0.126, "13"),
-        (0.996, "99.6"),
-        (1.0, "100"),
+        (0.126, "+13"),
+        (0.025, "+3"),
+        (-0.05, "\N{MINUS SIGN}5"),
+        (0.001, "±0"),
         (None, "\N{EN DASH}"),
     ],
-)
-def test_a_percentage_never_says_none_or_all_of_some(share: float | None, shown: str) -> None:
-    assert percent(share) == shown
-
-
-@pytest.mark.parametrize(
-    ("difference", "shown"),
-    [(0.126, "+13"), (-0.05, "\N{MINUS SIGN}5"), (0.001, "±0"), (None, "\N{EN DASH}")],
 )
 def test_points_have_a_sign(difference: float | None, shown: str) -> None:
     assert points(difference) == shown
