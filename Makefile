@@ -20,7 +20,7 @@ run: check  ## run the stages that have changed, and print the answer
 	$(RUN) dvc repro
 	@cp outputs/model_card.md models/README.md
 	@echo
-	@$(RUN) python -X utf8 -m ballast answer
+	@$(RUN) python -X utf8 -m ballast answer --just-run
 
 setup: .venv/.ready  ## install everything into .venv/
 	@if ! git rev-parse --git-dir >/dev/null 2>&1; then $(RUN) dvc config --local core.no_scm true; \

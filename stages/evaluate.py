@@ -12,10 +12,11 @@ from ballast.core.stage_times import timed
 from ballast.report.model_card import model_card, training_settings
 from ballast.report.pictures import run_pictures
 from ballast.report.plots import confusion_plot
-from ballast.scores.intervals import values_of
+from ballast.scores.intervals import interval_text, values_of
 from ballast.scores.judged import confusion_counts, recall_by_training
 from ballast.scores.metrics import DETAILS, ReliabilityBin, mean_metrics, reliability
 from ballast.scores.run import model_fingerprints, read_reference, read_run
+from ballast.scores.sentences import photographs
 
 
 def main() -> None:
@@ -53,14 +54,20 @@ def main() -> None:
     write_csv(paths.RELIABILITY, ReliabilityBin._fields, reliability(run.predictions))
     write_bytes(paths.CONFUSION_PLOT, confusion_plot(names, matrix))
 
-    found = answer(run, reference, read_json(paths.DATA_REPORT)["rejected_by_reason"])
+    data_report = read_json(paths.DATA_REPORT)
+    dropped = data_report["dropped"].keys()
+    conflicts = [case for case in data_report["label_conflicts"] if not case.keys() & dropped]
+    found = answer(run, reference, data_report["rejected_by_reason"], len(conflicts))
     write_json(paths.ANSWER, found)
     write_json(paths.CROSS_VALIDATION, headlines(found))
     pictures = run_pictures(run, Path(), Path(params.data.raw))
     write_bytes(paths.REPORT, run_page(run, reference, found, pictures).encode())
     card = model_card(run, verdicts_of(found), training_settings(params), fingerprints)
     write_bytes(paths.MODEL_CARD, card.encode())
-    print(*verdicts_of(found), sep="\n")
+    # Not the verdicts: make prints them below, with the rest of the answer.
+    judged, accuracy = len(run.judged.true), interval_text(run.metrics.accuracy, digits=2)
+    print(f"accuracy {accuracy}, of {photographs(judged)}")
+    print(f"{paths.REPORT} shows it class by class; ballast answer prints what to do next")
 
 
 if __name__ == "__main__":

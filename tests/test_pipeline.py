@@ -57,6 +57,31 @@ def test_partial_reruns(reproduced: Project) -> None:
     reproduced.repro()
 
 
+def test_the_answer_of_an_earlier_run_says_what_has_changed_since(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    current = reproduced.ballast("answer").stdout
+    assert current.startswith("class ")
+    assert current.endswith("\nOpen outputs/report.html\n")
+
+    photo = reproduced.folder / "data/raw/one/new.png"
+    shutil.copy(photo.parent / "000.png", photo)
+    reproduced.set_params({"seed": 1, "runtime.workers": 1})
+    assert reproduced.ballast("answer").stdout == (
+        "Of an earlier run: since then, data/raw, params.yaml (seed) changed; make renews it\n\n"
+        + current
+    )
+    assert reproduced.ballast("answer", "--just-run").stdout == current
+    photo.unlink()
+    reproduced.git("checkout", "--quiet", "params.yaml")
+
+    clone = Project(tmp_path / "clone")
+    reproduced.git("clone", "--quiet", ".", str(clone.folder))
+    assert clone.ballast("answer").stdout == current.replace(
+        "Open outputs/report.html", "outputs/report.html is missing; make brings it back"
+    )
+
+
 def test_a_param_that_changes_no_output_runs_nothing(reproduced: Project) -> None:
     def outdated(**values: object) -> set[str]:
         reproduced.set_params({key.replace("__", "."): value for key, value in values.items()})

@@ -1,6 +1,7 @@
 """Print the answer of the latest run: its figures, the verdict, and what to do next.
 
-make ends with this. outputs/answer.json has all of it for programs.
+make ends with this. outputs/answer.json has all of it for programs. If params, photographs or code
+have changed since that run, the first line says so.
 
 Example:
     ballast answer
@@ -16,26 +17,41 @@ from ballast.core import paths
 from ballast.core.errors import counted, one_line
 from ballast.core.files import intact, read_json
 from ballast.core.stage_times import duration_of, stage_times
-from ballast.scores.advice import COMPARE, action_text
+from ballast.scores.advice import COMPARE, RUN, action_text
 from ballast.scores.intervals import CLASS_METRICS, Interval, interval_text
-from ballast.scores.sentences import one_line_text
+from ballast.scores.sentences import conflicts_text, listed, one_line_text
 
 MOST_ADVICE = 3  # the report has all
+MISSING = f"{paths.REPORT} is missing; {RUN} brings it back"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Do nothing: this subcommand takes no arguments."""
-    del parser
+    """Add the arguments of this subcommand."""
+    parser.add_argument(
+        "--just-run",
+        action="store_true",
+        help="save the second or two that it takes to find out what has changed since the run",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the answer; return the exit code."""
-    del options
     found = read_json(paths.ANSWER)
     with intact(paths.ANSWER):
         said = answer_text(found, duration_of(2, 1, stage_times()))
+    changed = [] if options.just_run else changed_since_run()
+    if changed:
+        print(f"Of an earlier run: since then, {listed(changed)} changed; {RUN} renews it\n")
     print(said)
+    print(f"\nOpen {paths.REPORT}" if paths.REPORT.exists() else f"\n{MISSING}")
     return 0
+
+
+def changed_since_run() -> list[str]:
+    """What the outputs depend on and has changed since dvc repro ran; see changed_deps."""
+    from ballast.dvc_tools.changes import changed_deps  # loads DVC, which takes half a second
+
+    return changed_deps("evaluate")
 
 
 def answer_text(found: Mapping[str, Any], comparison_takes: str = "") -> str:
@@ -72,9 +88,11 @@ def answer_text(found: Mapping[str, Any], comparison_takes: str = "") -> str:
         more = len(advice) - MOST_ADVICE
         lines += [f"- {more} more in {paths.REPORT}"] if more > 0 else []
         parts.append("\n".join(["What to do:", *lines]))
+    # Answers of earlier versions do not have it.
+    if conflicts := conflicts_text(found.get("label_conflicts", 0)):
+        parts.append(f"{conflicts}: decide which label is right")
     if found["left_out"]:
         reasons = [f"- {number} {reason}" for reason, number in found["left_out"].items()]
         files = counted(sum(found["left_out"].values()), "file")
         parts.append("\n".join([f"Left out: {files} ({paths.REJECTED})", *reasons]))
-    parts.append(f"Open {paths.REPORT}")
     return "\n\n".join("\n".join(map(one_line_text, part.splitlines())) for part in parts)

@@ -6,6 +6,7 @@ from ballast.comparison.runs import Answer, Comparison, verdicts_of
 from ballast.report.pages import page
 from ballast.report.pictures import RunPictures
 from ballast.scores.run import Arm, Run
+from ballast.scores.sentences import conflicts_text
 
 
 def comparison_page(
@@ -46,6 +47,7 @@ def run_page(run: Run, reference: Arm | None, found: Answer, pictures: RunPictur
         "verdicts": verdicts_of(found)[::-1],
         "recommendations": found.recommendations,
         "left_out": found.left_out,
+        "conflicts": conflicts_text(found.label_conflicts),
         "reference": reference,
         "difference": found.difference,
     }

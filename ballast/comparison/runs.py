@@ -96,6 +96,7 @@ class Answer(NamedTuple):
     photographs: Mapping[str, int]  # judged, by class name
     independent_groups: int  # of these photographs
     left_out: Mapping[str, int]  # number of files by reason
+    label_conflicts: int  # pictures that were kept in more than one class
     metrics: MetricIntervals
     verdict: str
     reference: str | None  # name of the strategy without balancing; None if it is this one
@@ -104,13 +105,16 @@ class Answer(NamedTuple):
     recommendations: Sequence[Recommendation]
 
 
-def answer(run: Run, reference: Arm | None, left_out: Mapping[str, int]) -> Answer:
+def answer(
+    run: Run, reference: Arm | None, left_out: Mapping[str, int], label_conflicts: int = 0
+) -> Answer:
     """Judge a run, and compare it with the reference.
 
     Args:
         run: the run.
         reference: the strategy without balancing; None if the run uses it, or it judged nothing.
         left_out: number of files that split left out, by reason.
+        label_conflicts: number of pictures that split kept in more than one class.
 
     Raises:
         ValueError: if the two were judged on different photographs, or by different numbers of
@@ -123,6 +127,7 @@ def answer(run: Run, reference: Arm | None, left_out: Mapping[str, int]) -> Answ
         photographs=judged_photographs(run.judged),
         independent_groups=independent_groups(run.judged),
         left_out=left_out,
+        label_conflicts=label_conflicts,
         metrics=run.metrics,
         verdict=run_verdict(run),
         reference=reference.name if reference else None,

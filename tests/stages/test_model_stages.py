@@ -18,6 +18,7 @@ from projects import Project
 from ballast.core.files import read_json, write_json
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
 from ballast.keras_setup import keras
+from ballast.scores.intervals import Interval, interval_text
 from ballast.scores.metrics import compute_metrics
 from ballast.scores.predictions import read_predictions
 
@@ -82,14 +83,35 @@ def test_nothing_of_the_live_values_is_left(reproduced: Project) -> None:
     assert "live" not in said
 
 
-def test_evaluate_says_its_verdict_and_puts_it_on_the_page(reproduced: Project) -> None:
+def test_evaluate_says_its_accuracy_and_puts_the_verdict_on_the_page(reproduced: Project) -> None:
     page = reproduced.folder / "outputs/report.html"
     before = page.read_bytes()
     done = reproduced.stage("evaluate")
-    sentence = done.stdout.splitlines()[-1]
-    assert "test photographs are classified correctly" in sentence
-    assert f'<p class="verdict">{sentence}</p>' in html.unescape(before.decode())
+    found = json.loads(reproduced.read("outputs/answer.json"))
+    accuracy = interval_text(Interval(**found["metrics"]["accuracy"]), digits=2)
+    n = sum(found["photographs"].values())
+    assert done.stdout.splitlines() == [
+        f"accuracy {accuracy}, of {n} photographs",
+        "outputs/report.html shows it class by class; ballast answer prints what to do next",
+    ]
+    assert "test photographs are classified correctly" in found["verdict"]
+    assert f'<p class="verdict">{found["verdict"]}</p>' in html.unescape(before.decode())
     assert page.read_bytes() == before, "the same page in another process"
+
+
+def test_pictures_that_were_kept_in_two_classes_are_on_the_page(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(reproduced.folder, tmp_path / "project"))
+    data_report = json.loads(project.read("outputs/data_report.json"))
+    data_report["label_conflicts"] = [{"a": "one", "b": "two"}, {"c": "one", "d": "two"}]
+    data_report["dropped"] = {"c": "copy of d in another class", "d": "copy of c in another class"}
+    (project.folder / "outputs/data_report.json").write_text(json.dumps(data_report))
+    assert project.stage("evaluate").returncode == 0
+    assert json.loads(project.read("outputs/answer.json"))["label_conflicts"] == 1
+    said = "1 picture is in more than one class (outputs/data_report.json: label_conflicts)."
+    assert said in project.read("outputs/report.html")
+    assert "in more than one class" not in reproduced.read("outputs/report.html")
 
 
 def test_evaluate_does_without_tensorflow(reproduced: Project) -> None:

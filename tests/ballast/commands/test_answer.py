@@ -34,11 +34,12 @@ def test_figures_then_verdicts_then_what_to_do_then_what_was_left_out(
     make_run: MakeRun, written: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reference, run = (make_run(name, ["cat", "dog", "elk"]) for name in ("baseline", "balanced"))
-    found = answer(run, Arm(*reference[:4]), {"not an image": 2, "broken image": 1})
+    found = answer(run, Arm(*reference[:4]), {"not an image": 2, "broken image": 1}, 2)
     write_json(written, found)
+    paths.REPORT.touch()
     assert found.difference
     parts = said(capsys).rstrip("\n").split("\n\n")
-    table, verdict, difference, advice, left_out, last = parts
+    table, verdict, difference, advice, conflicts, left_out, last = parts
     assert table.splitlines()[0].split() == [
         "class",
         "train",
@@ -52,6 +53,10 @@ def test_figures_then_verdicts_then_what_to_do_then_what_was_left_out(
     assert difference == found.difference.verdict.replace("\N{NO-BREAK SPACE}", " ")
     assert advice.splitlines()[0] == "What to do:"
     assert advice.splitlines()[1].endswith("Collect at least 10 to train on. -> then make")
+    assert conflicts == (
+        "2 pictures are in more than one class (outputs/data_report.json: label_conflicts): decide"
+        " which label is right"
+    )
     assert left_out.splitlines() == [
         "Left out: 3 files (outputs/rejected.csv)", "- 2 not an image", "- 1 broken image",
     ]  # fmt: skip
@@ -71,6 +76,8 @@ def test_three_recommendations_are_enough_for_a_terminal(
         "- 2 more in outputs/report.html",
     ]
     assert "Left out" not in "".join(lines)
+    assert "in more than one class" not in "".join(lines)
+    assert lines[-1] == "outputs/report.html is missing; make brings it back"
 
 
 def test_it_says_how_long_the_comparison_takes_after_a_run(
