@@ -77,9 +77,9 @@ def test_the_answer_of_an_earlier_run_says_what_has_changed_since(
 
     clone = Project(tmp_path / "clone")
     reproduced.git("clone", "--quiet", ".", str(clone.folder))
-    assert clone.ballast("answer").stdout == current.replace(
-        "Open outputs/report.html", "outputs/report.html is missing; make brings it back"
-    )
+    said = clone.ballast("answer").stdout
+    assert said.startswith("class "), "what is missing has not changed"
+    assert said.endswith("\noutputs/report.html is missing; make brings it back\n")
 
 
 def test_a_param_that_changes_no_output_runs_nothing(reproduced: Project) -> None:

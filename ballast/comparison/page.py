@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ballast.comparison.runs import Answer, Comparison, verdicts_of
+from ballast.comparison.verdicts import saved_model_text
 from ballast.report.pages import page
 from ballast.report.pictures import RunPictures
 from ballast.scores.run import Arm, Run
@@ -49,6 +50,7 @@ def run_page(run: Run, reference: Arm | None, found: Answer, pictures: RunPictur
         "left_out": found.left_out,
         "conflicts": conflicts_text(found.label_conflicts),
         "reference": reference,
+        "saved_model": saved_model_text(run),
         "difference": found.difference,
     }
     return page("report.html", [run], [pictures], values, found.reference)

@@ -58,6 +58,21 @@ def run_verdict(run: Run) -> str:
     return typeset(sentence.strip())
 
 
+def saved_model_text(run: Run) -> str:
+    """Say that the saved model is worse than the models that judged, if chance is no reason.
+
+    The reason is chance if the interval of its own accuracy, on its test set, holds their mean.
+    """
+    own, mean = run.saved_accuracy, run.metrics.accuracy.value
+    if own is None or own.high is None or mean is None or own.high >= mean:
+        return ""
+    return typeset(
+        f"The saved model alone classifies {percent(own.value)}% of its test photographs correctly"
+        f" (95% interval {range_text(own)}): worse than the mean of these models, {percent(mean)}%,"
+        " by more than chance explains."
+    )
+
+
 def basis(run: Run | Arm) -> str:
     """What a run's figures are an average of; empty for those of a single model."""
     trainings = len(run.judged.predicted)

@@ -14,7 +14,7 @@ from ballast.core.files import intact, read_json
 from ballast.core.manifest import read_augmented, read_manifest
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.history import History, read_history
-from ballast.scores.intervals import MetricIntervals
+from ballast.scores.intervals import Interval, MetricIntervals
 from ballast.scores.judged import Judged, judged_by
 from ballast.scores.predictions import Predictions, read_judgements, read_predictions
 
@@ -63,6 +63,7 @@ class Run(NamedTuple):
     min_epochs: int
     params: Mapping[str, Any]  # dotted keys
     fingerprints: Mapping[str, str]  # SHA-256 by file
+    saved_accuracy: Interval | None = None  # of the saved model on its test set, if others judged
 
 
 def read_run(name: str, folder: Path, params: Mapping[str, Any]) -> Run:
@@ -82,10 +83,14 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any]) -> Run:
     )
     tested = read_predictions(folder / paths.PREDICTIONS)
     predictions = trainings or [tested]
+    groups, saved_accuracy = {row.path: row.group for row in rows}, None
     with intact(folder / (paths.JUDGEMENTS if trainings else paths.PREDICTIONS)):
-        judged = judged_by(predictions, {row.path: row.group for row in rows})
+        judged = judged_by(predictions, groups)
         if not judged.true.size:
             raise ValueError(tested)
+    if trainings and tested.paths:
+        with intact(folder / paths.PREDICTIONS):
+            saved_accuracy = strategy_intervals(judged_by([tested], groups)).accuracy
     return Run(
         name=name,
         judged=judged,
@@ -100,6 +105,7 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any]) -> Run:
         min_epochs=params["train.min_epochs"],
         params=params,
         fingerprints={path.as_posix(): _sha256(folder / path) for path in FINGERPRINTED},
+        saved_accuracy=saved_accuracy,
     )
 
 

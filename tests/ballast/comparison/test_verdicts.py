@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 
 from ballast.comparison.contrasts import Decision, excludes_zero
 from ballast.comparison.runs import Difference, compare, difference
-from ballast.comparison.verdicts import points_range, run_verdict, too_high_text
+from ballast.comparison.verdicts import (
+    points_range,
+    run_verdict,
+    saved_model_text,
+    too_high_text,
+)
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.intervals import Interval
 from ballast.scores.judged import judged_by
@@ -265,6 +270,17 @@ def test_figures_of_several_trainings_are_said_to_be_means(
     run = run_of("balanced", *trainings, groups=IN_PAIRS, cross_validated=cross_validated)
     said = plain(run_verdict(run))
     assert said.startswith(f"{start} independent groups are classified correctly (95 % interval ")
+
+
+def test_a_saved_model_that_is_worse_than_the_mean_is_said_to_be_so(run_of: RunOf) -> None:
+    run = run_of("mine", *[predictions(BALANCED)] * 2)
+    worse = run._replace(saved_accuracy=Interval(0.5, 0.25, 0.75))
+    assert plain(saved_model_text(worse)) == (
+        "The saved model alone classifies 50 % of its test photographs correctly (95 % interval 25"
+        " to 75 %): worse than the mean of these models, 88 %, by more than chance explains."
+    )
+    for own in (None, Interval(0.7, 0.4, 0.9), Interval(1.0, 0.9, 1.0)):
+        assert saved_model_text(run._replace(saved_accuracy=own)) == ""
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ballast.report.pages import (
 )
 from ballast.report.pictures import SHEET_CLASSES, RunPictures
 from ballast.scores.advice import Recommendation
+from ballast.scores.intervals import Interval
 from ballast.scores.judged import judged_by
 from ballast.scores.run import Arm, Run
 
@@ -181,6 +182,11 @@ def test_the_page_says_what_its_intervals_are_of(
     assert "is classified correctly, by models that had not seen them. Lines are" in text
     assert "very many photographs like these, and very many trainings, would show." in text
     assert "luck in training" not in text
+    assert "The saved model alone" not in text
+    unlucky = several._replace(saved_accuracy=Interval(0.25, 0.1, 0.5))
+    assert "The saved model alone classifies 25 % of its test photographs correctly" in words(
+        report(unlucky, make_pictures(unlucky))
+    )
     assert "Number of judgements by true class (rows) and predicted class" in text
     assert "(columns): 3 models judged each photograph" in text
 
@@ -192,16 +198,24 @@ def test_of_a_head_the_page_shows_its_optimum_and_no_curves(
     html = report(run, make_pictures(run))
     text = words(html)
     assert (
-        "so the solver ends at the only optimum; it came close in 2 iterations (gradient norm at"
-        " most 0.001)."
+        "loss has a single minimum, which the solver finds wherever it starts; it came close in 2"
+        " iterations. So the fit needs no validation set for early stopping."
     ) in text
-    assert "The fit does not depend on a random start, and needs no validation set" in text
     assert (
-        "Strength of the penalty: 0.1, chosen by cross-validation over the training photographs"
-        " (held-out log loss: 0.61 with 1, 0.42 with 0.1, 0.50 with 0.01). Scale 1.25 and tau 0.70"
-        " of the logits were calibrated on held-out photographs."
+        "Strength of the penalty on large weights: 0.1, chosen by cross-validation over the"
+        " training photographs (held-out log loss, lower is better: 0.61 with 1, 0.42 with 0.1,"
+        " 0.50 with 0.01). The probabilities were calibrated on held-out photographs, so that they"
+        " are right as often as they say, also for rare classes."
     ) in text
-    assert "The first 2 iterations as a table iteration loss gradient_norm 0 1.1 0.3 1" in text
+    head = text[text.index("A linear head was fitted") :]
+    in_words, figures = head.split("The calibration and the first 2 iterations in figures")
+    for word in ("tau", "gradient", "logit"):
+        assert word not in in_words, word
+    assert figures.strip().startswith(
+        "Penalty 0.1. The logits are multiplied by 1.25, and that of a"
+    )
+    assert "is raised by 0.70 · log N" in figures
+    assert "an iteration is. iteration loss gradient_norm 0 1.1 0.3 1" in text
     assert html.count("<svg") == 1, "the reliability diagram alone"
     for word in ("epoch", "validate", "validation (solid)"):
         assert word not in text.replace("cross-validate", ""), word
@@ -215,7 +229,10 @@ def test_a_head_of_fixed_values_is_said_to_be_one(
     assert run.training.head
     fixed = run.training._replace(head=run.training.head._replace(losses={}))
     text = words(report(run._replace(training=fixed), make_pictures(run)))
-    assert "Strength of the penalty 0.1, scale 1.25 and tau 0.70 of the logits are fixed" in text
+    assert (
+        "The penalty on large weights and the calibration of the probabilities are fixed, since a"
+        " class has too few photographs to hold any out."
+    ) in text
     assert "cross-validation" not in text
 
 
@@ -232,7 +249,7 @@ def test_a_page_may_have_a_head_beside_a_network(
     text = words(html)
     assert html.count("<svg") == 4, "two curves, two reliability diagrams"
     assert "The 3 epochs of network as a table" in text
-    assert "The first 2 iterations of head as a table" in text
+    assert "The calibration and the first 2 iterations of head in figures" in text
     ids = Page(html).values("id")
     assert len(ids) == len(set(ids))
 

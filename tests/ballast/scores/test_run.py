@@ -104,6 +104,7 @@ def test_without_judgements_the_saved_model_is_judged(reproduced: Project) -> No
     assert not run.cross_validated
     assert run.judged.predicted.shape == (1, len(predictions.paths))
     assert run.metrics == strategy_intervals(judged_by([predictions]))
+    assert run.saved_accuracy is None
 
 
 def test_with_judgements_every_photograph_is_judged(outputs: Project) -> None:
@@ -119,6 +120,10 @@ def test_with_judgements_every_photograph_is_judged(outputs: Project) -> None:
     expected = judged_by(trainings, {row.path: row.group for row in rows})
     assert run.metrics == strategy_intervals(expected)
     assert np.array_equal(run.judged.groups, expected.groups)
+    own = judged_by(
+        [read_predictions(outputs.folder / PREDICTIONS)], {r.path: r.group for r in rows}
+    )
+    assert run.saved_accuracy == strategy_intervals(own).accuracy
 
 
 def test_judgements_of_the_test_folder_are_no_cross_validation(outputs: Project) -> None:
@@ -137,6 +142,7 @@ def test_a_model_trained_on_all_photographs_is_judged_by_others(outputs: Project
         run_of(outputs)
     judge(outputs, read_manifest(outputs.folder / MANIFEST), balanced=2)
     assert run_of(outputs).cross_validated
+    assert run_of(outputs).saved_accuracy is None
 
 
 def test_judgements_of_other_strategies_alone_are_not_used(outputs: Project) -> None:
