@@ -82,6 +82,33 @@ def test_the_answer_of_an_earlier_run_says_what_has_changed_since(
     assert said.endswith("\noutputs/report.html is missing; make brings it back\n")
 
 
+@pytest.mark.long
+def test_clones_that_run_the_same_commit_can_pull_from_each_other(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    """Their dvc.lock does not differ, so git has nothing to merge."""
+    origin, ours, theirs = (tmp_path / name for name in ("origin.git", "ours", "theirs"))
+    reproduced.git("clone", "--quiet", "--bare", ".", str(origin))
+    clones = []
+    for folder in (ours, theirs):
+        reproduced.git("clone", "--quiet", str(origin), str(folder))
+        clone = Project(folder)
+        assert {*clone.repro()[0]} == {*ALL}, "each runs everything itself"
+        assert clone.git("status", "--short") == ""
+        clones.append(clone)
+    first, second = clones
+
+    first.set_params({"train.learning_rate": 0.01})
+    first.repro()
+    first.commit_all()
+    first.git("push", "--quiet")
+    second.git("pull", "--quiet", "--ff-only")
+    assert second.git("status", "--short") == ""
+    assert second.repro()[0] == ["train", "cross-validate", "evaluate"]
+    assert second.git("status", "--short") == ""
+    assert second.outputs() == first.outputs()
+
+
 def test_a_param_that_changes_no_output_runs_nothing(reproduced: Project) -> None:
     def outdated(**values: object) -> set[str]:
         reproduced.set_params({key.replace("__", "."): value for key, value in values.items()})

@@ -25,6 +25,7 @@ from ballast.core import paths
 from ballast.core.errors import UserError
 from ballast.core.files import read_text
 from ballast.core.params import UNUSED_BY_LINEAR_HEADS, parse_params, with_values
+from ballast.dataset.listing import list_files
 
 Arms = dict[str, dict[str, Any]]  # by name, the values that differ, by dotted key
 
@@ -80,7 +81,8 @@ def value_arms(text: str) -> tuple[str, Arms]:
     params = parse_params(written)
     for value in values:
         try:
-            with_values(written, {key: value})
+            found = with_values(written, {key: value})
+            list_files(Path(found.data.raw))  # before anything is trained
         except UserError as error:
             raise UserError(f"--vary: {str(error).removeprefix('params.yaml: ')}") from None
     if params.train.has_linear_head and key in UNUSED_BY_LINEAR_HEADS:
@@ -114,8 +116,9 @@ def train_arms(arms: Arms, needed: Sequence[Path]) -> list[str]:
             refuse_taken(repo, name)
         # Judged by several trainings, also where there is a test folder.
         values = {name: {"cross_validation.test_folder": True, **arm} for name, arm in arms.items()}
-        experiments = wanted(values, code_and_photographs(raw))
-        done = run_missing(repo, experiments, raw, needed, by_name=True)
+        raws = [*dict.fromkeys(arm.get("data.raw", raw) for arm in arms.values())]
+        content = {path: md5 for of in raws for path, md5 in code_and_photographs(of).items()}
+        done = run_missing(repo, wanted(values, content), raws, needed, by_name=True)
     refuse_failed([name for name in arms if name not in done])
     return [*arms]
 

@@ -153,7 +153,7 @@ def judge_by_experiments(
         # Only the predictions are read, not what the pipeline makes of them.
         content = code_and_photographs(raw, without=("cross-validate", "evaluate"))
         values = {name: values_of(run, asked.folds, raw) for name, run in by_name.items()}
-        done = run_missing(repo, wanted(values, content), raw, [paths.PREDICTIONS], asked.jobs)
+        done = run_missing(repo, wanted(values, content), [raw], [paths.PREDICTIONS], asked.jobs)
         found = {by_name[name]: predictions_of(repo, rev) for name, rev in done.items()}
 
     report(complete_seeds(found, asked), groups, asked, raw)

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import signal
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +29,7 @@ from ballast.core.stage_times import duration_of, stage_times
 from ballast.dataset.listing import list_files, unreadable
 from ballast.dvc_tools.cache import file_md5
 from ballast.dvc_tools.experiments import (
+    clear_leftovers,
     clear_queue,
     finished,
     finished_by_name,
@@ -38,6 +38,7 @@ from ballast.dvc_tools.experiments import (
     queue_experiment,
     run_queue,
 )
+from ballast.vendoring.git import git
 
 
 class Wanted(NamedTuple):
@@ -78,8 +79,7 @@ def experiments_repo(what: str) -> Iterator[Repo]:
             command runs experiments. It also replaces an error of DVC.
     """
     refuse_without_commit(what)
-    shallow = ["git", "rev-parse", "--is-shallow-repository"]
-    if subprocess.run(shallow, capture_output=True, check=True).stdout.strip() == b"true":
+    if git(Path(), "rev-parse", "--is-shallow-repository") == b"true\n":
         raise UserError(
             "this clone is shallow, and DVC cannot run experiments in it; run git fetch --unshallow"
         )
@@ -130,8 +130,7 @@ def refuse_without_commit(what: str) -> None:
     Args:
         what: needs it, to begin a sentence.
     """
-    command = ["git", "rev-parse", "--verify", "--quiet", "HEAD"]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
+    if git(Path(), "rev-parse", "--verify", "--quiet", "HEAD") is None:
         raise UserError(
             f"{what} needs a git repository with a commit, where DVC keeps its experiments:"
             " git init && git add . && git commit -m start"
@@ -157,7 +156,7 @@ def only_one(repo: Repo) -> Iterator[None]:
 def run_missing(
     repo: Repo,
     experiments: Mapping[str, Wanted],
-    raw: str,
+    raws: Sequence[str],
     needed: Sequence[Path],
     jobs: int = 1,
     by_name: bool = False,
@@ -167,7 +166,7 @@ def run_missing(
     Args:
         repo: result of experiments_repo.
         experiments: by name.
-        raw: folder of photographs.
+        raws: their folders of photographs.
         needed: outputs without which an experiment has not finished.
         jobs: number of experiments at a time.
         by_name: whether DVC's commands must find the experiments by name.
@@ -178,6 +177,7 @@ def run_missing(
     messages = {name: of.message for name, of in experiments.items()}
     find = finished_by_name if by_name else finished
     clear_queue(repo, experiments)  # left by a run that was killed
+    clear_leftovers(repo)
     outputs = [path.as_posix() for path in needed]
     known = find(repo, messages)
     done = {name: rev for name, rev in known.items() if has_files(repo, rev, outputs)}
@@ -192,7 +192,7 @@ def run_missing(
         )
     if takes := duration_of(len(waiting), jobs, stage_times()):
         print(f"the others take {takes}", flush=True)
-    copy = paths_to_copy(repo, raw)
+    copy = [*dict.fromkeys(path for raw in raws for path in paths_to_copy(repo, raw))]
     try:
         for name in tqdm(waiting, desc="queued", disable=None):
             params = set_params(experiments[name].values)
@@ -303,8 +303,8 @@ def photographs_to_copy(repo: Repo, raw: str) -> list[str]:
 
 def listed_by_git(*arguments: str) -> list[str]:
     """The paths that git ls-files lists."""
-    command = ["git", "ls-files", "-z", *arguments]
-    listed = subprocess.run(command, capture_output=True, check=True).stdout
+    listed = git(Path(), "ls-files", "-z", *arguments)
+    assert listed is not None, "git ls-files fails"
     return [path for path in listed.decode(errors="surrogateescape").split("\0") if path]
 
 

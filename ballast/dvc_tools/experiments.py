@@ -24,7 +24,7 @@ from dvc.repo import Repo
 from dvc.repo.experiments.executor.base import ExecutorInfo
 from dvc.repo.experiments.queue.base import QueueEntry
 from dvc.repo.experiments.queue.celery import LocalCeleryQueue
-from dvc.repo.experiments.utils import exp_refs
+from dvc.repo.experiments.utils import EXEC_TMP_DIR, exp_refs
 from dvc.scm import RevError, resolve_rev
 from kombu.message import Message
 
@@ -172,6 +172,24 @@ def clear_queue(repo: Repo, names: Collection[str]) -> None:
     for stash in (queue.stash, queue.failed_stash):
         stash.remove_revs([e for e in stash.stash_revs.values() if e.name in names])
     queue.celery.clean()
+
+
+def clear_leftovers(repo: Repo) -> None:
+    """Remove temporary folders of experiments that were killed before DVC knew of them.
+
+    Nothing is removed while another DVC runs in this repository, as it may be filling one of them.
+    """
+    top, folders = Path(repo.root_dir), [*Path(repo.tmp_dir, EXEC_TMP_DIR).glob("tmp????????")]
+    for process in psutil.process_iter(["cmdline", "cwd"]) if folders else ():
+        words, cwd = process.info["cmdline"] or [], Path(process.info["cwd"] or "/")
+        if process.pid == os.getpid() or not cwd.is_relative_to(top):
+            continue
+        if "dvc" in [Path(word).name for word in words]:
+            return
+        # A stage may outlive its DVC.
+        folders = [folder for folder in folders if not cwd.is_relative_to(folder)]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def read_file(repo: Repo, revision: str, path: str) -> bytes:

@@ -200,6 +200,18 @@ def test_the_values_of_a_key_are_trained_with_the_strategy_of_params_yaml(quick:
     assert again == "2 experiments, 1"
 
 
+def test_folders_that_are_compared_may_all_be_untracked(quick: Project) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(quick.folder / "data/raw/one", quick.folder / "data/raw_more" / name)
+    compared(quick, "--vary", "data.raw=data/raw,data/raw_more")
+    assert metrics(quick, "raw-data_raw_more")["photographs"] == 6
+    again = ("--vary", "data.raw=data/raw,data/raw_more")
+    assert finished_before(quick, *again) == "2 experiments, 2"
+    (quick.folder / "data/raw_more/one/000.png").unlink()
+    assert finished_before(quick, *again) == "2 experiments, 0"
+    shutil.rmtree(quick.folder / "data/raw_more")
+
+
 def test_it_goes_on_after_ctrl_c(quick: Project) -> None:
     arguments = ("compare", "--vary", "strategies.balanced.beta=0.9,0.8")
     before = workspace(quick)
@@ -291,6 +303,7 @@ def test_strategies_that_cannot_be_compared_are_refused(
         ("seed.epochs=1,2", "--vary: seed: must be an integer"),
         ("train.learning_rate=0.1,fast", "--vary: train.learning_rate: must be a number"),
         ("strategy=balanced,balancd", "--vary: strategy: 'balancd' is not one of the strategies"),
+        ("data.raw=data/raw,data/rew", "--vary: data.raw: no such folder: data/rew; name one"),
     ],
 )
 def test_values_that_cannot_be_compared_are_refused(
