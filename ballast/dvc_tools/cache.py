@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from ballast.workers.progress import with_progress
+
 
 def damaged_objects(objects: Path, since: float) -> dict[Path, str]:
     """Find objects whose content does not match their name.
@@ -21,13 +23,14 @@ def damaged_objects(objects: Path, since: float) -> dict[Path, str]:
     Returns:
         The actual MD5 of each damaged object.
     """
-    found = {}
+    fresh, found = [], {}
     for path in sorted(objects.glob("[0-9a-f][0-9a-f]/*")):
         if not re.fullmatch(r"[0-9a-f]{30}(\.dir)?", path.name):
             continue  # DVC is still writing it
         status = path.stat()
-        if max(status.st_mtime, status.st_ctime) < since:
-            continue
+        if max(status.st_mtime, status.st_ctime) >= since:
+            fresh.append(path)
+    for path in with_progress(fresh, len(fresh), "cache"):
         digest = file_md5(path)
         if object_path(objects, digest) != path.with_suffix(""):
             found[path] = digest

@@ -202,7 +202,8 @@ def _made(
         rounds |= Counter(dict(plan))  # the most of each photograph
     size, raw, runtime = params.data.image_size, Path(params.data.raw), params.runtime
     whole = sorted(rounds.items())
-    images = [*oversampled_images(whole, raw, seed, size, params.augment, store, runtime, greys)]
+    made = oversampled_images(whole, raw, seed, size, params.augment, store, runtime, greys)
+    images = [*with_progress(made, rounds.total(), "images")]
     files = ImageFiles(
         read=lambda place: images[place][2].data,
         labels=np.zeros(len(images), dtype=np.int64),  # features do not depend on them

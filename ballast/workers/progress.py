@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 
 
 def with_progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item]:
-    """Show a progress bar on stderr if that is a terminal.
+    """Show a progress bar on stderr if that is a terminal and there is something to do.
 
     Args:
         items: to loop over.
@@ -18,7 +18,7 @@ def with_progress(items: Iterable[Item], total: int, name: str) -> Iterator[Item
     Yields:
         The items.
     """
-    if not (sys.stderr and sys.stderr.isatty()):
+    if not (total and sys.stderr and sys.stderr.isatty()):
         return iter(items)
     from tqdm import tqdm  # import and first bar take 45 ms, a tenth of a short run
 

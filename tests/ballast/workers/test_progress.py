@@ -27,10 +27,12 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
     with open(terminal, "w") as stderr:  # noqa: PTH123  # a descriptor
         monkeypatch.setattr(sys, "stderr", stderr)
+        assert list(with_progress(iter(""), 0, "nothing")) == []
         assert list(with_progress(iter("abc"), 3, "letters")) == ["a", "b", "c"]
         shown = ""
         while not shown.endswith("\n"):
             shown += os.read(screen, 10_000).decode()
     os.close(screen)
+    assert "nothing" not in shown
     assert "letters: 100%" in shown
     assert "3/3" in shown
