@@ -9,7 +9,7 @@ likely, such that every class keeps two photographs, and cross-validates heads o
 
 Prints, for each share of wrong labels: precision and recall of the first 10, 20 and 50 of every
 ranking, against chance; and how many labels every rule doubts, how many of these are wrong, and how
-many honest ones of each class it doubts, the rarest class first. With cleanlab installed, its rules and rankings as well:
+many are honest, by class, the rarest first. With cleanlab installed, its rules and rankings too:
 
     uv run --with cleanlab==2.9.0 python -m benchmarks.label_issues --data FOLDER
 """
@@ -132,7 +132,7 @@ def rules(of: Judged) -> dict[str, Mask]:
     if find_spec("cleanlab"):
         find: Any = import_module("cleanlab.filter").find_label_issues
         for name in ("prune_by_noise_rate", "both", "confident_learning"):
-            found[f"cleanlab: {name}"] = find(of.given, of.mean, filter_by=name)
+            found[f"cleanlab: {name}"] = find(of.given, of.mean, filter_by=name, n_jobs=1)
     return found
 
 

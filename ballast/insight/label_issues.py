@@ -78,7 +78,7 @@ def label_issues(trainings: Sequence[Predictions], groups: Mapping[str, str]) ->
 def _mean_probabilities(trainings: Sequence[Predictions]) -> Array:
     """The mean over the trainings, shape (n, k), in PARTS; photographs sorted by path."""
     whole = [np.rint(of.probabilities[np.argsort(np.array(of.paths))] * PARTS) for of in trainings]
-    return np.rint(np.mean(whole, axis=0))
+    return np.asarray(np.rint(np.mean(whole, axis=0)))
 
 
 def _levels(probabilities: Array, given: Indices, groups: Indices) -> Array:
