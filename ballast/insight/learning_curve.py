@@ -113,12 +113,18 @@ def learning_curves(of: Photographs, strategy: Strategy, seed: int) -> list[Curv
         for place in np.argsort(groups, kind="stable").tolist()
         if groups[place] >= LEAST_GROUPS and photographs[place] <= MOST_PHOTOGRAPHS
     ][:CLASSES]
-    curves = (learning_curve(of, place, strategy, seed, len(eligible)) for place in eligible)
+    curves = (learning_curve(of, place, strategy, seed, curves=len(eligible)) for place in eligible)
     return [curve for curve in curves if curve]
 
 
 def learning_curve(
-    of: Photographs, class_: int, strategy: Strategy, seed: int, curves: int = 1
+    of: Photographs,
+    class_: int,
+    strategy: Strategy,
+    seed: int,
+    *,
+    curves: int = 1,
+    most_points: int = POINTS,
 ) -> Curve | None:
     """Compute the learning curve of one class.
 
@@ -136,6 +142,7 @@ def learning_curve(
         strategy: how heads are trained.
         seed: params' seed.
         curves: number of curves that share WORK.
+        most_points: 2 or more; those with the fewest groups are left out.
 
     Returns:
         The curve; None if, without a fold, another class has no photograph.
@@ -144,6 +151,7 @@ def learning_curve(
     names = sorted(set(of.groups[own].tolist()))
     folds, others = min(FOLDS, len(names)), min(OTHERS, len(of.labels) - len(own))
     sizes, draws = curve_plan(len(own) + others, len(names), len(of.classes), curves)
+    sizes = sizes[-most_points:]
     predicted = np.full((len(sizes), draws, len(own)), -1)
     trained = np.zeros((len(sizes), draws, folds))
     for draw in range(draws):
