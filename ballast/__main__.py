@@ -14,6 +14,7 @@ COMMANDS = {
     "compare": "train strategies that are not trained yet, and compare runs",
     "cross-validate": "test strategies on every photograph, in DVC experiments",
     "init": "put Ballast into a repository that exists already",
+    "nearest": "find the training photographs that are most like a photograph",
     "predict": "predict the class of photographs",
     "publish-check": "check that git, dvc.lock and the cache agree before a push",
     "unpack": "unpack the training images that augment.pack packed",

@@ -26,10 +26,12 @@ from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image
 from ballast.dataset.listing import unreadable
+from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty
 from ballast.keras_setup import keras
-from ballast.model.inference import BATCH_SIZE, predict
+from ballast.model.inference import BATCH_SIZE, outputs
 from ballast.model.model_file import read_info
 from ballast.model.saved import input_size, load_model
+from ballast.model.training_photographs import read_training_photographs
 from ballast.workers.threads import ahead
 
 # A path, the bytes of a file, a file that is open for reading bytes, a Pillow image, or a uint8
@@ -47,6 +49,14 @@ class Prediction(NamedTuple):
 
     predicted: str  # the most probable class; of equal ones, the first by name
     probabilities: dict[str, float]  # by class; they sum to 1
+    # Share of the training photographs that are nearer to each other than this one is to them, 0 to
+    # 1; None if the model does not keep their features
+    novelty: float | None = None
+
+    @property
+    def unlike(self) -> bool:
+        """Whether the image is unlike the training photographs; False if that is not known."""
+        return self.novelty is not None and self.novelty >= UNLIKE
 
 
 class Classifier(NamedTuple):
@@ -56,6 +66,7 @@ class Classifier(NamedTuple):
     classes: list[str]
     max_megapixels: float
     greys: Range | None = None  # the range of deep greys, as in training
+    known: Familiar | None = None  # the training photographs, if the model keeps their features
 
     @classmethod
     def load(cls, path: str | PathLike[str] = "models/model.keras") -> "Classifier":
@@ -65,7 +76,9 @@ class Classifier(NamedTuple):
             UserError: if the file is missing, damaged, or was saved by another program.
         """
         info = read_info(Path(path))
-        return cls(load_model(Path(path)), info.classes, info.max_megapixels, info.greys)
+        model, photographs = load_model(Path(path)), read_training_photographs(Path(path))
+        known = familiar(photographs) if photographs else None
+        return cls(model, info.classes, info.max_megapixels, info.greys, known)
 
     @overload
     def predict(self, images: ImageSource) -> Prediction: ...  # type: ignore[overload-overlap]  # str is both
@@ -129,9 +142,9 @@ class Classifier(NamedTuple):
         with closing(decoded) as arrays:
             while batch := list(islice(arrays, BATCH_SIZE)):
                 good = [array for array in batch if not isinstance(array, ImageError)]
-                rows = iter(predict(self.model, np.stack(good)) if good else ())
+                rows = iter(self._predictions(np.stack(good)) if good else ())
                 for array in batch:
-                    yield array if isinstance(array, ImageError) else self._named(next(rows))
+                    yield array if isinstance(array, ImageError) else next(rows)
 
     def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
@@ -142,16 +155,24 @@ class Classifier(NamedTuple):
         except MemoryError:
             return ImageError("not enough memory to decode it")
 
-    def _named(self, probabilities: NDArray[np.float64]) -> Prediction:
+    def _predictions(self, images: NDArray[np.uint8]) -> list[Prediction]:
+        probabilities, features = outputs(self.model, images)
         if not np.isfinite(probabilities).all():
             raise UserError(
                 "the model predicts NaN or infinite probabilities: it is damaged, or Ballast did"
                 " not train it; train a new one"
             )
-        return Prediction(
-            self.classes[probabilities.argmax()],
-            dict(zip(self.classes, probabilities.tolist(), strict=True)),
-        )
+        unlike: list[float] | list[None] = [None] * len(images)
+        if self.known and features is not None:
+            unlike = novelty(features, self.known).tolist()
+        return [
+            Prediction(
+                self.classes[row.argmax()],
+                dict(zip(self.classes, row.tolist(), strict=True)),
+                share,
+            )
+            for row, share in zip(probabilities, unlike, strict=True)
+        ]
 
 
 def is_one(images: ImageSource | Iterable[ImageSource]) -> bool:

@@ -25,6 +25,7 @@ FLOORS = (
     "augment",
     "scores",
     "model",
+    "insight",
     "report",
     "comparison",
     "classifier",

@@ -96,7 +96,7 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
     header, line = FORMATS[format_](classifier.classes)
     if header:
         print(header)
-    predicted = unread = 0
+    predicted = unread = unlike = 0
     names, images = tee(paths)
     with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
         for name, said in zip(names, classifier.stream(images), strict=True):
@@ -106,18 +106,21 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
                 progress.write(f"WARNING: {text}", file=sys.stderr)
             else:
                 predicted += 1
+                unlike += said.unlike
                 progress.write(line(printable(name), said), file=sys.stdout)
             progress.update()
     if not predicted + unread:
         warn("no images there")
-    print(f"{predicted} predicted, {unread} could not be read", file=sys.stderr)
+    more = f", {unlike} unlike the training photographs" if unlike else ""
+    print(f"{predicted} predicted, {unread} could not be read{more}", file=sys.stderr)
     return SOME_UNREAD if unread else 0
 
 
 def _table(classes: Sequence[str]) -> Format:
     """Fixed column widths, so that each row prints at once; the path comes last, at any length."""
     names = [one_line(name) for name in classes]
-    widths = [max(len("predicted"), *map(len, names)), *(max(5, len(name)) for name in names), 4]
+    widths = [max(len("predicted"), *map(len, names)), *(max(5, len(name)) for name in names)]
+    widths += [len("0.000 unlike"), 4]
 
     def row(cells: Sequence[str]) -> str:
         predicted, *numbers, path = cells
@@ -126,27 +129,38 @@ def _table(classes: Sequence[str]) -> Format:
 
     def line(path: str, prediction: Prediction) -> str:
         numbers = [f"{p:.3f}" for p in prediction.probabilities.values()]
-        return row([one_line(prediction.predicted), *numbers, one_line(path)])
+        unlike = "" if prediction.novelty is None else f"{prediction.novelty:.3f}"
+        unlike += " unlike" if prediction.unlike else ""
+        cells = [*numbers, unlike.ljust(widths[-2]), one_line(path)]
+        return row([one_line(prediction.predicted), *cells])
 
     rule = "  ".join("-" * width for width in widths)
-    return Format("\n".join([row(["predicted", *names, "path"]), rule]), line)
+    header = row(["predicted", *names, "novelty".ljust(widths[-2]), "path"])
+    return Format(f"{header}\n{rule}", line)
 
 
 def _csv(classes: Sequence[str]) -> Format:
-    """The columns of outputs/predictions.csv, without the true class."""
+    """The columns of outputs/predictions.csv, without the true class, and the novelty."""
 
     def line(path: str, prediction: Prediction) -> str:
-        (text,) = csv_lines([[path, prediction.predicted, *_digits(prediction).values()]])
+        digits = _digits(prediction).values()
+        unlike = "" if prediction.novelty is None else prediction.novelty
+        (text,) = csv_lines([[path, prediction.predicted, *digits, unlike]])
         return text
 
-    (header,) = csv_lines([["path", "predicted", *(PREFIX + name for name in classes)]])
+    (header,) = csv_lines([["path", "predicted", *(PREFIX + name for name in classes), "novelty"]])
     return Format(header, line)
 
 
 def _json(_: Sequence[str]) -> Format:
     def line(path: str, prediction: Prediction) -> str:
         numbers = {name: float(digits) for name, digits in _digits(prediction).items()}
-        value = {"path": path, "predicted": prediction.predicted, "probabilities": numbers}
+        value = {
+            "path": path,
+            "predicted": prediction.predicted,
+            "probabilities": numbers,
+            "novelty": prediction.novelty,
+        }
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
     return Format("", line)

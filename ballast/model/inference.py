@@ -1,5 +1,7 @@
 """Prediction with a trained model."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,16 +14,25 @@ from ballast.model.probe import probe_of
 BATCH_SIZE = 64
 
 
+class Outputs(NamedTuple):
+    """What a model makes of n images."""
+
+    probabilities: NDArray[np.float64]  # shape (n, k) for k classes; each row sums to 1
+    features: NDArray[np.float32] | None  # that a linear head was given, shape (n, d)
+
+
 def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArray[np.float64]:
-    """Predict the class probabilities of images.
+    """Predict the class probabilities of images, shape (n, k); arguments as of outputs."""
+    return outputs(model, images).probabilities
+
+
+def outputs(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> Outputs:
+    """Compute the class probabilities of images, and the features that they come from.
 
     Args:
         model: result of accept_any_size, saved and loaded or not.
         images: at least one; uint8 RGB of shape (n, size, size, 3), or files, which are read a few
             batches at a time.
-
-    Returns:
-        Probabilities, shape (n, k) for n images and k classes; each row sums to 1.
 
     Raises:
         UserError: as pixel_batches does.
@@ -32,9 +43,9 @@ def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArr
         batches = (images[chosen] for chosen in ordered_batches(len(images), BATCH_SIZE))
     probe = probe_of(model.layers[-1])
     network = probe.features if probe else model.layers[-1]
-    outputs = np.concatenate([network.predict_on_batch(batch) for batch in batches])
+    found = np.concatenate([network.predict_on_batch(batch) for batch in batches])
     if probe:
-        return linear_probabilities(outputs, probe.weights, probe.bias)
-    exact: NDArray[np.float64] = outputs.astype(np.float64)
+        return Outputs(linear_probabilities(found, probe.weights, probe.bias), found)
+    exact: NDArray[np.float64] = found.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
-    return exact
+    return Outputs(exact, None)

@@ -114,6 +114,7 @@ def test_the_completion_for_bash_names_all_subcommands_and_options() -> None:
         "check": set(),
         "compare": {"--train", "--vary", "--out-dir", "--allow-different-params"},
         "cross_validate": {"--strategies", "--folds", "--seeds", "-j", "--jobs"},
+        "nearest": {"--count", "--all", "--format"},
         "predict": {"--model", "--format", "-0", "--null"},
         "publish_check": set(),
         "unpack": set(),
