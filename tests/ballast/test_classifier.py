@@ -17,7 +17,10 @@ from projects import Project
 from ballast.classifier import Classifier, ImageSource, Prediction
 from ballast.core.errors import UserError
 from ballast.core.images import ImageError
+from ballast.core.manifest import read_manifest, subset_rows
+from ballast.core.paths import MANIFEST
 from ballast.model.inference import BATCH_SIZE
+from ballast.model.training_photographs import ENTRY
 from ballast.scores.predictions import read_predictions
 
 
@@ -145,6 +148,55 @@ def test_a_pillow_image_is_turned_upright_as_a_file_is(classifier: Classifier) -
     as_file, opened = classifier.predict([file.getvalue(), Image.open(file)])
     assert as_file == opened
     assert as_file != classifier.predict([slope])[0]
+
+
+@pytest.fixture(scope="module")
+def linear(features_project: Project) -> Classifier:
+    """A model with a linear head, which keeps the features of its training photographs."""
+    return Classifier.load(features_project.folder / "models/model.keras")
+
+
+def test_a_photograph_says_how_unlike_the_training_photographs_it_is(
+    linear: Classifier, features_project: Project
+) -> None:
+    rows = read_manifest(features_project.folder / MANIFEST)
+    raw = features_project.folder / "data/raw"
+    trained = linear.predict(raw / row.path for row in subset_rows(rows, "train"))
+    assert [one.novelty for one in trained] == [0] * len(trained)
+    groups = len({row.group for row in subset_rows(rows, "train")})
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    other = linear.predict(noise)
+    assert other.novelty == pytest.approx(groups / (groups + 1), abs=1e-4)
+    assert other.unlike == (groups >= 19)
+
+
+@pytest.mark.parametrize(("novelty", "unlike"), [(None, False), (0.9499, False), (0.95, True)])
+def test_a_photograph_is_unlike_them_from_a_share_of_95_percent_on(
+    novelty: float | None, unlike: bool
+) -> None:
+    assert Prediction("dog", {"dog": 1.0}, novelty).unlike == unlike
+
+
+def test_a_model_that_keeps_no_photographs_predicts_the_same_without_novelty(
+    linear: Classifier, features_project: Project, tmp_path: Path
+) -> None:
+    model = features_project.folder / "models/model.keras"
+    with (
+        zipfile.ZipFile(model) as kept,
+        zipfile.ZipFile(tmp_path / "older.keras", "w") as older,
+    ):
+        for name in kept.namelist():
+            if name != ENTRY:
+                older.writestr(name, kept.read(name))
+    photos = sorted((features_project.folder / "data/raw").glob("*/*.png"))
+    expected = [one._replace(novelty=None) for one in linear.predict(photos)]
+    assert Classifier.load(tmp_path / "older.keras").predict(photos) == expected
+
+
+def test_a_network_without_a_linear_head_knows_no_novelty(
+    classifier: Classifier, photo: Path
+) -> None:
+    assert classifier.predict(photo).novelty is None
 
 
 def test_no_images_give_no_predictions(classifier: Classifier) -> None:

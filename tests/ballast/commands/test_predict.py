@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from projects import Project, environment
 
 from ballast.classifier import Classifier
 from ballast.commands.predict import FORMATS, _files, _lines, print_predictions
+from ballast.insight.novelty import Familiar
+from ballast.model.weight_files import EXACT_FEATURES
 from ballast.scores.predictions import read_predictions
 
 ROOT = Path(__file__).parents[3]
@@ -31,7 +34,7 @@ def test_a_table_has_columns_of_fixed_width_and_the_path_last(
 ) -> None:
     assert print_predictions(classifier, files(raw / "one/000.png", raw / "two"), "table") == 0
     header, _, *rows = capsys.readouterr().out.splitlines()
-    assert header.split() == ["predicted", "one", "two", "zero", "path"]
+    assert header.split() == ["predicted", "one", "two", "zero", "novelty", "path"]
     expected = [raw / "one/000.png", *(raw / f"two/{i:03d}.png" for i in range(10))]
     assert [row[header.index("path") :] for row in rows] == [str(path) for path in expected]
     for row in rows:
@@ -49,7 +52,7 @@ def test_csv_is_what_the_predict_stage_writes(
     found = [*csv.DictReader(capsys.readouterr().out.splitlines())]
     expected = [*csv.DictReader(stage.read_text(encoding="utf-8").splitlines())]
     assert [row | {"path": "", "true": ""} for row in found] == [
-        row | {"path": "", "true": ""} for row in expected
+        row | {"path": "", "true": "", "novelty": ""} for row in expected
     ]
 
 
@@ -60,8 +63,36 @@ def test_json_is_an_object_a_line(
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["path"] for row in rows] == files(raw / "zero")
     for row in rows:
-        assert list(row) == ["path", "predicted", "probabilities"]
+        assert list(row) == ["path", "predicted", "probabilities", "novelty"]
         assert max(row["probabilities"], key=row["probabilities"].get) == row["predicted"]
+
+
+def test_photographs_unlike_those_of_the_training_are_marked_and_counted(
+    features_project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = features_project.folder
+    # As if it had been trained on 39 black pictures, which a digit is unlike.
+    black = Familiar(np.zeros((39, EXACT_FEATURES)), np.zeros(39), np.arange(40) / 40)
+    few = Familiar(np.zeros((3, EXACT_FEATURES)), np.zeros(3), np.arange(4) / 4)
+    classifier = Classifier.load(folder / "models/model.keras")
+    photos = files(folder / "data/raw/one")
+    for known, share, mark in ((black, 0.975, " unlike"), (few, 0.75, ""), (None, None, "")):
+        changed = classifier._replace(known=known)
+        print_predictions(changed, photos, "table")
+        said = capsys.readouterr()
+        header, _, *rows = said.out.splitlines()
+        cells = {row[header.index("novelty") : header.index("path")].rstrip() for row in rows}
+        assert cells == {"" if share is None else f"{share:.3f}{mark}"}
+        assert said.err.splitlines()[-1] == (
+            "3 predicted, 0 could not be read"
+            + (", 3 unlike the training photographs" if mark else "")
+        )
+        print_predictions(changed, photos, "json")
+        lines = capsys.readouterr().out.splitlines()
+        assert {json.loads(line)["novelty"] for line in lines} == {share}
+        print_predictions(changed, photos, "csv")
+        table = csv.DictReader(capsys.readouterr().out.splitlines())
+        assert {row["novelty"] for row in table} == {"" if share is None else str(share)}
 
 
 @pytest.mark.parametrize("format_", FORMATS)
