@@ -13,6 +13,7 @@ COMMANDS = {
     "check": "check params.yaml, the photographs and DVC's own files before a run",
     "compare": "train strategies that are not trained yet, and compare runs",
     "cross-validate": "test strategies on every photograph, in DVC experiments",
+    "explain": "show where in photographs the model finds its evidence",
     "init": "put Ballast into a repository that exists already",
     "nearest": "find the training photographs that are most like a photograph",
     "predict": "predict the class of photographs",

@@ -148,7 +148,7 @@ class Classifier(NamedTuple):
 
     def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
-            seen = _decode(image, self.max_megapixels, self.greys)
+            seen = decode_source(image, self.max_megapixels, self.greys)
             return np.asarray(resize_image(seen, size), dtype=np.uint8)
         except ImageError as error:
             return error
@@ -187,7 +187,15 @@ def is_one(images: ImageSource | Iterable[ImageSource]) -> bool:
     return isinstance(images, str | PathLike | bytes | bytearray | memoryview | Image.Image)
 
 
-def _decode(image: ImageSource, max_megapixels: float, greys: Range | None) -> Image.Image:
+def decode_source(
+    image: ImageSource, max_megapixels: float, greys: Range | None = None
+) -> Image.Image:
+    """Decode an image from any source as decode_image does.
+
+    Raises:
+        ImageError: if it cannot be read, or is larger than `max_megapixels`.
+        TypeError: if it is no ImageSource.
+    """
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
             raise TypeError(

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
     # UTF-8 in any locale: paths and classes may be in any script.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
     with open(0, "rb", closefd=False) as stdin:
-        paths = _files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
+        paths = named_files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
         try:
             return print_predictions(classifier, paths, options.format)
         except BrokenPipeError:
@@ -174,7 +174,7 @@ def _digits(prediction: Prediction) -> dict[str, str]:
 FORMATS = {"table": _table, "csv": _csv, "json": _json}
 
 
-def _files(names: Sequence[str], listed: Iterable[str]) -> Iterator[str]:
+def named_files(names: Sequence[str], listed: Iterable[str]) -> Iterator[str]:
     """Expand names into files; - stands for the listed paths."""
     for name in names:
         if name == "-":

@@ -115,6 +115,7 @@ def test_the_completion_for_bash_names_all_subcommands_and_options() -> None:
         "compare": {"--train", "--vary", "--out-dir", "--allow-different-params"},
         "cross_validate": {"--strategies", "--folds", "--seeds", "-j", "--jobs"},
         "nearest": {"--count", "--all", "--format"},
+        "explain": {"--model", "--out"},
         "predict": {"--model", "--format", "-0", "--null"},
         "publish_check": set(),
         "unpack": set(),
