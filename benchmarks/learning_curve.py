@@ -24,15 +24,14 @@ from tabulate import tabulate
 from ballast.core.files import read_text
 from ballast.core.params import Strategy, parse_params
 from ballast.insight.learning_curve import (
-    Curve,
     Photographs,
     learning_curve,
     learning_curves,
-    verdict,
 )
 from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.logits import linear_logits
 from ballast.scores.effective import Indices
+from ballast.scores.explanations import Curve, trend
 from benchmarks.head import read_photos
 from benchmarks.kept import kept_features
 
@@ -115,7 +114,7 @@ def show(found: Mapping[str, Sequence[Trial]]) -> None:
     for name, every in found.items():
         by_verdict: dict[str, list[Trial]] = {"always": [*every]}
         for trial in every:
-            by_verdict.setdefault(verdict(trial.curve).value, []).append(trial)
+            by_verdict.setdefault(trend(trial.curve).value, []).append(trial)
             by_verdict.setdefault("gain above 0", [])
             if trial.curve.gain > 0:
                 by_verdict["gain above 0"].append(trial)

@@ -29,9 +29,10 @@ from tabulate import tabulate
 from ballast.core.files import read_text
 from ballast.core.images import decode_image, resize_image
 from ballast.core.params import parse_params
-from ballast.insight.shortcuts import Shortcut, places, shortcuts
+from ballast.insight.shortcuts import places, shortcuts
 from ballast.model.head_fitting import fit_head
 from ballast.model.logits import Floats, linear_logits
+from ballast.scores.explanations import Shortcut
 from benchmarks.head import Features, frozen, read_photos
 
 SIZE = 160

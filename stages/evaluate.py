@@ -10,8 +10,9 @@ from ballast.core.files import read_json, read_text, write_bytes, write_csv, wri
 from ballast.core.params import as_dict, dotted, parse_params
 from ballast.core.stage_times import timed
 from ballast.report.model_card import model_card, training_settings
-from ballast.report.pictures import run_pictures
+from ballast.report.pictures import explained_pictures, run_pictures
 from ballast.report.plots import confusion_plot
+from ballast.scores.explanations import read_explanations
 from ballast.scores.intervals import interval_text, values_of
 from ballast.scores.judged import confusion_counts, recall_by_training
 from ballast.scores.metrics import DETAILS, ReliabilityBin, mean_metrics, reliability
@@ -25,6 +26,7 @@ def main() -> None:
     tracked = dotted(as_dict(params, without=("runtime",)))
     run = read_run(params.strategy, Path(), tracked)
     reference = read_reference(run, Path(), params.cross_validation.reference)
+    explained = read_explanations(Path())
     fingerprints = model_fingerprints(run)  # before anything is written: it may be missing
     metrics = mean_metrics(run.predictions) | values_of(run.metrics)
 
@@ -57,11 +59,13 @@ def main() -> None:
     data_report = read_json(paths.DATA_REPORT)
     dropped = data_report["dropped"].keys()
     conflicts = [case for case in data_report["label_conflicts"] if not case.keys() & dropped]
-    found = answer(run, reference, data_report["rejected_by_reason"], len(conflicts))
+    found = answer(run, reference, data_report["rejected_by_reason"], len(conflicts), explained)
     write_json(paths.ANSWER, found)
     write_json(paths.CROSS_VALIDATION, headlines(found))
-    pictures = run_pictures(run, Path(), Path(params.data.raw))
-    write_bytes(paths.REPORT, run_page(run, reference, found, pictures).encode())
+    raw = Path(params.data.raw)
+    pictures = run_pictures(run, Path(), raw)
+    looks = explained_pictures(explained, [one for one, _ in pictures.mistakes], Path(), raw)
+    write_bytes(paths.REPORT, run_page(run, reference, found, pictures, looks).encode())
     card = model_card(run, verdicts_of(found), training_settings(params), fingerprints)
     write_bytes(paths.MODEL_CARD, card.encode())
     # Not the verdicts: make prints them below, with the rest of the answer.

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from ballast.comparison.runs import Answer, Comparison, verdicts_of
 from ballast.comparison.verdicts import saved_model_text
+from ballast.report.overlays import LEGEND
 from ballast.report.pages import page
-from ballast.report.pictures import RunPictures
+from ballast.report.pictures import LABEL_ISSUES, Explained, RunPictures
+from ballast.scores.explanations import Explanations, trend
 from ballast.scores.run import Arm, Run
 from ballast.scores.sentences import conflicts_text
 
@@ -32,7 +34,13 @@ def comparison_page(
     return page("comparison.html", runs, pictures, values)
 
 
-def run_page(run: Run, reference: Arm | None, found: Answer, pictures: RunPictures) -> str:
+def run_page(
+    run: Run,
+    reference: Arm | None,
+    found: Answer,
+    pictures: RunPictures,
+    explained: Explained | None = None,
+) -> str:
     """Render the page of one run.
 
     Args:
@@ -40,6 +48,7 @@ def run_page(run: Run, reference: Arm | None, found: Answer, pictures: RunPictur
         reference: the strategy without balancing, if it judged the same photographs.
         found: their comparison.
         pictures: pictures of the run.
+        explained: what lies behind its figures.
 
     Returns:
         HTML.
@@ -52,5 +61,9 @@ def run_page(run: Run, reference: Arm | None, found: Answer, pictures: RunPictur
         "reference": reference,
         "saved_model": saved_model_text(run),
         "difference": found.difference,
+        "explained": explained or Explained(Explanations(), {}, {}),
+        "trend": trend,
+        "legend": LEGEND,
+        "issues_shown": LABEL_ISSUES,
     }
     return page("report.html", [run], [pictures], values, found.reference)

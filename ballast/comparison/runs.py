@@ -15,6 +15,7 @@ from ballast.comparison.optimism import optimism
 from ballast.comparison.verdicts import class_verdict, overall_verdict, run_verdict
 from ballast.core.counts import train_counts
 from ballast.scores.advice import Recommendation, recommendations
+from ballast.scores.explanations import Explanations
 from ballast.scores.intervals import MetricIntervals, values_of
 from ballast.scores.judged import independent_groups, judged_photographs
 from ballast.scores.run import Arm, Run
@@ -106,7 +107,11 @@ class Answer(NamedTuple):
 
 
 def answer(
-    run: Run, reference: Arm | None, left_out: Mapping[str, int], label_conflicts: int = 0
+    run: Run,
+    reference: Arm | None,
+    left_out: Mapping[str, int],
+    label_conflicts: int = 0,
+    explained: Explanations | None = None,
 ) -> Answer:
     """Judge a run, and compare it with the reference.
 
@@ -115,6 +120,7 @@ def answer(
         reference: the strategy without balancing; None if the run uses it, or it judged nothing.
         left_out: number of files that split left out, by reason.
         label_conflicts: number of pictures that split kept in more than one class.
+        explained: what the stage explain found.
 
     Raises:
         ValueError: if the two were judged on different photographs, or by different numbers of
@@ -133,7 +139,9 @@ def answer(
         reference=reference.name if reference else None,
         reference_metrics=reference.metrics if reference else None,
         difference=difference(reference, run, 1) if reference else None,
-        recommendations=recommendations([run], {}, compared=reference is not None),
+        recommendations=recommendations(
+            [run], {}, compared=reference is not None, explained=explained
+        ),
     )
 
 

@@ -35,6 +35,10 @@ JUDGEMENTS = OUTPUTS / "cross_validation.csv"
 HEADS = OUTPUTS / "heads.npz"  # of cross-validation
 CROSS_VALIDATION = OUTPUTS / "cross_validation.json"
 ANSWER = OUTPUTS / "answer.json"
+LABEL_ISSUES = OUTPUTS / "label_issues.csv"
+NEAREST = OUTPUTS / "nearest.csv"
+LEARNING_CURVES = OUTPUTS / "learning_curves.json"
+EVIDENCE = OUTPUTS / "evidence.json"
 STRATEGIES = OUTPUTS / "strategies.json"
 
 EXPORTS = Path("exports")

@@ -7,11 +7,11 @@ package, cleanlab, would bring pandas.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from ballast.scores.effective import Indices
+from ballast.scores.explanations import LabelIssue
 from ballast.scores.judged import judged_by
 from ballast.scores.predictions import Predictions
 from ballast.scores.proportions import Array
@@ -19,15 +19,6 @@ from ballast.scores.proportions import Array
 # Probabilities become whole numbers of these parts, whose sums are exact in any order.
 PARTS = 1e6
 DECIMALS = 3  # of the score
-
-
-class LabelIssue(NamedTuple):
-    """A photograph whose label is to be doubted."""
-
-    path: str
-    given: str  # its class
-    suggested: str  # the class that it looks like
-    score: float  # 0 to 1: 0 if surely not the given class, 0.5 if as probable as another
 
 
 def label_issues(trainings: Sequence[Predictions], groups: Mapping[str, str]) -> list[LabelIssue]:

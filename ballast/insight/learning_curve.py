@@ -12,7 +12,6 @@ photographs with a weight train the same head, as variants do not help a frozen 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -25,9 +24,8 @@ from ballast.model.head_fitting import Head, class_groups
 from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.logits import linear_logits
 from ballast.scores.effective import Indices, group_sums
-from ballast.scores.estimates import strategy_intervals
-from ballast.scores.judged import Judged
-from ballast.scores.proportions import Array, tango
+from ballast.scores.explanations import Curve, CurvePoint
+from ballast.scores.proportions import Array, tango, wilson
 
 # A class needs 3 groups, of which 1 and 2 train. One of more than 100 photographs has no curve:
 # nobody waits for its next photographs, and its heads take long.
@@ -39,50 +37,8 @@ POINTS, DRAWS = 4, 3  # at most
 OTHERS = 300
 # Sum over all heads of photographs times classes. Each unit takes 60 to 280 microseconds.
 WORK = 30_000
-# The last doubling is flat if it brought less than this with the confidence of the interval.
-LITTLE = 0.05
 CONFIDENCE = 0.95
 DECIMALS = 3
-
-
-class Verdict(str, Enum):
-    """What the last doubling of a class's photographs says."""
-
-    RISES = "still rises"
-    FLAT = "flat"
-    UNCLEAR = "cannot tell"
-
-
-class CurvePoint(NamedTuple):
-    """Recall of a class after training on some of its groups and on the other classes."""
-
-    groups: int  # of the class, in training
-    photographs: float  # in these groups, the mean over draws and folds
-    recall: float
-    low: float  # 95 % interval, for the photographs, their groups and the draws
-    high: float
-
-
-class Curve(NamedTuple):
-    """The learning curve of a class."""
-
-    class_: str
-    draws: int  # times that every photograph was judged at each point
-    points: list[CurvePoint]  # two or more, the fewest groups first
-    gain: float  # of recall, from the last point but one to the last; a group counts once
-    low: float  # 95 % interval of the gain
-    high: float
-
-
-def verdict(curve: Curve) -> Verdict:
-    """Judge the last doubling by the interval of its gain.
-
-    It still rises if the interval lies above 0, and is flat if the interval lies below LITTLE. With
-    fewer than 73 groups, no interval is that narrow, so that "flat" is for larger classes.
-    """
-    if curve.low > 0:
-        return Verdict.RISES
-    return Verdict.FLAT if curve.high < LITTLE else Verdict.UNCLEAR
 
 
 class Photographs(NamedTuple):
@@ -171,9 +127,8 @@ def learning_curve(
                 predicted[point, draw, held[own]] = logits.argmax(axis=1)
                 trained[point, draw, fold] = len(some)
     numbers = np.unique(of.groups[own], return_inverse=True)[1].astype(np.int64)
-    true = np.full(len(own), class_)
     points = [
-        _point(Judged([*of.classes], true, numbers, guesses), size, float(photographs.mean()))
+        _point(guesses == class_, numbers, size, float(photographs.mean()))
         for guesses, size, photographs in zip(predicted, sizes, trained, strict=True)
     ]
     right = (predicted[-2:] == class_).mean(axis=1)
@@ -201,9 +156,22 @@ def curve_plan(photographs: int, groups: int, classes: int, curves: int) -> tupl
     return sizes[:points][::-1], min(max(1, heads // (points * folds)), DRAWS)
 
 
-def _point(judged: Judged, groups: int, photographs: float) -> CurvePoint:
-    found = strategy_intervals(judged).recall[judged.classes[judged.true[0]]]
-    value, low, high = (round(float(part or 0), DECIMALS) for part in found)
+def _point(right: Array, numbers: Indices, groups: int, photographs: float) -> CurvePoint:
+    """The recall over draws and photographs, with Wilson's interval for so many groups.
+
+    Averaging over draws makes the recall vary less than a single training's, so the interval is at
+    least as wide as it should be. Draws are too few to estimate their own variance: with two, an
+    interval that allowed for it would reach from 4 to 100 %.
+
+    Args:
+        right: whether each photograph was recognised in each draw, shape (draws, m).
+        numbers: of their groups, shape (m,).
+        groups: of the class, in training.
+        photographs: in these groups.
+    """
+    recall = right.mean()
+    found = wilson(recall, len(np.unique(numbers)), CONFIDENCE)
+    value, low, high = (round(float(part), DECIMALS) for part in (recall, *found))
     return CurvePoint(groups, round(photographs, 1), value, low, high)
 
 

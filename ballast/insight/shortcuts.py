@@ -12,13 +12,13 @@ docs/where-it-looks.md has the figures behind the constants below.
 
 from collections.abc import Callable, Sequence
 from math import fsum
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ballast.insight.evidence import centred
 from ballast.model.logits import Floats
+from ballast.scores.explanations import Shortcut
 
 # A place decides if at least this share of the evidence comes along, and at least this share of the
 # photographs turns into the class.
@@ -33,16 +33,6 @@ STRIP, BORDER = 0.3, 0.1
 
 PixelsOf = Callable[[NDArray[np.int64]], NDArray[np.uint8]]  # of m photographs: (m, size, size, 3)
 LogitsOf = Callable[[NDArray[np.uint8]], Floats]  # of such pixels: (m, k)
-
-
-class Shortcut(NamedTuple):
-    """A place that decides a class."""
-
-    class_: str
-    place: str  # a name of places()
-    share: float  # of the evidence for the class that comes along with the place; 0.7 to 1
-    turned: int  # photographs of other classes that become this class when the place is pasted in
-    pasted: int  # photographs that it was pasted into
 
 
 def places(size: int) -> dict[str, NDArray[np.bool_]]:

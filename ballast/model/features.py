@@ -91,6 +91,30 @@ def read_backbone(
     return Backbone(load, train, image_size, key, width, "<u2" if exact else "<f4")
 
 
+def map_side(backbone: Backbone) -> int:
+    """The number of cells along a side of the last feature map of the exact backbone."""
+    return -(-backbone.image_size // 32)
+
+
+def with_maps(backbone: Backbone) -> Backbone:
+    """The exact backbone, with the cells of its last feature map instead of their sums.
+
+    Returns:
+        A backbone whose features have the shape (n, side · side · d); see map_side.
+    """
+
+    def load() -> "keras.Model":
+        from ballast.keras_setup import keras
+
+        features = backbone.load()
+        maps = features.operations[-1].input  # the last operation adds up the cells
+        return keras.Model(features.input, keras.layers.Flatten()(maps), name="maps")
+
+    key = hashlib.sha256(f"{backbone.key}:maps".encode()).hexdigest()
+    width = map_side(backbone) ** 2 * backbone.width
+    return backbone._replace(load=cache(load), key=key, width=width, dtype="<u1")
+
+
 def _tensorflow_version() -> str:
     """The version of TensorFlow, whose wheel without code for GPUs has another name."""
     try:
@@ -136,6 +160,40 @@ def image_features(
     """
     start = f"{backbone.key}:{images.greys}" if images.greys else backbone.key
     keys = [hashlib.sha256(f"{start}:{digest}".encode()).hexdigest() for digest in sha256]
+    return _kept(backbone, keys, store, partial(_computed, backbone, images, engine=engine))
+
+
+def pixel_features(
+    backbone: Backbone, pixels: NDArray[np.uint8], store: ContentStore
+) -> NDArray[np.float32]:
+    """Like image_features, for n images in memory: RGB of shape (n, size, size, 3)."""
+    start = f"{backbone.key}:pixels:".encode()
+    keys = [hashlib.sha256(start + image.tobytes()).hexdigest() for image in pixels]
+
+    def computed(batches: Sequence[Sequence[int]]) -> Iterator[NDArray[np.float32]]:
+        for batch in batches:
+            yield np.asarray(backbone.load().predict_on_batch(pixels[list(batch)]))
+
+    return _kept(backbone, keys, store, computed)
+
+
+def _kept(
+    backbone: Backbone,
+    keys: Sequence[str],
+    store: ContentStore,
+    compute: Callable[[Sequence[Sequence[int]]], Iterator[NDArray[np.float32]]],
+) -> NDArray[np.float32]:
+    """Read features from the store by their keys; compute and store those that are missing.
+
+    Args:
+        backbone: whose features they are.
+        keys: n keys.
+        store: features from earlier runs.
+        compute: yields the features of each batch of places among the keys.
+
+    Returns:
+        Shape (n, d), in the order of the keys.
+    """
     rows: dict[int, NDArray[Any]] = {}
     length = backbone.width * np.dtype(backbone.dtype).itemsize
     for place, key in enumerate(keys):
@@ -146,9 +204,7 @@ def image_features(
     missing = [place for place in range(len(keys)) if place not in rows]
     batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
     # Also if they are not kept: the same values as from the store, for example without -0.0.
-    computed = chain.from_iterable(
-        batch.astype(backbone.dtype) for batch in _computed(backbone, images, batches, engine)
-    )
+    computed = chain.from_iterable(batch.astype(backbone.dtype) for batch in compute(batches))
     shown = with_progress(computed, len(missing), "features")
     for place, row in zip(missing, shown, strict=True):
         rows[place] = row
@@ -160,7 +216,7 @@ def image_features(
 
 
 def _computed(
-    backbone: Backbone, images: ImageFiles, batches: Sequence[Sequence[int]], engine: Engine
+    backbone: Backbone, images: ImageFiles, batches: Sequence[Sequence[int]], *, engine: Engine
 ) -> Iterator[NDArray[np.float32]]:
     if engine.name == "local":
         for pixels in pixel_batches(images, map(np.array, batches)):

@@ -13,7 +13,7 @@ from ballast.core.errors import UserError
 from ballast.core.greys import Range, as_range
 from ballast.core.paths import MODEL
 from ballast.model.logits import Floats
-from ballast.model.whole_weights import dense_layers, narrowed
+from ballast.model.whole_weights import dataset, dense_layers, narrowed
 
 WEIGHTS = "model.weights.h5"
 # Ballast's entry in a .keras file; Keras ignores it.
@@ -107,6 +107,20 @@ def read_info(path: Path) -> ModelInfo:
         kinds = [kind for end, kind in OTHER_ENTRIES if any(name.endswith(end) for name in names)]
         what = kinds[0] if kinds else "a zip archive"
         raise UserError(f"{path}: not saved by Ballast: {what}, without class names") from None
+
+
+def read_linear_head(path: Path) -> tuple[Floats, Floats]:
+    """Read the weights, shape (d, k), and the bias, (k,), of a linear head on the exact backbone.
+
+    Raises:
+        UserError: as refuse_damage does.
+    """
+    refuse_damage(path)
+    with zipfile.ZipFile(path) as archive:
+        stored = archive.read(WEIGHTS)
+    (head,) = dense_layers(stored)
+    weights, bias = (dataset(stored, f"{head}/vars/{number}") for number in (0, 1))
+    return weights.astype(np.float64), bias.astype(np.float64)
 
 
 def _other_program(path: Path) -> str | None:

@@ -40,6 +40,12 @@ def dense_layers(weights: bytes) -> list[str]:
     return found
 
 
+def dataset(weights: bytes, name: str) -> NDArray[Any]:
+    """An array in a model.weights.h5."""
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        return np.asarray(file[name][()])
+
+
 def _copy(
     source: h5py.Group, target: h5py.Group, replaced: Mapping[str, NDArray[np.float32]]
 ) -> None:

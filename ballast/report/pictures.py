@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import numpy as np
 from PIL import Image
 
 from ballast.augment.shards import image_reader
@@ -17,12 +18,15 @@ from ballast.core.errors import UserError
 from ballast.core.greys import Range, read_range
 from ballast.core.images import decode_image
 from ballast.core.manifest import AugmentedRow, read_augmented, read_image, read_manifest
+from ballast.report.overlays import overlay_jpeg
+from ballast.scores.explanations import Evidence, Explanations
 from ballast.scores.mistakes import MISTAKES, Mistake, confident_mistakes
 from ballast.scores.run import Run
 
 SIDE = 160  # maximum in pixels: twice the size on the page, for high-density screens
 QUALITY = 80
 SHEET_CLASSES = 12  # maximum number of contact sheets
+LABEL_ISSUES = 10  # maximum number of doubtful labels
 SHEET_IMAGES = 8  # maximum per sheet: one photograph and its variants
 
 Listed = TypeVar("Listed")  # row of an image list
@@ -63,6 +67,50 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
             for mistake in confident_mistakes(run.predictions, MISTAKES, groups)
         ],
     )
+
+
+class Explained(NamedTuple):
+    """What the stage explain found, with the pictures that show it."""
+
+    found: Explanations
+    thumbnails: Mapping[str, bytes | None]  # by path; None if the photograph is unavailable
+    overlays: Mapping[str, bytes]  # of the evidence, by path
+
+    @property
+    def right(self) -> list[Evidence]:
+        """The evidence in photographs that every model classified correctly."""
+        return [one for one in self.found.evidence if one.class_ == one.predicted]
+
+
+def explained_pictures(
+    found: Explanations, mistakes: Sequence[Mistake], folder: Path, raw: Path
+) -> Explained:
+    """Make the thumbnails and overlays for what was found.
+
+    Args:
+        found: what the stage explain found.
+        mistakes: that the page shows.
+        folder: folder that contains the run's data/.
+        raw: folder of photographs.
+
+    Raises:
+        UserError: if the manifest is missing, edited or damaged.
+    """
+    rows = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
+    greys, read = read_range(folder / paths.RANGE), partial(read_image, raw)
+    wanted = [
+        *(one.path for one in mistakes),
+        *(one.nearest for one in found.neighbours),
+        *(one.path for one in found.evidence),
+        *(one.path for one in found.label_issues[:LABEL_ISSUES]),
+    ]
+    thumbnails = {path: _thumbnail(read, rows.get(path), greys) for path in dict.fromkeys(wanted)}
+    overlays = {
+        one.path: overlay_jpeg(image, np.array(one.strengths, np.uint8))
+        for one in found.evidence
+        if (image := thumbnails[one.path])
+    }
+    return Explained(found, thumbnails, overlays)
 
 
 def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[AugmentedRow]]:

@@ -26,7 +26,7 @@ def raw(reproduced: Project) -> Path:
 
 
 def files(*names: Path | str) -> list[str]:
-    return [*namednamed_files([str(name) for name in names], [])]
+    return [*named_files([str(name) for name in names], [])]
 
 
 def test_a_table_has_columns_of_fixed_width_and_the_path_last(
@@ -175,7 +175,7 @@ def test_a_list_is_read_line_by_line_or_nul_by_nul(tmp_path: Path, end: bytes) -
     (tmp_path / "list").write_bytes(end.join([b"a b", b"", b"caf\xe9", b"last"]))
     with (tmp_path / "list").open("rb") as file:
         assert [*_lines(file, end)] == ["a b", os.fsdecode(b"caf\xe9"), "last"]
-    assert [*namednamed_files(["x", "-"], ["a", "b"])] == ["x", "a", "b"]
+    assert [*named_files(["x", "-"], ["a", "b"])] == ["x", "a", "b"]
 
 
 def test_it_needs_no_project_around_it(reproduced: Project, raw: Path, tmp_path: Path) -> None:

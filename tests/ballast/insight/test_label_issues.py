@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ballast.insight.label_issues import LabelIssue, label_issues
+from ballast.insight.label_issues import label_issues
+from ballast.scores.explanations import LabelIssue
 from ballast.scores.predictions import Predictions
 
 CLASSES = ["ant", "bee", "wasp"]

@@ -16,15 +16,12 @@ from ballast.insight.learning_curve import (
     MOST_PHOTOGRAPHS,
     POINTS,
     WORK,
-    Curve,
-    CurvePoint,
     Photographs,
-    Verdict,
     curve_plan,
     learning_curve,
     learning_curves,
-    verdict,
 )
+from ballast.scores.explanations import Curve, CurvePoint, Trend, trend
 
 NAMES = ["ant", "bee", "wasp"]
 BASELINE = replace(PLAIN, balanced_val=False)
@@ -116,7 +113,7 @@ def test_few_groups_have_wide_intervals() -> None:
     last = found.points[-1]
     assert last.groups == 2
     assert last.high - last.low > 0.5
-    assert verdict(found) is Verdict.UNCLEAR
+    assert trend(found) is Trend.UNCLEAR
 
 
 @pytest.mark.usefixtures("short")
@@ -172,19 +169,3 @@ def test_plans_keep_to_their_bounds(n: int, groups: int, classes: int, curves: i
     assert sizes[-1] == groups - -(-groups // folds)
     heads = len(sizes) * draws * folds
     assert heads * n * classes * curves <= WORK or (len(sizes), draws) == (2, 1)
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        (curve(0.3, 0.01, 0.5), Verdict.RISES),
-        (curve(0.3, 0.0, 0.5), Verdict.UNCLEAR),
-        (curve(0.0, -0.04, 0.04), Verdict.FLAT),
-        (curve(-0.3, -0.5, -0.1), Verdict.FLAT),
-        (curve(0.0, -0.05, 0.05), Verdict.UNCLEAR),
-    ],
-)
-def test_the_verdict_follows_from_the_interval_of_the_last_doubling(
-    found: Curve, expected: Verdict
-) -> None:
-    assert verdict(found) is expected

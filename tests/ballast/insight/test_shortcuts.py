@@ -14,7 +14,6 @@ from ballast.insight.shortcuts import (
     LEAST,
     PAIRS,
     LogitsOf,
-    Shortcut,
     in_turn,
     places,
     shortcuts,
@@ -25,6 +24,7 @@ from ballast.model.efficientnet_lite0 import build_features, read_network
 from ballast.model.head_fitting import fit_head
 from ballast.model.logits import Floats, linear_logits
 from ballast.model.weight_files import EXACT_WEIGHTS
+from ballast.scores.explanations import Shortcut
 
 ROOT = Path(__file__).parents[3]
 SIZE = 20
