@@ -9,7 +9,7 @@ from ballast.core import paths
 from ballast.core.files import intact, read_csv, read_json, write_csv, write_json
 
 # A curve is flat if its last doubling brought less than this, with the confidence of its interval.
-LITTLE = 0.05
+LITTLE = 0.1
 
 
 class LabelIssue(NamedTuple):
@@ -64,7 +64,7 @@ def trend(curve: Curve) -> Trend:
     """Judge the last doubling by the interval of its gain.
 
     It still rises if the interval lies above 0, and is flat if the interval lies below LITTLE. With
-    fewer than 73 groups, no interval is that narrow, so that "flat" is for larger classes.
+    fewer than 35 groups, no interval is that narrow, so that "flat" is for larger classes.
     """
     if curve.low > 0:
         return Trend.RISES

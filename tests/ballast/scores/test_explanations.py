@@ -52,8 +52,8 @@ def test_an_edited_file_is_named(tmp_path: Path, path: Path) -> None:
     [
         (0.01, 0.3, Trend.RISES),
         (0.0, 0.3, Trend.UNCLEAR),
-        (-0.1, 0.05, Trend.UNCLEAR),
-        (-0.1, 0.04, Trend.FLAT),
+        (-0.1, 0.1, Trend.UNCLEAR),
+        (-0.1, 0.099, Trend.FLAT),
         (0.01, 0.04, Trend.RISES),
     ],
 )
