@@ -34,7 +34,8 @@ CLASSES = 3  # those with the fewest groups
 FOLDS = 5
 POINTS, DRAWS = 4, 3  # at most
 # Photographs of the other classes, at most; where there are more, the largest classes are thinned.
-OTHERS = 300
+# With 300, three curves of 2,000 photographs in 10 classes took 21 s.
+OTHERS = 200
 # Sum over all heads of photographs times classes. Each unit takes 60 to 280 microseconds.
 WORK = 30_000
 CONFIDENCE = 0.95
