@@ -3,7 +3,7 @@
 Run it in the project that trained the model: it reads params.yaml, data/manifest.csv and features
 that earlier runs have kept. If a photograph is one of the project's, it says which, and leaves out
 its group: itself, its copies and its series. Distances are 1 - cosine of the features: 0 for equal
-features, and mostly 0.2 to 0.6 between photographs.
+features, and mostly 0.3 to 0.9 between photographs.
 
 Example:
     ballast nearest rex.jpg --count 5
