@@ -11,7 +11,7 @@ of each class and way of making sets:
     APS            the same sums, with thresholds by class (Romano, Sesia & Candès 2020,
                    arXiv:2006.02544), without random numbers: a class counts whole
     APS, half      the same, but a class counts half in its own sum, as it does on average
-    by class       thresholds by class for the probability, as ballast/insight/prediction_sets.py has
+    by class       thresholds by class for the probability (ballast/insight/prediction_sets.py)
     never empty    the same, and the most probable class is always in the set
 
 The first table judges the photographs of test/ with draws from train/; the second judges all that
@@ -25,6 +25,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tabulate import tabulate
 
 from ballast.insight.prediction_sets import (
@@ -43,7 +44,8 @@ from benchmarks.head import Photos, draw, possible, read_photos
 from benchmarks.kept import kept_features
 
 DRAWS = ((24, 120, 168), (24, 24, 24), (12, 35, 100), (3, 12, 35), (2, 12, 28))
-Sets = Callable[[TrainingPhotographs, Floats, float], Labels]  # whether a class is in a set, (n, k)
+Inside = NDArray[np.bool_]  # whether each class is in the set of each photograph, shape (n, k)
+Sets = Callable[[TrainingPhotographs, Floats, float], Inside]
 
 
 def fitted(
@@ -58,9 +60,9 @@ def fitted(
     return lambda tested: linear_probabilities(tested, head.weights, head.bias), known
 
 
-def one_guess(_: TrainingPhotographs, probabilities: Floats, __: float) -> Labels:
+def one_guess(_: TrainingPhotographs, probabilities: Floats, __: float) -> Inside:
     """The most probable class."""
-    return np.eye(probabilities.shape[1], dtype=bool)[probabilities.argmax(axis=1)]
+    return np.asarray(np.eye(probabilities.shape[1], dtype=np.bool_)[probabilities.argmax(axis=1)])
 
 
 def sums(probabilities: Floats, own: float) -> Floats:
@@ -72,25 +74,25 @@ def sums(probabilities: Floats, own: float) -> Floats:
     return found
 
 
-def naive(_: TrainingPhotographs, probabilities: Floats, coverage: float) -> Labels:
+def naive(_: TrainingPhotographs, probabilities: Floats, coverage: float) -> Inside:
     """Classes in descending probability until the sum reaches the coverage."""
-    return sums(probabilities, 0) < coverage
+    return np.asarray(sums(probabilities, 0) < coverage)
 
 
 def adaptive(
     known: TrainingPhotographs, probabilities: Floats, coverage: float, own: float
-) -> Labels:
+) -> Inside:
     """Thresholds by class for the sums."""
     scores = known._replace(held_out=1 - sums(known.held_out, own))
     return inside_sets(1 - sums(probabilities, own), class_thresholds(scores, coverage))
 
 
-def by_class(known: TrainingPhotographs, probabilities: Floats, coverage: float) -> Labels:
+def by_class(known: TrainingPhotographs, probabilities: Floats, coverage: float) -> Inside:
     """Thresholds by class for the probabilities."""
     return inside_sets(probabilities, class_thresholds(known, coverage))
 
 
-def never_empty(known: TrainingPhotographs, probabilities: Floats, coverage: float) -> Labels:
+def never_empty(known: TrainingPhotographs, probabilities: Floats, coverage: float) -> Inside:
     """The same, with the most probable class."""
     return by_class(known, probabilities, coverage) | one_guess(known, probabilities, coverage)
 
@@ -109,7 +111,7 @@ HEADERS = [
 ]  # fmt: skip
 
 
-def figures(inside: Labels, labels: Labels, guess: Labels, known: Thresholds) -> list[float]:
+def figures(inside: Inside, labels: Labels, guess: Labels, known: Thresholds) -> list[float]:
     """The numbers of a row from coverage on, of one draw; NaN where there is nothing to count."""
     held = inside[np.arange(len(labels)), labels]
     promised = np.flatnonzero(known.groups >= known.needed)
@@ -155,7 +157,8 @@ def rows(
     spread = {name: float(np.std([row[0] for row in values])) for name, values in found.items()}
     shown: list[list[object]] = []
     for name, values in found.items():
-        means = [f"{mean:.3f}" for mean in np.nanmean(values, axis=0)]
+        columns = [[v for v in column if np.isfinite(v)] for column in zip(*values, strict=True)]
+        means = [f"{np.mean(column):.3f}" if column else "" for column in columns]
         means[0] += f" ± {spread[name]:.3f}"
         shown.append(["/".join(map(str, counts)), name, *means])
     return shown
