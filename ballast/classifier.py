@@ -27,11 +27,15 @@ from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image
 from ballast.dataset.listing import unreadable
 from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty
+from ballast.insight.prediction_sets import Thresholds, class_thresholds, prediction_sets
 from ballast.keras_setup import keras
 from ballast.model.inference import BATCH_SIZE, outputs
 from ballast.model.model_file import read_info
 from ballast.model.saved import input_size, load_model
-from ballast.model.training_photographs import read_training_photographs
+from ballast.model.training_photographs import (
+    needed_training_photographs,
+    read_training_photographs,
+)
 from ballast.workers.threads import ahead
 
 # A path, the bytes of a file, a file that is open for reading bytes, a Pillow image, or a uint8
@@ -58,6 +62,9 @@ class Prediction(NamedTuple):
         """Whether the image is unlike the training photographs; False if that is not known."""
         return self.novelty is not None and self.novelty >= UNLIKE
 
+    # The classes at the coverage that was asked for, most probable first; None if none was
+    class_set: list[str] | None = None
+
 
 class Classifier(NamedTuple):
     """A trained model and the names of its classes. It is stateless."""
@@ -67,18 +74,37 @@ class Classifier(NamedTuple):
     max_megapixels: float
     greys: Range | None = None  # the range of deep greys, as in training
     known: Familiar | None = None  # the training photographs, if the model keeps their features
+    thresholds: Thresholds | None = None  # of sets of classes
 
     @classmethod
-    def load(cls, path: str | PathLike[str] = "models/model.keras") -> "Classifier":
+    def load(
+        cls, path: str | PathLike[str] = "models/model.keras", coverage: float | None = None
+    ) -> "Classifier":
         """Load a model that Ballast trained. It needs no other file and executes no code from it.
 
+        Args:
+            path: the file.
+            coverage: above 0 and below 1: predictions then have a set of classes, which holds the
+                true one in this share of new photographs of each class.
+
         Raises:
-            UserError: if the file is missing, damaged, or was saved by another program.
+            UserError: if the file is missing, damaged, or was saved by another program; with a
+                coverage also if it keeps no training photographs.
+            ValueError: if the coverage is out of range.
         """
         info = read_info(Path(path))
-        model, photographs = load_model(Path(path)), read_training_photographs(Path(path))
-        known = familiar(photographs) if photographs else None
-        return cls(model, info.classes, info.max_megapixels, info.greys, known)
+        read = read_training_photographs if coverage is None else needed_training_photographs
+        photographs = read(Path(path))
+        return cls(
+            load_model(Path(path)),
+            info.classes,
+            info.max_megapixels,
+            info.greys,
+            familiar(photographs) if photographs else None,
+            class_thresholds(photographs, coverage)
+            if photographs and coverage is not None
+            else None,
+        )
 
     @overload
     def predict(self, images: ImageSource) -> Prediction: ...  # type: ignore[overload-overlap]  # str is both
@@ -165,13 +191,18 @@ class Classifier(NamedTuple):
         unlike: list[float] | list[None] = [None] * len(images)
         if self.known and features is not None:
             unlike = novelty(features, self.known).tolist()
+        sets: list[list[str]] | list[None] = [None] * len(images)
+        if self.thresholds:
+            places = prediction_sets(probabilities, self.thresholds)
+            sets = [[self.classes[place] for place in found] for found in places]
         return [
             Prediction(
                 self.classes[row.argmax()],
                 dict(zip(self.classes, row.tolist(), strict=True)),
                 share,
+                class_set,
             )
-            for row, share in zip(probabilities, unlike, strict=True)
+            for row, share, class_set in zip(probabilities, unlike, sets, strict=True)
         ]
 
 

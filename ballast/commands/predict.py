@@ -7,6 +7,7 @@ each), 1 after an error, and 2 for an invalid command line.
 Examples:
     ballast predict photo.jpg photos/
     find photos -name '*.png' -print0 | ballast predict --null --format csv -
+    ballast predict --coverage 0.9 photos/
 """
 
 import argparse
@@ -28,12 +29,15 @@ from ballast.core.errors import one_line, warn
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.dataset.listing import is_folder, is_hidden, list_files, printable
+from ballast.insight.prediction_sets import Thresholds, without_promise
 from ballast.keras_setup import make_deterministic
 from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
 
 SOME_UNREAD = 3
 READER_GONE = 141  # 128 + SIGPIPE, as shells have it
+OR, NO_CLASS = " or ", "-"  # between the names of a set in a table; an empty set
+SET = "set_"  # prefix of columns that say whether a class is in the set
 
 
 class Format(NamedTuple):
@@ -71,13 +75,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="paths on stdin end with a NUL character, as find -print0 writes them",
     )
+    parser.add_argument(
+        "--coverage",
+        type=_share,
+        metavar="SHARE",
+        help="also print a set of classes, which holds the true one in this share of photographs,"
+        " such as 0.9",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print a prediction for every image in the given paths; return the exit code."""
     info = read_info(options.model)
     make_deterministic(0, info.threads)
-    classifier = Classifier.load(options.model)
+    classifier = Classifier.load(options.model, options.coverage)
+    if classifier.thresholds:
+        warn_without_promise(classifier.thresholds, classifier.classes)
     assert isinstance(sys.stdout, TextIOWrapper)
     # UTF-8 in any locale: paths and classes may be in any script.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
@@ -91,9 +104,19 @@ def run(options: argparse.Namespace) -> int:
             return READER_GONE
 
 
+def warn_without_promise(thresholds: Thresholds, classes: Sequence[str]) -> None:
+    """Name the classes that have too few photographs for the coverage, and how many they need."""
+    for name, groups in without_promise(thresholds, classes).items():
+        warn(
+            f"class {name} is in every set: a coverage of {thresholds.coverage} needs"
+            f" {thresholds.needed} training photographs besides copies, and the model keeps"
+            f" {groups}"
+        )
+
+
 def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str) -> int:
     """Print a line for each file, in the format of that name; return the exit code."""
-    header, line = FORMATS[format_](classifier.classes)
+    header, line = FORMATS[format_](classifier.classes, classifier.thresholds is not None)
     if header:
         print(header)
     predicted = unread = unlike = 0
@@ -116,51 +139,66 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
     return SOME_UNREAD if unread else 0
 
 
-def _table(classes: Sequence[str]) -> Format:
+def _table(classes: Sequence[str], sets: bool) -> Format:
     """Fixed column widths, so that each row prints at once; the path comes last, at any length."""
     names = [one_line(name) for name in classes]
     widths = [max(len("predicted"), *map(len, names)), *(max(5, len(name)) for name in names)]
-    widths += [len("0.000 unlike"), 4]
+    widths.append(len("0.000 unlike"))
+    # A set with more than two of the longest names is rare, and may push its path to the right.
+    widths += [len(OR.join(sorted(names, key=len)[-2:]))] * sets
+    widths.append(len("path"))
 
     def row(cells: Sequence[str]) -> str:
-        predicted, *numbers, path = cells
-        aligned = [n.rjust(width) for n, width in zip(numbers, widths[1:-1], strict=True)]
-        return "  ".join([predicted.ljust(widths[0]), *aligned, path])
+        numbers = range(1, 1 + len(names))
+        aligned = [
+            cell.rjust(width) if place in numbers else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(cells[:-1], widths[:-1], strict=True))
+        ]
+        return "  ".join([*aligned, cells[-1]])
 
     def line(path: str, prediction: Prediction) -> str:
         numbers = [f"{p:.3f}" for p in prediction.probabilities.values()]
         unlike = "" if prediction.novelty is None else f"{prediction.novelty:.3f}"
         unlike += " unlike" if prediction.unlike else ""
-        cells = [*numbers, unlike.ljust(widths[-2]), one_line(path)]
+        of_set = [one_line(name) for name in prediction.class_set or [NO_CLASS]]
+        cells = [*numbers, unlike, *[OR.join(of_set)] * sets, one_line(path)]
         return row([one_line(prediction.predicted), *cells])
 
     rule = "  ".join("-" * width for width in widths)
-    header = row(["predicted", *names, "novelty".ljust(widths[-2]), "path"])
+    header = row(["predicted", *names, "novelty", *["set"] * sets, "path"])
     return Format(f"{header}\n{rule}", line)
 
 
-def _csv(classes: Sequence[str]) -> Format:
-    """The columns of outputs/predictions.csv, without the true class, and the novelty."""
+def _csv(classes: Sequence[str], sets: bool) -> Format:
+    """The columns of outputs/predictions.csv, without the true class, then those of predict alone.
+
+    For sets, a class has a column of 1 or 0.
+    """
 
     def line(path: str, prediction: Prediction) -> str:
-        digits = _digits(prediction).values()
         unlike = "" if prediction.novelty is None else prediction.novelty
-        (text,) = csv_lines([[path, prediction.predicted, *digits, unlike]])
+        held = [str(int(name in (prediction.class_set or ()))) for name in classes if sets]
+        digits = _digits(prediction).values()
+        (text,) = csv_lines([[path, prediction.predicted, *digits, unlike, *held]])
         return text
 
-    (header,) = csv_lines([["path", "predicted", *(PREFIX + name for name in classes), "novelty"]])
+    columns = [*(PREFIX + name for name in classes), "novelty"]
+    columns += [SET + name for name in classes if sets]
+    (header,) = csv_lines([["path", "predicted", *columns]])
     return Format(header, line)
 
 
-def _json(_: Sequence[str]) -> Format:
+def _json(_: Sequence[str], sets: bool) -> Format:
     def line(path: str, prediction: Prediction) -> str:
         numbers = {name: float(digits) for name, digits in _digits(prediction).items()}
-        value = {
+        value: dict[str, object] = {
             "path": path,
             "predicted": prediction.predicted,
             "probabilities": numbers,
             "novelty": prediction.novelty,
         }
+        if sets:
+            value["set"] = prediction.class_set
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
     return Format("", line)
@@ -172,6 +210,17 @@ def _digits(prediction: Prediction) -> dict[str, str]:
 
 
 FORMATS = {"table": _table, "csv": _csv, "json": _json}
+
+
+def _share(text: str) -> float:
+    """Parse a number above 0 and below 1."""
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"must be above 0 and below 1, not {text}")
+    return share
 
 
 def named_files(names: Sequence[str], listed: Iterable[str]) -> Iterator[str]:

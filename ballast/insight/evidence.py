@@ -47,7 +47,7 @@ def evidence_maps(maps: NDArray[np.uint8], weights: Floats) -> Floats:
 
 def centred(logits: Floats) -> Floats:
     """Subtract the mean over the last axis, that of the classes; probabilities stay the same."""
-    return logits - logits.sum(axis=-1, keepdims=True) / logits.shape[-1]
+    return np.asarray(logits - logits.sum(axis=-1, keepdims=True) / logits.shape[-1])
 
 
 def evidence_scale(shown: Sequence[Floats]) -> float:
@@ -102,4 +102,4 @@ def feature_maps(network: "keras.Model", pixels: NDArray[np.uint8]) -> NDArray[n
         np.asarray(network.predict_on_batch(pixels[start : start + BATCH_SIZE]))
         for start in range(0, len(pixels), BATCH_SIZE)
     ]
-    return np.concatenate(parts).astype(np.uint8)
+    return np.asarray(np.concatenate(parts), np.uint8)

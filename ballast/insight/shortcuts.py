@@ -114,7 +114,7 @@ def spread(chosen: NDArray[np.int64], count: int = PAIRS) -> NDArray[np.int64]:
     """`count` of some photographs, evenly spread; each as often as needed if they are fewer."""
     if len(chosen) < count:
         return np.resize(chosen, count)
-    return chosen[np.arange(count) * len(chosen) // count]
+    return np.asarray(chosen[np.arange(count) * len(chosen) // count])
 
 
 def in_turn(classes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:

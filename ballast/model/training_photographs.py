@@ -71,3 +71,18 @@ def read_training_photographs(path: Path) -> TrainingPhotographs | None:
         raise UserError(
             f"{path}: incomplete or damaged; run ballast check, then dvc repro"
         ) from None
+
+
+def needed_training_photographs(path: Path) -> TrainingPhotographs:
+    """Read what a model file keeps, for what cannot be done without.
+
+    Raises:
+        UserError: if it keeps nothing, or as read_training_photographs does.
+    """
+    known = read_training_photographs(path)
+    if known is None:
+        raise UserError(
+            f"{path}: keeps no training photographs, which this needs; train a linear head with"
+            " train.kept_photographs above 0 in params.yaml"
+        )
+    return known

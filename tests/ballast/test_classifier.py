@@ -19,8 +19,9 @@ from ballast.core.errors import UserError
 from ballast.core.images import ImageError
 from ballast.core.manifest import read_manifest, subset_rows
 from ballast.core.paths import MANIFEST
+from ballast.insight.prediction_sets import class_thresholds, prediction_sets
 from ballast.model.inference import BATCH_SIZE
-from ballast.model.training_photographs import ENTRY
+from ballast.model.training_photographs import ENTRY, read_training_photographs
 from ballast.scores.predictions import read_predictions
 
 
@@ -313,3 +314,25 @@ def test_so_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").touch()
     with pytest.raises(UserError, match=r"not saved by Ballast: a SavedModel of TensorFlow$"):
         Classifier.load(tmp_path)
+
+
+def test_a_set_of_classes_comes_with_a_coverage_alone(
+    features_project: Project, photo: Path, classifier: Classifier
+) -> None:
+    model = features_project.folder / "models/model.keras"
+    known = read_training_photographs(model)
+    assert known is not None
+    thresholds = class_thresholds(known, 0.5)
+    with_sets = Classifier.load(model, coverage=0.5)
+    found = with_sets.predict([photo, photo.with_name("001.png")])
+    rows = np.array([[*one.probabilities.values()] for one in found])
+    expected = prediction_sets(rows, thresholds)
+    assert [one.class_set for one in found] == [
+        [with_sets.classes[place] for place in places] for places in expected
+    ]
+    assert classifier.predict(photo).class_set is None
+
+
+def test_sets_need_the_training_photographs(reproduced: Project) -> None:
+    with pytest.raises(UserError, match="keeps no training photographs"):
+        Classifier.load(reproduced.folder / "models/model.keras", coverage=0.9)

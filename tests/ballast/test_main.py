@@ -116,7 +116,7 @@ def test_the_completion_for_bash_names_all_subcommands_and_options() -> None:
         "cross_validate": {"--strategies", "--folds", "--seeds", "-j", "--jobs"},
         "nearest": {"--count", "--all", "--format"},
         "explain": {"--model", "--out"},
-        "predict": {"--model", "--format", "-0", "--null"},
+        "predict": {"--model", "--format", "-0", "--null", "--coverage"},
         "publish_check": set(),
         "unpack": set(),
     }

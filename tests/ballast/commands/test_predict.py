@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from projects import Project, environment
 
+from ballast.__main__ import main
 from ballast.classifier import Classifier
 from ballast.commands.predict import FORMATS, _lines, named_files, print_predictions
 from ballast.insight.novelty import Familiar
@@ -230,6 +232,71 @@ def test_a_half_written_model_is_refused(reproduced: Project, tmp_path: Path) ->
     assert done.returncode == 1
     said = f"ERROR: {half}: incomplete or damaged; run ballast check, then dvc repro"
     assert done.stderr.splitlines() == [said]
+
+
+@pytest.fixture(scope="module")
+def with_sets(features_project: Project) -> Classifier:
+    return Classifier.load(features_project.folder / "models/model.keras", coverage=0.5)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_coverage_adds_the_set_that_python_has(
+    with_sets: Classifier, raw: Path, capsys: pytest.CaptureFixture[str], format_: str
+) -> None:
+    names = files(raw / "one", raw / "two")
+    assert print_predictions(with_sets, names, format_) == 0
+    lines = capsys.readouterr().out.splitlines()
+    expected = [prediction.class_set for prediction in with_sets.predict(names)]
+    assert any(expected)
+    if format_ == "json":
+        found = [json.loads(line)["set"] for line in lines]
+    elif format_ == "csv":
+        rows = [*csv.DictReader(lines)]
+        assert list(rows[0])[-3:] == ["set_one", "set_two", "set_zero"]
+        found = [[name for name in with_sets.classes if row[f"set_{name}"] == "1"] for row in rows]
+        expected = [sorted(names or []) for names in expected]
+    else:
+        header, _, *rest = lines
+        assert header.split()[-2:] == ["set", "path"]
+        column = slice(header.index("set"), header.index("path"))
+        cells = [row[column].strip() for row in rest]
+        found = [[] if cell == "-" else cell.split(" or ") for cell in cells]
+    assert found == expected
+
+
+def test_classes_without_a_promise_are_named_with_what_they_need(
+    features_project: Project,
+) -> None:
+    done = features_project.ballast("predict", "--coverage", "0.9", "data/raw/one/000.png")
+    assert done.returncode == 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("WARNING: class one ")]
+    assert len(said) == 1
+    assert re.fullmatch(
+        r"WARNING: class one is in every set: a coverage of 0\.9 needs 9 training photographs"
+        r" besides copies, and the model keeps \d",
+        said[0],
+    )
+    assert "one" in done.stdout.splitlines()[-1]
+
+
+def test_a_model_without_photographs_promises_nothing(reproduced: Project) -> None:
+    done = reproduced.ballast("predict", "--coverage", "0.9", "data/raw")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "ERROR: models/model.keras: keeps no training photographs, which this needs; train a linear"
+        " head with train.kept_photographs above 0 in params.yaml"
+    ]
+
+
+@pytest.mark.parametrize("coverage", ["0", "1", "90", "nan", "most"])
+def test_a_coverage_that_is_no_share_is_a_wrong_command_line(
+    capsys: pytest.CaptureFixture[str], coverage: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "--coverage", coverage, "photo.jpg"])
+    assert caught.value.code == 2
+    assert f"must be above 0 and below 1, not {coverage}" in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -160,23 +160,6 @@ def test_images_and_heads_have_progress_bars(
     assert len(shown["images"]) == 2, "one for each seed"
 
 
-def test_images_and_heads_have_progress_bars(
-    rows: list[Row], judge: Judge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: dict[str, list[int]] = {}
-
-    def note(items: Iterable[Any], total: int, name: str) -> Iterator[Any]:
-        done = [*items]
-        assert len(done) == total
-        shown.setdefault(name, []).append(total)
-        return iter(done)
-
-    monkeypatch.setattr(cross_validation, "with_progress", note)
-    judge({seed: fold_trials(rows, 3, seed) for seed in (1, 2)}, "baseline", "balanced")
-    assert shown["heads"] == [2 * 2 * 3]
-    assert len(shown["images"]) == 2, "one for each seed"
-
-
 def test_no_head_saw_what_it_judges_nor_a_variant_of_it(rows: list[Row], judge: Judge) -> None:
     trials = fold_trials(rows, 3, 1)
     judge({1: trials}, "balanced")

@@ -16,6 +16,7 @@ from ballast.model.training_photographs import (
     ENTRY,
     TrainingPhotographs,
     kept_rows,
+    needed_training_photographs,
     read_training_photographs,
     to_bytes,
 )
@@ -67,7 +68,10 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
 
 
 def test_a_model_that_keeps_none_is_told_from_a_damaged_one(tmp_path: Path) -> None:
-    assert read_training_photographs(saved(tmp_path / "none.keras", None)) is None
+    none = saved(tmp_path / "none.keras", None)
+    assert read_training_photographs(none) is None
+    with pytest.raises(UserError, match=r"none\.keras: keeps no training photographs"):
+        needed_training_photographs(none)
     with pytest.raises(UserError, match=r"half\.keras: incomplete or damaged"):
         read_training_photographs(saved(tmp_path / "half.keras", to_bytes(KNOWN)[:200]))
 
