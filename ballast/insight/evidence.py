@@ -42,7 +42,7 @@ def evidence_maps(maps: NDArray[np.uint8], weights: Floats) -> Floats:
     """
     features = maps.sum(axis=(1, 2), dtype=np.float64)
     contributions = maps.astype(np.float64) @ weights
-    return centred(contributions) / lengths(features)[:, :, None, None]
+    return np.asarray(centred(contributions) / lengths(features)[:, :, None, None])
 
 
 def centred(logits: Floats) -> Floats:
