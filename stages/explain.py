@@ -30,7 +30,8 @@ from ballast.insight.explanation import (
 )
 from ballast.insight.label_issues import label_issues
 from ballast.insight.learning_curve import Photographs, learning_curves
-from ballast.insight.shortcuts import shortcuts
+from ballast.insight.marks import cell_colours, marks
+from ballast.insight.shortcuts import shortcuts, spread
 from ballast.model.cross_validation import fold_trials, given_trial
 from ballast.model.features import (
     image_features,
@@ -47,6 +48,8 @@ from ballast.model.training_photographs import kept_rows, read_training_photogra
 from ballast.scores.explanations import Explanations, write_explanations
 from ballast.scores.predictions import read_judgements, read_predictions
 from ballast.workers.processes import Engine
+
+MOST = 30  # photographs of each class that are looked at for marks
 
 
 def main() -> None:
@@ -119,7 +122,13 @@ def explanations(params: Params) -> Explanations:
     asked = np.array([place_of[one.path] for one in shown], np.int64)
     maps = pixel_features(with_maps(backbone), pixels_of(asked), store)
     train = np.array([place for place, row in enumerate(rows) if row.split == "train"], np.int64)
+    looked_at = [spread(np.flatnonzero(photographs.labels == c), MOST) for c in range(len(classes))]
+    colours = {
+        name: cell_colours(pixels_of(np.unique(places)))
+        for name, places in zip(classes, looked_at, strict=True)
+    }
     return found._replace(
+        marks=marks(colours),
         shortcuts=shortcuts(
             linear_logits(features[train].astype(np.float64), saved.weights, saved.bias),
             photographs.labels[train],

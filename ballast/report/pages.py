@@ -18,7 +18,7 @@ from ballast.report.curves import bin_interval, history_curves, reliability_plot
 from ballast.report.palette import CLASS_COLOURS, class_colour
 from ballast.report.pictures import SHEET_CLASSES, RunPictures, sheet_classes
 from ballast.report.rendering import Filters, render
-from ballast.scores.advice import balancing_methods, then
+from ballast.scores.advice import balancing_methods, then, where
 from ballast.scores.calibration import perfect_calibration_error
 from ballast.scores.history import chosen_epoch, is_solved
 from ballast.scores.judged import Judged, confusion_counts, judged_photographs
@@ -95,6 +95,7 @@ def page(
         "percent": percent,
         "points": points,
         "then": then,
+        "where": where,
         "yaml": yaml_scalar,
         "jpeg": jpeg_uri,
     }

@@ -12,6 +12,7 @@ from ballast.scores.explanations import (
     Curve,
     Explanations,
     LabelIssue,
+    Mark,
     Shortcut,
     Trend,
     trend,
@@ -62,6 +63,7 @@ def recommendations(
 
     - not_compared: there is no other strategy to tell whether balancing helped.
     - shortcut: a place in the photographs decides a class by itself.
+    - mark: a spot has one colour in all photographs of a class, and in no others.
     - doubtful_labels: models that had not seen a photograph take it for another class.
     - few_training_images: a class has fewer than 10 training photographs.
     - still_rises: a class with more photographs gained recall by its last doubling.
@@ -94,7 +96,8 @@ def recommendations(
     found = explained or Explanations()
     rising = [curve for curve in found.curves if trend(curve) is Trend.RISES]
     advice = [] if compared else [_not_compared()]
-    advice += [*_shortcuts(found.shortcuts), *_doubtful_labels(found.label_issues)]
+    advice += [*_shortcuts(found.shortcuts), *_marks(found.marks)]
+    advice += [*_doubtful_labels(found.label_issues)]
     advice += [*_few_training_images(runs, rising), *_still_rises(runs[0], rising)]
     advice += _small_test_set(runs[0])
     for rule in (_overfitting, _corrects_twice):
@@ -157,6 +160,23 @@ def _shortcuts(found: Sequence[Shortcut]) -> Iterator[Recommendation]:
             " or a frame, cut it off; otherwise the model fails where it is missing.",
             RUN,
         )
+
+
+def _marks(found: Sequence[Mark]) -> Iterator[Recommendation]:
+    for mark in found:
+        yield Recommendation(
+            "mark",
+            f"All {mark.photographs} photographs of {mark.class_} that were looked at have the same"
+            f" colour in a spot, {where(mark.place)}, and no others do: a mark that tells the class"
+            " without its subject. Cut it off or cover it, or the model may fail where it is"
+            " missing.",
+            RUN,
+        )
+
+
+def where(place: str) -> str:
+    """A place as in "at the top left"."""
+    return f"{'in' if place == 'middle' else 'at'} the {place}"
 
 
 def _doubtful_labels(issues: Sequence[LabelIssue]) -> Iterator[Recommendation]:

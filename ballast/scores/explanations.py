@@ -81,6 +81,15 @@ class Shortcut(NamedTuple):
     pasted: int  # photographs that it was pasted into
 
 
+class Mark(NamedTuple):
+    """A spot of one colour in all photographs of a class, and in no others."""
+
+    class_: str
+    place: str  # such as "top left"
+    share: float  # of the photograph's area, 0 to 1
+    photographs: int  # of the class that were looked at
+
+
 class Evidence(NamedTuple):
     """Where in a photograph a head found what speaks for a class."""
 
@@ -97,6 +106,7 @@ class Explanations(NamedTuple):
     neighbours: Sequence[Neighbour] = ()
     curves: Sequence[Curve] = ()
     shortcuts: Sequence[Shortcut] = ()
+    marks: Sequence[Mark] = ()
     evidence: Sequence[Evidence] = ()
 
 
@@ -114,7 +124,11 @@ def write_explanations(folder: Path, found: Explanations) -> None:
     rows = [(*one[:4], f"{one.distance:.6f}") for one in found.neighbours]
     write_csv(folder / paths.NEAREST, NEAREST_COLUMNS, rows)
     write_json(folder / paths.LEARNING_CURVES, list(found.curves))
-    evidence = {"shortcuts": list(found.shortcuts), "photographs": list(found.evidence)}
+    evidence = {
+        "shortcuts": list(found.shortcuts),
+        "marks": list(found.marks),
+        "photographs": list(found.evidence),
+    }
     write_json(folder / paths.EVIDENCE, evidence)
 
 
@@ -148,5 +162,6 @@ def read_explanations(folder: Path) -> Explanations:
     with intact(folder / paths.EVIDENCE):
         evidence = read_json(folder / paths.EVIDENCE)
         shortcuts = [Shortcut(**one) for one in evidence["shortcuts"]]
+        marks = [Mark(**one) for one in evidence["marks"]]
         shown = [Evidence(**one) for one in evidence["photographs"]]
-    return Explanations(issues, neighbours, curves, shortcuts, shown)
+    return Explanations(issues, neighbours, curves, shortcuts, marks, shown)

@@ -12,6 +12,7 @@ from ballast.scores.explanations import (
     Evidence,
     Explanations,
     LabelIssue,
+    Mark,
     Neighbour,
     Shortcut,
     Trend,
@@ -27,11 +28,12 @@ FOUND = Explanations(
     neighbours=[Neighbour("a/1.jpg", "a", 'b/"2".jpg', "b", 0.25)],
     curves=[CURVE],
     shortcuts=[Shortcut("a", "top left", 0.95, 11, 12)],
+    marks=[Mark("b", "border", 0.25, 12)],
     evidence=[Evidence("a/1.jpg", "a", "b", [[0, 255], [7, 8]])],
 )
 
 
-@pytest.mark.parametrize("found", [FOUND, Explanations([], [], [], [], [])])
+@pytest.mark.parametrize("found", [FOUND, Explanations([], [], [], [], [], [])])
 def test_what_was_found_is_the_same_after_reading(tmp_path: Path, found: Explanations) -> None:
     write_explanations(tmp_path, found)
     assert read_explanations(tmp_path) == found
