@@ -104,7 +104,8 @@ def test_clones_that_run_the_same_commit_can_pull_from_each_other(
     first.git("push", "--quiet")
     second.git("pull", "--quiet", "--ff-only")
     assert second.git("status", "--short") == ""
-    assert second.repro()[0] == ["train", "cross-validate", "evaluate"]
+    # Of a network, cross-validate writes what it wrote before.
+    assert second.repro()[0] == ["train", "evaluate"]
     assert second.git("status", "--short") == ""
     assert second.outputs() == first.outputs()
 
