@@ -18,6 +18,7 @@ COMMANDS = {
     "nearest": "find the training photographs that are most like a photograph",
     "predict": "predict the class of photographs",
     "publish-check": "check that git, dvc.lock and the cache agree before a push",
+    "suggest": "suggest which photographs to label next",
     "unpack": "unpack the training images that augment.pack packed",
     "upgrade": "bring what ballast init wrote to the version of this clone",
 }

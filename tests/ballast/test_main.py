@@ -118,6 +118,7 @@ def test_the_completion_for_bash_names_all_subcommands_and_options() -> None:
         "explain": {"--model", "--out"},
         "predict": {"--model", "--format", "-0", "--null", "--coverage"},
         "publish_check": set(),
+        "suggest": {"--count", "--model", "--format"},
         "unpack": set(),
     }
     for name, expected in options.items():
