@@ -2,8 +2,8 @@
 
     python -m benchmarks.marks --data photos
 
-photos has a folder for each class. Each draw takes --subset photographs of the classes, in any order
-of the classes: once as they are, and once with a square of one colour in a corner of one class,
+photos has a folder for each class. Each draw takes --subset photographs of the classes, in any
+order: once as they are, and once with a square of one colour in a corner of one class,
 which is then written as JPEG.
 """
 
