@@ -10,10 +10,9 @@ from ballast.core.manifest import class_names, has_test_folder, read_manifest
 from ballast.core.params import parse_params
 from ballast.core.stage_times import timed
 from ballast.core.store import ContentStore
+from ballast.dataset.folds import fold_trials, given_trial
 from ballast.model.cross_validation import (
     cross_validate,
-    fold_trials,
-    given_trial,
     judgements_of,
 )
 from ballast.model.features import read_backbone

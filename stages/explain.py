@@ -21,6 +21,7 @@ from ballast.core.manifest import (
 from ballast.core.params import EXACT_BACKBONE, Params, parse_params
 from ballast.core.stage_times import timed
 from ballast.core.store import ContentStore
+from ballast.dataset.folds import fold_trials, given_trial
 from ballast.insight.explanation import (
     evidence,
     heads_of,
@@ -32,7 +33,6 @@ from ballast.insight.label_issues import label_issues
 from ballast.insight.learning_curve import Photographs, learning_curves
 from ballast.insight.marks import cell_colours, marks
 from ballast.insight.shortcuts import shortcuts, spread
-from ballast.model.cross_validation import fold_trials, given_trial
 from ballast.model.features import (
     image_features,
     map_side,
@@ -74,12 +74,13 @@ def explanations(params: Params) -> Explanations:
     tested = read_predictions(paths.PREDICTIONS)
     judgements = read_judgements(paths.JUDGEMENTS)
     trainings = list(judgements.get(params.strategy, {}).values()) or [tested]
-    # Plain probabilities doubt fewer honest labels of large classes (docs/doubtful-labels.md).
-    plain = list(judgements.get(params.cross_validation.reference, {}).values()) or trainings
+    # Of both strategies: a label is doubted if neither predicts it.
+    doubting = [judged for by_seed in judgements.values() for judged in by_seed.values()]
     kept = read_training_photographs(paths.MODEL)
-    if not judgements and kept:
-        listed = kept_rows(subset_rows(rows, "train"), settings.kept_photographs)
-        plain = [with_training_photographs(tested, kept, [row.path for row in listed])]
+    if not doubting:
+        listed = kept_rows(subset_rows(rows, "train"), settings.kept_photographs) if kept else []
+        held_out = kept and with_training_photographs(tested, kept, [row.path for row in listed])
+        doubting = [held_out or tested]
 
     backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS, prepare=True)
     store = ContentStore(paths.IMAGE_STORE, runtime.image_store)
@@ -102,7 +103,7 @@ def explanations(params: Params) -> Explanations:
     mistakes, right = shown_photographs(trainings, groups)
     known = {rows[place] for place in may_train}
     near = neighbours(rows, features, [one.path for one in mistakes], known.__contains__)
-    found = Explanations(label_issues(plain, groups), near, curves)
+    found = Explanations(label_issues(doubting, groups), near, curves)
     if settings.backbone != EXACT_BACKBONE:
         return found
 

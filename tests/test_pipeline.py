@@ -23,7 +23,7 @@ from ballast.scores.predictions import Predictions, write_judgements, write_pred
 
 ALL = [
     "split", "count-classes", "compute-weights", "oversample", "train", "cross-validate",
-    "evaluate",
+    "explain", "evaluate",
 ]  # fmt: skip
 SHOWING_PARAMS = ["evaluate"]
 
@@ -37,10 +37,10 @@ def test_partial_reruns(reproduced: Project) -> None:
     assert reproduced.repro() == ([], []), "nothing changed: nothing runs"
 
     reproduced.set_params({"train.learning_rate": 0.01})
-    assert ran(reproduced) == {"train", "cross-validate", "evaluate"}
+    assert ran(reproduced) == {"train", "cross-validate", "explain", "evaluate"}
 
     reproduced.set_params({"train.learning_rate": 0.001, "augment.factor": 2})
-    assert ran(reproduced) == {"oversample", "train", "cross-validate", "evaluate"}
+    assert ran(reproduced) == {"oversample", "train", "cross-validate", "explain", "evaluate"}
 
     # The counts stay what they were, so what reads nothing else stays too.
     reproduced.set_params({"augment.factor": 3, "seed": 1})
@@ -120,7 +120,14 @@ def test_a_param_that_changes_no_output_runs_nothing(reproduced: Project) -> Non
     assert outdated(runtime__workers=1) == set(), "workers change how fast, not what"
     assert outdated(strategies__weights__weight_power=0.5) == set(), "a strategy not in use"
     used = outdated(strategies__balanced__weight_power=0.5)
-    assert used == {"oversample", "compute-weights", "train", "cross-validate", *SHOWING_PARAMS}
+    assert used == {
+        "oversample",
+        "compute-weights",
+        "train",
+        "cross-validate",
+        "explain",
+        *SHOWING_PARAMS,
+    }
 
 
 def test_a_new_image_runs_split_and_what_its_output_changes(reproduced: Project) -> None:
@@ -153,7 +160,7 @@ def test_a_line_of_code_runs_the_stages_that_import_it_and_no_more(reproduced: P
     # plots.py is imported by two stages; count-classes writes what it wrote before.
     assert touched("report/plots.py") == {"count-classes", "evaluate"}
     # The model is what it was; the card has the hash of the code.
-    assert touched("model/cnn.py") == {"train", "cross-validate", "evaluate"}
+    assert touched("model/cnn.py") == {"train", "cross-validate", "explain", "evaluate"}
     assert touched("report/templates/page.css", line="/* one more line */") == {"evaluate"}
     reproduced.repro()
 
@@ -177,20 +184,21 @@ def one_more_line(
 # Of each room that a stage imports, a module, and of some what only one stage imports of it.
 STAGES_OF = {
     "core/errors.py": {*ALL},
-    "keras_setup.py": {"train", "cross-validate"},
-    "workers/processes.py": {"split", "oversample", "train", "cross-validate"},
-    "workers/threads.py": {"split", "oversample", "train", "cross-validate"},
-    "dataset/folds.py": {"split", "cross-validate"},
-    "balance/class_weights.py": {"compute-weights", "train", "cross-validate"},
-    "balance/oversampling.py": {"oversample", "train", "cross-validate"},
-    "balance/batches.py": {"train", "cross-validate"},
+    "keras_setup.py": {"train", "cross-validate", "explain"},
+    "workers/processes.py": {"split", "oversample", "train", "cross-validate", "explain"},
+    "workers/threads.py": {"split", "oversample", "train", "cross-validate", "explain"},
+    "dataset/folds.py": {"split", "cross-validate", "explain"},
+    "balance/class_weights.py": {"compute-weights", "train", "cross-validate", "explain"},
+    "balance/oversampling.py": {"oversample", "train", "cross-validate", "explain"},
+    "balance/batches.py": {"train", "cross-validate", "explain"},
     "augment/variants.py": {"oversample", "cross-validate"},
     "augment/shards.py": {"oversample", "train", "evaluate"},
     "comparison/contrasts.py": {"evaluate"},
-    "scores/estimates.py": {"evaluate"},
-    "scores/history.py": {"train", "evaluate"},
-    "scores/predictions.py": {"train", "cross-validate", "evaluate"},
-    "model/training.py": {"train", "cross-validate"},
+    "insight/shortcuts.py": {"explain"},
+    "scores/estimates.py": {"explain", "evaluate"},
+    "scores/history.py": {"train", "explain", "evaluate"},
+    "scores/predictions.py": {"train", "cross-validate", "explain", "evaluate"},
+    "model/training.py": {"train", "cross-validate", "explain"},
     "report/pages.py": {"evaluate"},
     "report/plots.py": {"count-classes", "evaluate"},
 }
@@ -241,9 +249,10 @@ def test_a_new_version_of_a_package_runs_the_stages_that_it_matters_to(
 ) -> None:
     assert changed_by(reproduced, '"ruff==', '"ruff==99.') == set()
     assert changed_by(reproduced, '"dvc==', '"dvc==99.') == set()
-    images = {"split", "oversample", "train", "cross-validate", "evaluate"}
+    images = {"split", "oversample", "train", "cross-validate", "explain", "evaluate"}
     assert changed_by(reproduced, '"pillow==', '"pillow==99.') == images
-    assert changed_by(reproduced, '"keras==', '"keras==99.') == {"train", "cross-validate"}
+    networks = {"train", "cross-validate", "explain"}
+    assert changed_by(reproduced, '"keras==', '"keras==99.') == networks
     pictures = {"count-classes", "evaluate"}
     assert changed_by(reproduced, '"matplotlib==', '"matplotlib==99.') == pictures
     assert changed_by(reproduced, '"jinja2==', '"jinja2==99.') == {"evaluate"}

@@ -42,10 +42,11 @@ from ballast.core.greys import Range
 from ballast.core.manifest import Row
 from ballast.core.params import Params, parse_params
 from ballast.core.store import ContentStore
+from ballast.dataset.folds import fold_trials
 from ballast.dataset.layout import folder_layout, given_parents
 from ballast.dataset.split import refuse_idle_folds, split_folder
 from ballast.dvc_tools.experiments import read_file
-from ballast.model.cross_validation import cross_validate, fold_trials, judgements_of
+from ballast.model.cross_validation import cross_validate, judgements_of
 from ballast.model.features import read_backbone
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.intervals import MetricIntervals, interval_text

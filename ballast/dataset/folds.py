@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
 
-from ballast.core.manifest import Row, Subset
+from ballast.core.manifest import Row, Subset, subset_rows
 from ballast.dataset.scan import Photo
 
 
@@ -183,3 +183,38 @@ def _totals(groups: Iterable[_Group]) -> Counter[str]:
     for group in groups:
         totals.update(group.counts)
     return totals
+
+
+class Trial(NamedTuple):
+    """A division of the photographs: a head is trained on some and predicts the others."""
+
+    train: list[Row]
+    judged: list[Row]
+
+
+def fold_trials(rows: Sequence[Row], folds: int, seed: int) -> list[Trial]:
+    """One trial per fold: it is judged, and the others train; together they judge nearly all.
+
+    A class with a single group is never judged: its photographs are needed for training. A fold
+    that judges nothing, as refuse_idle_folds refuses for params' seed, has no trial.
+
+    Args:
+        rows: rows of the manifest; their split does not matter.
+        folds: 2 or more.
+        seed: 0 to 2**32 - 1; with params' seed, fold i is the test set of split.fold i.
+    """
+    trials = []
+    for places in cross_validation_folds(rows, folds, seed):
+        judged = {*places}
+        trials.append(
+            Trial(
+                [row for place, row in enumerate(rows) if place not in judged],
+                [rows[place] for place in places],
+            )
+        )
+    return [trial for trial in trials if trial.judged]
+
+
+def given_trial(rows: Sequence[Row]) -> Trial:
+    """The trial that data.raw gives: its test folder is judged."""
+    return Trial(subset_rows(rows, "train"), subset_rows(rows, "test"))

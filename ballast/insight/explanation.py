@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ballast.core.manifest import Row
+from ballast.dataset.folds import Trial
 from ballast.insight.evidence import evidence_maps, evidence_scale, strengths
 from ballast.insight.nearest import nearest
-from ballast.model.cross_validation import Trial
 from ballast.model.judging_heads import JudgingHead
 from ballast.model.training_photographs import TrainingPhotographs
 from ballast.scores.explanations import Evidence, Neighbour

@@ -18,10 +18,10 @@ from ballast.augment.variants import augmented_path, oversampled_images
 from ballast.balance.class_weights import class_weights
 from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.greys import Range
-from ballast.core.manifest import Row, class_names, read_image, subset_rows
+from ballast.core.manifest import Row, class_names, read_image
 from ballast.core.params import Params, Strategy
 from ballast.core.store import ContentStore
-from ballast.dataset.folds import cross_validation_folds
+from ballast.dataset.folds import Trial
 from ballast.model.features import Backbone, image_features
 from ballast.model.head_fitting import Head
 from ballast.model.head_strategy import Terms, fit_probe
@@ -35,46 +35,11 @@ Plan = Sequence[tuple[Row, int]]  # from plan_rounds
 FeaturesOf = Callable[[ImageFiles, Sequence[str]], NDArray[np.float32]]  # of images and SHA-256s
 
 
-class Trial(NamedTuple):
-    """A division of the photographs: a head is trained on some and predicts the others."""
-
-    train: list[Row]
-    judged: list[Row]
-
-
 class CrossValidated(NamedTuple):
     """What the trials of a strategy and seed predict, and by which heads."""
 
     predictions: Predictions  # sorted by path
     heads: list[Head]  # in the order of the trials
-
-
-def fold_trials(rows: Sequence[Row], folds: int, seed: int) -> list[Trial]:
-    """One trial per fold: it is judged, and the others train; together they judge nearly all.
-
-    A class with a single group is never judged: its photographs are needed for training. A fold
-    that judges nothing, as refuse_idle_folds refuses for params' seed, has no trial.
-
-    Args:
-        rows: rows of the manifest; their split does not matter.
-        folds: 2 or more.
-        seed: 0 to 2**32 - 1; with params' seed, fold i is the test set of split.fold i.
-    """
-    trials = []
-    for places in cross_validation_folds(rows, folds, seed):
-        judged = {*places}
-        trials.append(
-            Trial(
-                [row for place, row in enumerate(rows) if place not in judged],
-                [rows[place] for place in places],
-            )
-        )
-    return [trial for trial in trials if trial.judged]
-
-
-def given_trial(rows: Sequence[Row]) -> Trial:
-    """The trial that data.raw gives: its test folder is judged."""
-    return Trial(subset_rows(rows, "train"), subset_rows(rows, "test"))
 
 
 def cross_validate(

@@ -326,7 +326,11 @@ def _product(a: Floats, b: Floats) -> Floats:
 
     For 1,000 terms with 1,280 features, 15 rows take 3.2 ms, and 16 rows take 2.6 ms.
     """
-    return np.asarray(np.pad(a, ((0, -len(a) % 4), (0, 0))) @ b)[: len(a)]
+    if len(a) % 4 == 0:
+        return np.asarray(a @ b)
+    padded = np.zeros((len(a) + -len(a) % 4, a.shape[1]))
+    padded[: len(a)] = a
+    return np.asarray(padded @ b)[: len(a)]
 
 
 def _solved(problem: _Problem, start: Floats, tolerance: float, steps: list[Step]) -> Floats:

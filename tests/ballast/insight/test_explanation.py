@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ballast.core.manifest import Row
+from ballast.dataset.folds import Trial
 from ballast.insight.explanation import (
     CLASSES,
     RIGHT,
@@ -14,7 +15,6 @@ from ballast.insight.explanation import (
     shown_photographs,
     with_training_photographs,
 )
-from ballast.model.cross_validation import Trial
 from ballast.model.judging_heads import JudgingHead
 from ballast.model.training_photographs import TrainingPhotographs
 from ballast.scores.predictions import Predictions

@@ -16,12 +16,10 @@ from ballast.balance.oversampling import plan_rounds
 from ballast.core.manifest import Row, Subset
 from ballast.core.params import EXACT_LEAST_SIZE, Params, parse_params
 from ballast.core.store import ContentStore
+from ballast.dataset.folds import Trial, fold_trials, given_trial
 from ballast.model import cross_validation
 from ballast.model.cross_validation import (
-    Trial,
     cross_validate,
-    fold_trials,
-    given_trial,
     judgements_of,
 )
 from ballast.model.features import Backbone, read_backbone
