@@ -14,8 +14,18 @@ from projects import Project
 from sklearn.datasets import load_digits
 
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params, parse_params
-from ballast.report.pictures import RunPictures, thumbnail
+from ballast.report.pictures import Explained, RunPictures, thumbnail
 from ballast.scores.estimates import strategy_intervals
+from ballast.scores.explanations import (
+    Curve,
+    CurvePoint,
+    Evidence,
+    Explanations,
+    LabelIssue,
+    Mark,
+    Neighbour,
+    Shortcut,
+)
 from ballast.scores.judged import judged_by
 from ballast.scores.mistakes import confident_mistakes
 from ballast.scores.predictions import Predictions
@@ -141,6 +151,38 @@ def make_pictures(digits: dict[str, list[bytes]]) -> Callable[..., RunPictures]:
                 for place, mistake in enumerate(mistakes)
             ],
         )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_explained(digits: dict[str, list[bytes]]) -> Callable[[Run], Explained]:
+    """Make all that a page can explain of a run: for each of its classes, and for each mistake."""
+
+    def make(run: Run) -> Explained:
+        of, picture = run.predictions[0], thumbnail(digits["zero"][0])
+        judged = [*zip(of.paths, of.true, of.predicted, strict=True)]
+        wrong = [one for one in judged if one[1] != one[2]]
+        first, last = run.judged.classes[0], run.judged.classes[-1]
+        points = [CurvePoint(n, n + 0.5, n / 10, n / 20, n / 5) for n in (1, 2, 4)]
+        found = Explanations(
+            label_issues=[LabelIssue(*one, 0.25) for one in wrong],
+            neighbours=[
+                Neighbour(path, true, near, class_, 0.25)
+                for path, true, _ in wrong
+                for near, class_, _ in judged[:3]
+            ],
+            curves=[
+                Curve(name, 3, points, 0.2, low, 0.5) for name, low in ((first, 0.1), (last, -0.1))
+            ],
+            shortcuts=[Shortcut(first, "top left", 0.95, 11, 12)],
+            marks=[Mark(last, "border", "#f9c812", 0.25, 12)],
+            evidence=[Evidence(*one, [[0, 255], [99, 128]]) for one in judged],
+        )
+        missing = {judged[0][0]: None}  # a photograph that is gone
+        thumbnails = dict.fromkeys(of.paths, picture) | missing
+        overlays = dict.fromkeys(of.paths[1:], picture)
+        return Explained(found, thumbnails, overlays)
 
     return make
 

@@ -11,7 +11,7 @@ from selenium.webdriver.common.keys import Keys
 
 from ballast.comparison.page import comparison_page, run_page
 from ballast.comparison.runs import answer, compare
-from ballast.report.pictures import RunPictures
+from ballast.report.pictures import Explained, RunPictures
 from ballast.scores.advice import Recommendation
 from ballast.scores.run import Arm, Run
 
@@ -78,6 +78,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def pages(
     make_run: Callable[..., Run],
     make_pictures: Callable[..., RunPictures],
+    make_explained: Callable[[Run], Explained],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, str]:
     """The address of each page by its name."""
@@ -91,7 +92,7 @@ def pages(
         advice = Recommendation("rule", f"{classes[0]}: do more.", classes[0])
         found = answer(run, reference, {classes[0]: 2})._replace(recommendations=[advice])
         html = {
-            f"report of {name}": run_page(run, reference, found, pictures[1]),
+            f"report of {name}": run_page(run, reference, found, pictures[1], make_explained(run)),
             f"comparison of {name}": comparison_page(compare(runs, seed=1), runs, pictures),
         }
         for title, text in html.items():

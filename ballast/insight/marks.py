@@ -51,7 +51,11 @@ def marks(by_class: Mapping[str, NDArray[np.int64]]) -> list[Mark]:
         outside = np.maximum(np.maximum(low - rest, rest - high), 0).max(axis=-1)
         cells = np.argwhere(alike & (outside >= APART).all(axis=0))
         if len(cells):
-            found.append(Mark(class_, place_of(cells.tolist()), len(cells) / CELLS**2, len(mine)))
+            rows, columns = cells.T
+            colour = mine[:, rows, columns].mean(axis=(0, 1)).round().astype(int).tolist()
+            css = "#" + "".join(f"{level:02x}" for level in colour)
+            share = len(cells) / CELLS**2
+            found.append(Mark(class_, place_of(cells.tolist()), css, share, len(mine)))
     return found
 
 

@@ -166,10 +166,10 @@ def _marks(found: Sequence[Mark]) -> Iterator[Recommendation]:
     for mark in found:
         yield Recommendation(
             "mark",
-            f"All {mark.photographs} photographs of {mark.class_} that were looked at have the same"
-            f" colour in a spot, {where(mark.place)}, and no others do: a mark that tells the class"
-            " without its subject. Cut it off or cover it, or the model may fail where it is"
-            " missing.",
+            f"All {mark.photographs} photographs of {mark.class_} that were looked at have a spot"
+            f" of one colour ({mark.colour}) {where(mark.place)}, and no others do: a mark"
+            " that tells the class without its subject. Cut that part off, or cover it, in the"
+            " photographs of all classes; otherwise the model may fail where the mark is missing.",
             RUN,
         )
 

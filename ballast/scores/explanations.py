@@ -86,6 +86,7 @@ class Mark(NamedTuple):
 
     class_: str
     place: str  # such as "top left"
+    colour: str  # as in CSS, such as "#f9c812"
     share: float  # of the photograph's area, 0 to 1
     photographs: int  # of the class that were looked at
 

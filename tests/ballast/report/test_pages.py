@@ -18,8 +18,9 @@ from ballast.report.pages import (
     points,
     yaml_scalar,
 )
-from ballast.report.pictures import SHEET_CLASSES, RunPictures
+from ballast.report.pictures import SHEET_CLASSES, Explained, RunPictures
 from ballast.scores.advice import Recommendation
+from ballast.scores.explanations import Explanations
 from ballast.scores.intervals import Interval
 from ballast.scores.judged import judged_by
 from ballast.scores.run import Arm, Run
@@ -39,6 +40,7 @@ HOSTILE = [
 ]
 MakeRun = Callable[..., Run]
 MakePictures = Callable[..., RunPictures]
+MakeExplained = Callable[[Run], Explained]
 BothPages = Callable[[Sequence[str]], list[str]]
 
 
@@ -75,12 +77,13 @@ def report(
     pictures: RunPictures,
     reference: Arm | None = None,
     advice: Sequence[str] = (),
+    explained: Explained | None = None,
 ) -> str:
     """The page of one run."""
     found = answer(run, reference, dict.fromkeys(advice, 2))
     if advice:
         found = found._replace(recommendations=[Recommendation("", text, text) for text in advice])
-    return run_page(run, reference, found, pictures)
+    return run_page(run, reference, found, pictures, explained)
 
 
 def comparison(runs: Sequence[Run], pictures: Sequence[RunPictures]) -> str:
@@ -94,14 +97,16 @@ def words(html: str) -> str:
 
 
 @pytest.fixture
-def both_pages(make_run: MakeRun, make_pictures: MakePictures) -> BothPages:
+def both_pages(
+    make_run: MakeRun, make_pictures: MakePictures, make_explained: MakeExplained
+) -> BothPages:
     """The page of one run, and that of two, over the classes that are asked for."""
 
     def make(classes: Sequence[str]) -> list[str]:
         runs = [make_run(name, classes) for name in ("baseline", "balanced")]
         pictures = [make_pictures(run) for run in runs]
         return [
-            report(runs[1], pictures[1], arm(runs[0]), ["Do more."]),
+            report(runs[1], pictures[1], arm(runs[0]), ["Do more."], make_explained(runs[1])),
             comparison(runs, pictures),
         ]
 
@@ -109,11 +114,13 @@ def both_pages(make_run: MakeRun, make_pictures: MakePictures) -> BothPages:
 
 
 def test_sections_come_in_the_order_of_what_people_ask(both_pages: BothPages) -> None:
-    for html, left_out in zip(both_pages(NAMES), (["left_out"], []), strict=True):
-        labels = [found["aria-labelledby"] for tag, found in Page(html).tags if tag == "section"]
+    explained = ["looks", "labels", "more"]
+    of_page: Sequence[tuple[list[str], list[str]]] = ((["left_out"], explained), ([], []))
+    for html, (left_out, found) in zip(both_pages(NAMES), of_page, strict=True):
+        labels = [of["aria-labelledby"] for tag, of in Page(html).tags if tag == "section"]
         assert labels == [
             "recommendations", "recall", "counts", *left_out, "confusion", "training",
-            "reliability", "augmentations", "mistakes", "figures", "params",
+            "reliability", "augmentations", "mistakes", *found, "figures", "params",
         ]  # fmt: skip
         assert html.index('class="verdict"') < html.index("<section")
 
@@ -256,12 +263,15 @@ def test_a_page_may_have_a_head_beside_a_network(
 
 @pytest.mark.parametrize("classes", [HOSTILE, HOSTILE[::-1]])
 def test_names_are_shown_and_never_run(
-    make_run: MakeRun, make_pictures: MakePictures, classes: list[str]
+    make_run: MakeRun,
+    make_pictures: MakePictures,
+    make_explained: MakeExplained,
+    classes: list[str],
 ) -> None:
     runs = [make_run(name, classes, path=HOSTILE[4] + "{}{}") for name in HOSTILE[:2]]
     pictures = [make_pictures(run) for run in runs]
     for html in (
-        report(runs[0], pictures[0], arm(runs[1]), HOSTILE),
+        report(runs[0], pictures[0], arm(runs[1]), HOSTILE, make_explained(runs[0])),
         comparison(runs, pictures),
     ):
         page = Page(html)
@@ -303,6 +313,33 @@ def test_a_photograph_that_is_gone_is_said_to_be(
     pictures = make_pictures(run)
     html = report(run, pictures)
     assert html.count(">unavailable<") == len(pictures.mistakes) - 1 > 0
+
+
+def test_what_was_explained_is_shown_with_its_words(
+    make_run: MakeRun, make_pictures: MakePictures, make_explained: MakeExplained
+) -> None:
+    run = make_run("balanced", NAMES)
+    explained = make_explained(run)
+    html = report(run, make_pictures(run), explained=explained)
+    text = words(html)
+    first, last = NAMES[0], NAMES[-1]
+    assert f"95 % of the evidence for {first} lies in the top left of the photographs" in text
+    assert f"All 12 photographs of {last} that were looked at have a spot of one colour" in text
+    assert "(#f9c812) at the border, and no others do" in text
+    assert text.count("looks like") == len(explained.found.label_issues)
+    assert "The curve still rises. The last step changed recall by +20 points (+10 to +50)" in text
+    assert "These photographs are too few to tell whether it still rises." in text
+    assert text.count("what speaks for") >= len(explained.found.label_issues)
+
+
+def test_without_anything_to_explain_the_page_is_as_before(
+    make_run: MakeRun, make_pictures: MakePictures
+) -> None:
+    run = make_run("balanced", NAMES)
+    nothing = Explained(Explanations(), {}, {})
+    html = report(run, make_pictures(run), explained=nothing)
+    assert html == report(run, make_pictures(run))
+    assert 'id="looks"' not in html
 
 
 def test_a_page_of_many_classes_stays_small(make_run: MakeRun, make_pictures: MakePictures) -> None:

@@ -28,7 +28,7 @@ FOUND = Explanations(
     neighbours=[Neighbour("a/1.jpg", "a", 'b/"2".jpg', "b", 0.25)],
     curves=[CURVE],
     shortcuts=[Shortcut("a", "top left", 0.95, 11, 12)],
-    marks=[Mark("b", "border", 0.25, 12)],
+    marks=[Mark("b", "border", "#f9c812", 0.25, 12)],
     evidence=[Evidence("a/1.jpg", "a", "b", [[0, 255], [7, 8]])],
 )
 
