@@ -31,11 +31,12 @@ from ballast.insight.learning_curve import (
 from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.logits import linear_logits
 from ballast.scores.effective import Indices
-from ballast.scores.explanations import Curve, trend
+from ballast.scores.explanations import Curve
 from benchmarks.head import read_photos
 from benchmarks.kept import kept_features
 
 CUT_TO = (4, 8, 16)
+FLAT = 0.1  # gain of recall, below which a curve would be called flat
 OTHERS = 20
 ADDITIONS = 3
 LEFT = 8  # photographs that judge an addition, at least
@@ -100,6 +101,13 @@ def trials(
                         yield name, Trial(size, curve, float(np.mean(gains)))
 
 
+def verdict(curve: Curve) -> str:
+    """What the interval of the last doubling's gain says; it predicts too little to be shown."""
+    if curve.low > 0:
+        return "still rises"
+    return "flat" if curve.high < FLAT else "cannot tell"
+
+
 def row(label: str, found: Sequence[Trial], every: int) -> list[str]:
     """How often, mean true gain, and the shares that gained anything and 5 points."""
     if not found:
@@ -114,7 +122,7 @@ def show(found: Mapping[str, Sequence[Trial]]) -> None:
     for name, every in found.items():
         by_verdict: dict[str, list[Trial]] = {"always": [*every]}
         for trial in every:
-            by_verdict.setdefault(trend(trial.curve).value, []).append(trial)
+            by_verdict.setdefault(verdict(trial.curve), []).append(trial)
             by_verdict.setdefault("gain above 0", [])
             if trial.curve.gain > 0:
                 by_verdict["gain above 0"].append(trial)

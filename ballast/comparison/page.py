@@ -7,7 +7,7 @@ from ballast.comparison.verdicts import saved_model_text
 from ballast.report.overlays import LEGEND
 from ballast.report.pages import page
 from ballast.report.pictures import LABEL_ISSUES, Explained, RunPictures
-from ballast.scores.explanations import Explanations, trend
+from ballast.scores.explanations import Explanations
 from ballast.scores.run import Arm, Run
 from ballast.scores.sentences import conflicts_text
 
@@ -62,7 +62,6 @@ def run_page(
         "saved_model": saved_model_text(run),
         "difference": found.difference,
         "explained": explained or Explained(Explanations(), {}, {}),
-        "trend": trend,
         "legend": LEGEND,
         "issues_shown": LABEL_ISSUES,
     }

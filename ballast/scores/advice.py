@@ -1,6 +1,6 @@
 """Recommendations: what to do next, derived from a run's metrics by fixed rules."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,13 +9,10 @@ from ballast.core.counts import train_counts
 from ballast.core.params import EXACT_BACKBONE
 from ballast.core.paths import LABEL_ISSUES
 from ballast.scores.explanations import (
-    Curve,
     Explanations,
     LabelIssue,
     Mark,
     Shortcut,
-    Trend,
-    trend,
 )
 from ballast.scores.history import chosen_epoch
 from ballast.scores.intervals import proportion
@@ -66,7 +63,6 @@ def recommendations(
     - mark: a spot has one colour in all photographs of a class, and in no others.
     - doubtful_labels: models that had not seen a photograph take it for another class.
     - few_training_images: a class has fewer than 10 training photographs.
-    - still_rises: a class with more photographs gained recall by its last doubling.
     - small_test_set: fewer than 40 photographs of a class were judged, so the interval of its
       recall can be 0.3 wide or more.
     - overfitting: at the chosen epoch, training accuracy is 0.8 or more, and exceeds both the
@@ -94,12 +90,10 @@ def recommendations(
     """
     judged = runs[1:] or runs
     found = explained or Explanations()
-    rising = [curve for curve in found.curves if trend(curve) is Trend.RISES]
     advice = [] if compared else [_not_compared()]
     advice += [*_shortcuts(found.shortcuts), *_marks(found.marks)]
     advice += [*_doubtful_labels(found.label_issues)]
-    advice += [*_few_training_images(runs, rising), *_still_rises(runs[0], rising)]
-    advice += _small_test_set(runs[0])
+    advice += [*_few_training_images(runs), *_small_test_set(runs[0])]
     for rule in (_overfitting, _corrects_twice):
         advice += [found for run in judged for found in rule(run, _of(run, runs))]
     advice += _worse_class(runs, worse)
@@ -191,8 +185,12 @@ def _doubtful_labels(issues: Sequence[LabelIssue]) -> Iterator[Recommendation]:
         )
 
 
-def _few_training_images(runs: Sequence[Run], rising: Sequence[Curve]) -> Iterator[Recommendation]:
-    few = _few(runs)
+def _few_training_images(runs: Sequence[Run]) -> Iterator[Recommendation]:
+    fewest: dict[str, int] = {}
+    for run in runs:
+        for name, n in train_counts(run.counts).items():
+            fewest[name] = min(n, fewest.get(name, n))
+    few = {name: n for name, n in fewest.items() if n < TRAIN_PHOTOGRAPHS}
     if not few:
         return
     who = f"{len(few)} classes have too few photographs for training ({_listed(few)})"
@@ -202,41 +200,8 @@ def _few_training_images(runs: Sequence[Run], rising: Sequence[Curve]) -> Iterat
     yield Recommendation(
         "few_training_images",
         f"{who} to represent {'the' if len(few) == 1 else 'a'} class with any balancing. Collect at"
-        f" least {TRAIN_PHOTOGRAPHS} to train on.{''.join(map(_rise, _of_classes(rising, few)))}",
+        f" least {TRAIN_PHOTOGRAPHS} to train on.",
         RUN,
-    )
-
-
-def _few(runs: Sequence[Run]) -> dict[str, int]:
-    """The classes with too few photographs for training in one of the runs, with the number."""
-    fewest: dict[str, int] = {}
-    for run in runs:
-        for name, n in train_counts(run.counts).items():
-            fewest[name] = min(n, fewest.get(name, n))
-    return {name: n for name, n in fewest.items() if n < TRAIN_PHOTOGRAPHS}
-
-
-def _still_rises(run: Run, rising: Sequence[Curve]) -> Iterator[Recommendation]:
-    few = _few([run])
-    for curve in rising:
-        if curve.class_ not in few:
-            yield Recommendation(
-                "still_rises",
-                f"Collect more photographs of {curve.class_}.{_rise(curve)}",
-                RUN,
-            )
-
-
-def _of_classes(curves: Sequence[Curve], names: Collection[str]) -> list[Curve]:
-    return [curve for curve in curves if curve.class_ in names]
-
-
-def _rise(curve: Curve) -> str:
-    before, last = curve.points[-2:]
-    return (
-        f" The recall of {curve.class_} still rises: {before.recall:.0%} with"
-        f" {before.photographs:g} and {last.recall:.0%} with"
-        f" {last.photographs:g} photographs."
     )
 
 

@@ -1,15 +1,11 @@
 """What the stage explain found, as it writes it and as pages and programs read it."""
 
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
 from ballast.core import paths
 from ballast.core.files import intact, read_csv, read_json, write_csv, write_json
-
-# A curve is flat if its last doubling brought less than this, with the confidence of its interval.
-LITTLE = 0.1
 
 
 class LabelIssue(NamedTuple):
@@ -31,14 +27,6 @@ class Neighbour(NamedTuple):
     distance: float  # 1 - cosine of the features, 0 to 2
 
 
-class Trend(Enum):
-    """What the last doubling of a class's photographs says."""
-
-    RISES = "still rises"
-    FLAT = "flat"
-    UNCLEAR = "cannot tell"
-
-
 class CurvePoint(NamedTuple):
     """Recall of a class after training on some of its groups and on the other classes."""
 
@@ -58,17 +46,6 @@ class Curve(NamedTuple):
     gain: float  # of recall, from the last point but one to the last; a group counts once
     low: float  # 95 % interval of the gain
     high: float
-
-
-def trend(curve: Curve) -> Trend:
-    """Judge the last doubling by the interval of its gain.
-
-    It still rises if the interval lies above 0, and is flat if the interval lies below LITTLE. With
-    fewer than 35 groups, no interval is that narrow, so that "flat" is for larger classes.
-    """
-    if curve.low > 0:
-        return Trend.RISES
-    return Trend.FLAT if curve.high < LITTLE else Trend.UNCLEAR
 
 
 class Shortcut(NamedTuple):

@@ -17,8 +17,6 @@ from ballast.scores.advice import (
 )
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.explanations import (
-    Curve,
-    CurvePoint,
     Explanations,
     LabelIssue,
     Shortcut,
@@ -339,11 +337,6 @@ def explained(run: Run, found: Explanations) -> dict[str, str]:
     return {of.rule: of.text for of in recommendations([run], {}, explained=found)}
 
 
-def curve(class_: str, low: float) -> Curve:
-    points = [CurvePoint(4, 4, 0.5, 0.2, 0.8), CurvePoint(8, 7.8, 0.75, 0.5, 0.9)]
-    return Curve(class_, 3, points, 0.25, low, 0.5)
-
-
 def test_a_place_that_decides_a_class_is_told(run_of: RunOf) -> None:
     found = Explanations(shortcuts=[Shortcut("cat", "top left", 0.95, 11, 12)])
     text = explained(run_of(), found)["shortcut"].replace("\N{NO-BREAK SPACE}", " ")
@@ -359,15 +352,3 @@ def test_labels_to_check_are_named(run_of: RunOf) -> None:
     one = explained(run_of(), Explanations(label_issues=issues[:1]))["doubtful_labels"]
     assert one.startswith("Check the label: ")
     assert "doubtful_labels" not in explained(run_of(), Explanations())
-
-
-def test_a_curve_that_rises_asks_for_photographs_of_its_class(run_of: RunOf) -> None:
-    rising = Explanations(curves=[curve("cat", 0.1), curve("dog", 0.0)])
-    text = explained(run_of(), rising)["still_rises"].replace("\N{NO-BREAK SPACE}", " ")
-    assert text == (
-        "Collect more photographs of cat. The recall of cat still rises: 50 % with 4 and 75 % with"
-        " 7.8 photographs."
-    )
-    few = explained(run_of(train=(9, 100)), rising)
-    assert "still_rises" not in few
-    assert few["few_training_images"].endswith("7.8 photographs.")

@@ -15,9 +15,7 @@ from ballast.scores.explanations import (
     Mark,
     Neighbour,
     Shortcut,
-    Trend,
     read_explanations,
-    trend,
     write_explanations,
 )
 
@@ -47,19 +45,3 @@ def test_an_edited_file_is_named(tmp_path: Path, path: Path) -> None:
     (tmp_path / path).write_text("[1]")
     with pytest.raises(UserError, match=f"{path.name}: edited or damaged"):
         read_explanations(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.01, 0.3, Trend.RISES),
-        (0.0, 0.3, Trend.UNCLEAR),
-        (-0.1, 0.1, Trend.UNCLEAR),
-        (-0.1, 0.099, Trend.FLAT),
-        (0.01, 0.04, Trend.RISES),
-    ],
-)
-def test_a_trend_is_claimed_only_where_its_interval_shows_it(
-    low: float, high: float, expected: Trend
-) -> None:
-    assert trend(CURVE._replace(low=low, high=high)) is expected
