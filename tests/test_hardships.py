@@ -15,7 +15,7 @@ from projects import Project, environment
 
 STAGES = [
     "split", "count_classes", "oversample", "compute_weights", "train", "cross_validate",
-    "evaluate",
+    "explain", "evaluate",
 ]  # fmt: skip
 FULL = """
 set -e

@@ -19,6 +19,7 @@ from projects import Project, environment
 
 from ballast.core.files import write_csv, write_json
 from ballast.core.manifest import AugmentedRow, write_augmented, write_manifest
+from ballast.scores.explanations import Explanations, write_explanations
 from ballast.scores.predictions import Predictions, write_judgements, write_predictions
 
 ALL = [
@@ -397,6 +398,7 @@ def test_a_name_with_a_script_in_it_does_not_reach_the_page_of_plots(project: Pr
     write_predictions(outputs / "predictions.csv", Predictions(classes, paths, classes, np.eye(2)))
     counts = {key: {"train": 1, "val": 1, "test": 1} for key in classes}
     write_judgements(outputs / "cross_validation.csv", classes, {})
+    write_explanations(project.folder, Explanations())
     write_json(outputs / "class_counts.json", counts)
     write_json(outputs / "data_report.json", {"rejected_by_reason": {}})
     write_json(outputs / "class_weights.json", dict.fromkeys(classes, 1.0))

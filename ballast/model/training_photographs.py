@@ -36,14 +36,18 @@ def kept_rows(rows: Sequence[Row], most: int) -> list[Row]:
     hashes decides.
 
     Returns:
-        The chosen rows, in their order in `rows`.
+        The chosen rows by class and hash: names of files and folders change nothing.
     """
     by_class: dict[str, list[Row]] = defaultdict(list)
-    for row in sorted(rows, key=lambda row: (row.class_, row.sha256, row.path)):
+    for row in sorted(rows, key=_content):
         by_class[row.class_].append(row)
     turns = (row for turn in zip_longest(*by_class.values()) for row in turn if row)
     chosen = {row for row, _ in zip(turns, range(most), strict=False)}
-    return [row for row in rows if row in chosen]
+    return sorted(chosen, key=_content)
+
+
+def _content(row: Row) -> tuple[str, str, str]:
+    return row.class_, row.sha256, row.path
 
 
 def to_bytes(photographs: TrainingPhotographs) -> bytes:

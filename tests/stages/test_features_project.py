@@ -24,9 +24,9 @@ from ballast.scores.predictions import read_judgements, read_predictions
 COUNTING = """
 from ballast.model import features
 computed, batches = [], features._computed
-def counted(backbone, images, chosen, engine):
+def counted(backbone, images, chosen, *, engine):
     computed.extend(place for places in chosen for place in places)
-    return batches(backbone, images, chosen, engine)
+    return batches(backbone, images, chosen, engine=engine)
 features._computed = counted
 from stages.train import main
 main()
@@ -104,6 +104,7 @@ def test_the_command_gives_what_the_stage_wrote(features_project: Project) -> No
     assert done.stderr == f"{len(photos)} predicted, 0 could not be read\n", "no warning"
     found = list(csv.DictReader(io.StringIO(done.stdout)))
     written = list(csv.DictReader(io.StringIO(stage.read_text(encoding="utf-8"))))
+    assert all(0 <= float(row.pop("novelty")) < 1 for row in found)
     assert [row | {"path": "", "true": ""} for row in found] == [
         row | {"path": "", "true": ""} for row in written
     ]

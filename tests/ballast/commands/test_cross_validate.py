@@ -113,6 +113,9 @@ def test_it_goes_on_after_ctrl_c_and_after_being_killed(quick: Project) -> None:
     until_one_is_done(killed)
     killed.kill()
     killed.wait()
+    deadline = time.monotonic() + 60
+    while workers(quick) and time.monotonic() < deadline:  # they end when they notice
+        time.sleep(0.1)
     # What DVC may have been writing at that moment.
     experiments = quick.folder / ".dvc/tmp/exps"
     (experiments / "rwlock").write_text("")

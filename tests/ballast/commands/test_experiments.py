@@ -58,6 +58,8 @@ def test_a_shallow_clone_is_refused(
 
 
 def test_ctrl_c_is_an_interruption_whatever_the_interrupted_code_makes_of_it() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has none
+
     def interrupted() -> None:
         try:
             signal.raise_signal(signal.SIGINT)

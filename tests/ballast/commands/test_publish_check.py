@@ -51,7 +51,7 @@ def test_what_was_made_and_committed_is_ready_and_left_as_it_was(ready: Project)
 def test_params_that_were_not_run_or_not_committed(ready: Project) -> None:
     stale = [
         f"stage {stage}: params.yaml train: modified since it ran; dvc repro"
-        for stage in ("cross-validate", "evaluate", "train")
+        for stage in ("cross-validate", "evaluate", "explain", "train")
     ]
     ready.set_params({"train.learning_rate": 0.01})
     assert sorted(check(ready)) == [
@@ -74,6 +74,7 @@ def test_code_and_a_lock_that_were_not_committed(ready: Project) -> None:
         f"ballast/scores/metrics.py: {changed}",
         f"dvc.lock: {changed}",
         "ballast/report/plots.py: not in git; git add it and commit",
+        "stage explain: ballast/scores: modified since it ran; dvc repro",
         "stage evaluate: ballast/scores: modified since it ran; dvc repro",
     ]
 
