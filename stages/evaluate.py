@@ -6,7 +6,7 @@ from ballast.comparison.page import run_page
 from ballast.comparison.runs import answer, headlines, verdicts_of
 from ballast.core import paths
 from ballast.core.errors import one_line_errors
-from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
+from ballast.core.files import intact, read_json, read_text, write_bytes, write_csv, write_json
 from ballast.core.params import as_dict, dotted, parse_params
 from ballast.core.stage_times import timed
 from ballast.report.model_card import model_card, training_settings
@@ -56,10 +56,11 @@ def main() -> None:
     write_csv(paths.RELIABILITY, ReliabilityBin._fields, reliability(run.predictions))
     write_bytes(paths.CONFUSION_PLOT, confusion_plot(names, matrix))
 
-    data_report = read_json(paths.DATA_REPORT)
-    dropped = data_report["dropped"].keys()
-    conflicts = [case for case in data_report["label_conflicts"] if not case.keys() & dropped]
-    found = answer(run, reference, data_report["rejected_by_reason"], len(conflicts), explained)
+    report = read_json(paths.DATA_REPORT)
+    with intact(paths.DATA_REPORT):
+        left_out, dropped = report["rejected_by_reason"], report["dropped"].keys()
+        conflicts = [case for case in report["label_conflicts"] if not case.keys() & dropped]
+    found = answer(run, reference, left_out, len(conflicts), explained)
     write_json(paths.ANSWER, found)
     write_json(paths.CROSS_VALIDATION, headlines(found))
     raw = Path(params.data.raw)
