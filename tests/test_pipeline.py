@@ -400,7 +400,11 @@ def test_a_name_with_a_script_in_it_does_not_reach_the_page_of_plots(project: Pr
     write_judgements(outputs / "cross_validation.csv", classes, {})
     write_explanations(project.folder, Explanations())
     write_json(outputs / "class_counts.json", counts)
-    report = {"rejected_by_reason": {}, "dropped": {}, "label_conflicts": []}
+    report: dict[str, object] = {
+        "rejected_by_reason": {},
+        "dropped": {},
+        "label_conflicts": [],
+    }
     write_json(outputs / "data_report.json", report)
     write_json(outputs / "class_weights.json", dict.fromkeys(classes, 1.0))
     write_csv(outputs / "history.csv", ["step", "loss", "accuracy"], [[1, 0.5, 0.5]])

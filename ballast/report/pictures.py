@@ -54,8 +54,7 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
     groups = {path: row.group for path, row in photographs.items()}
     shown = contact_rows(read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
     read = image_reader(folder / paths.AUGMENTED)
-    # A run of an older version has none.
-    greys = read_range(folder / paths.RANGE) if (folder / paths.RANGE).exists() else None
+    greys = _greys(folder)
     sheets = {
         class_: [_thumbnail(read, row) for row in shown.get(class_, ())]
         for class_ in sheet_classes(run.counts)
@@ -97,7 +96,7 @@ def explained_pictures(
         UserError: if the manifest is missing, edited or damaged.
     """
     rows = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
-    greys, read = read_range(folder / paths.RANGE), partial(read_image, raw)
+    greys, read = _greys(folder), partial(read_image, raw)
     wanted = [
         *(one.path for one in mistakes),
         *(one.nearest for one in found.neighbours),
@@ -160,6 +159,11 @@ def thumbnail(data: bytes, greys: Range | None = None) -> bytes:
     file = io.BytesIO()
     as_srgb(image).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
+
+
+def _greys(folder: Path) -> Range | None:
+    """The range of a run's deep greys; a run of an older version has none."""
+    return read_range(folder / paths.RANGE) if (folder / paths.RANGE).exists() else None
 
 
 def _thumbnail(
