@@ -49,6 +49,7 @@ from ballast.scores.explanations import Explanations, write_explanations
 from ballast.scores.predictions import read_judgements, read_predictions
 from ballast.workers.processes import Engine
 
+MOST_CLASSES = 40  # with more, shortcuts are not looked for: a class takes 108 passes
 MOST = 30  # photographs of each class that are looked at for marks
 
 
@@ -130,7 +131,9 @@ def explanations(params: Params) -> Explanations:
     }
     return found._replace(
         marks=marks(colours),
-        shortcuts=shortcuts(
+        shortcuts=[]
+        if len(classes) > MOST_CLASSES
+        else shortcuts(
             linear_logits(features[train].astype(np.float64), saved.weights, saved.bias),
             photographs.labels[train],
             classes,

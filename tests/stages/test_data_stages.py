@@ -524,7 +524,7 @@ def test_500_classes_of_three_photographs_run_through(project: Project) -> None:
             image = Image.fromarray(values).resize((16, 16), Image.Resampling.BICUBIC)
             image.save(raw / f"class {class_}" / f"{number}.png")
     project.set_params({"split.folds": 3})
-    for stage in [*STAGES, "train", "cross_validate", "evaluate"]:
+    for stage in [*STAGES, "train", "cross_validate", "explain", "evaluate"]:
         done = project.stage(stage)
         assert done.returncode == 0, done.stderr
     metrics = json.loads(project.read("outputs/metrics.json"))
