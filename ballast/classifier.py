@@ -56,14 +56,13 @@ class Prediction(NamedTuple):
     # Share of the training photographs that are nearer to each other than this one is to them, 0 to
     # 1; None if the model does not keep their features
     novelty: float | None = None
+    # The classes at the coverage that was asked for, most probable first; None if none was
+    class_set: list[str] | None = None
 
     @property
     def unlike(self) -> bool:
         """Whether the image is unlike the training photographs; False if that is not known."""
         return self.novelty is not None and self.novelty >= UNLIKE
-
-    # The classes at the coverage that was asked for, most probable first; None if none was
-    class_set: list[str] | None = None
 
 
 class Classifier(NamedTuple):

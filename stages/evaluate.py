@@ -65,7 +65,7 @@ def main() -> None:
     write_json(paths.CROSS_VALIDATION, headlines(found))
     raw = Path(params.data.raw)
     pictures = run_pictures(run, Path(), raw)
-    looks = explained_pictures(explained, [one for one, _ in pictures.mistakes], Path(), raw)
+    looks = explained_pictures(explained, pictures, Path(), raw)
     write_bytes(paths.REPORT, run_page(run, reference, found, pictures, looks).encode())
     card = model_card(run, verdicts_of(found), training_settings(params), fingerprints)
     write_bytes(paths.MODEL_CARD, card.encode())

@@ -152,7 +152,7 @@ def judge_by_experiments(
 
     with experiments_repo("cross-validation") as repo:
         # Only the predictions are read, not what the pipeline makes of them.
-        content = code_and_photographs(raw, without=("cross-validate", "evaluate"))
+        content = code_and_photographs(raw, without=("cross-validate", "explain", "evaluate"))
         values = {name: values_of(run, asked.folds, raw) for name, run in by_name.items()}
         done = run_missing(repo, wanted(values, content), [raw], [paths.PREDICTIONS], asked.jobs)
         found = {by_name[name]: predictions_of(repo, rev) for name, rev in done.items()}

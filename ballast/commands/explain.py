@@ -16,17 +16,19 @@ import argparse
 import io
 import sys
 from collections.abc import Iterable, Sequence
-from io import TextIOWrapper
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ballast.classifier import Classifier, decode_source
-from ballast.commands.predict import SOME_UNREAD, named_files
-from ballast.core import paths
+from ballast.commands.predict import (
+    SOME_UNREAD,
+    add_model_argument,
+    load_classifier,
+    named_files,
+)
 from ballast.core.colours import as_srgb
 from ballast.core.errors import UserError, one_line, warn
 from ballast.core.files import write_bytes
@@ -35,13 +37,10 @@ from ballast.dataset.listing import printable
 from ballast.insight.evidence import (
     evidence_maps,
     evidence_scale,
-    feature_maps,
-    maps_network,
     strengths,
 )
-from ballast.keras_setup import make_deterministic
 from ballast.model.logits import linear_probabilities
-from ballast.model.model_file import read_info
+from ballast.model.maps import feature_maps, maps_network
 from ballast.model.probe import probe_of
 from ballast.model.saved import input_size
 from ballast.report.overlays import overlay
@@ -52,25 +51,12 @@ CAPTION = "bright, in colour: speaks for the class; inside the line: most of all
 LONGEST = 100  # characters of a photograph's name that the PNG keeps; file systems allow 255 bytes
 
 
-class Explained(NamedTuple):
-    """A photograph's two most probable classes, and what it looks like to the model."""
-
-    likely: list[tuple[str, float]]  # class and probability, most probable first
-    picture: Image.Image
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this subcommand."""
     parser.add_argument(
         "paths", nargs="+", metavar="PHOTO", help="image, folder of images or pattern"
     )
-    parser.add_argument(
-        "--model",
-        type=Path,
-        default=paths.MODEL,
-        metavar="FILE",
-        help="trained model; default: %(default)s",
-    )
+    add_model_argument(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -82,12 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write a PNG for every image in the given paths; return the exit code."""
-    info = read_info(options.model)
-    make_deterministic(0, info.threads)
-    classifier = Classifier.load(options.model)
-    assert isinstance(sys.stdout, TextIOWrapper)
-    # UTF-8 in any locale: paths and classes may be in any script.
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
+    classifier = load_classifier(options.model)
     return write_pictures(classifier, named_files(options.paths, []), options.out, options.model)
 
 

@@ -56,13 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="image, folder of images, pattern such as 'photos/**/*.jpg', or - for one path per"
         " line on stdin",
     )
-    parser.add_argument(
-        "--model",
-        type=Path,
-        default=paths.MODEL,
-        metavar="FILE",
-        help="trained model; default: %(default)s",
-    )
+    add_model_argument(parser)
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -84,16 +78,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Print a prediction for every image in the given paths; return the exit code."""
-    info = read_info(options.model)
+def add_model_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --model, which several subcommands have."""
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=paths.MODEL,
+        metavar="FILE",
+        help="trained model; default: %(default)s",
+    )
+
+
+def load_classifier(model: Path, coverage: float | None = None) -> Classifier:
+    """Load a model for a command that prints paths and classes; arguments as of Classifier.load."""
+    info = read_info(model)
     make_deterministic(0, info.threads)
-    classifier = Classifier.load(options.model, options.coverage)
-    if classifier.thresholds:
-        warn_without_promise(classifier.thresholds, classifier.classes)
+    classifier = Classifier.load(model, coverage)
     assert isinstance(sys.stdout, TextIOWrapper)
     # UTF-8 in any locale: paths and classes may be in any script.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
+    return classifier
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a prediction for every image in the given paths; return the exit code."""
+    classifier = load_classifier(options.model, options.coverage)
+    if classifier.thresholds:
+        warn_without_promise(classifier.thresholds, classifier.classes)
     with open(0, "rb", closefd=False) as stdin:
         paths = named_files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
         try:
@@ -242,12 +253,17 @@ def _lines(file: BufferedReader, end: bytes) -> Iterator[str]:
         yield os.fsdecode(rest)
 
 
+def folder_files(folder: Path) -> list[str]:
+    """The files of a folder, sorted, without those that split calls hidden."""
+    below = (Path(file) for file in list_files(folder))
+    return [str(folder / file) for file in below if not any(map(is_hidden, file.parts))]
+
+
 def _below(name: str) -> Iterator[str]:
     """The files of a folder or pattern; of a folder, without those that split calls hidden."""
     path = Path(name)
     if name and is_folder(path) and os.access(path, os.R_OK | os.X_OK):
-        below = (Path(file) for file in list_files(path))
-        yield from (str(path / f) for f in below if not any(map(is_hidden, f.parts)))
+        yield from folder_files(path)
     elif glob.has_magic(name) and not os.path.lexists(name):
         # Path.glob does not accept absolute patterns.
         found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207

@@ -15,7 +15,6 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from io import TextIOWrapper
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,19 +23,18 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from ballast.classifier import Classifier, Prediction
+from ballast.commands.predict import SOME_UNREAD, folder_files, load_classifier
 from ballast.core import paths
 from ballast.core.errors import UserError, counted, one_line, warn
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.core.manifest import Row, read_manifest
-from ballast.dataset.listing import is_folder, is_hidden, list_files, printable
+from ballast.dataset.listing import is_folder, printable
 from ballast.insight.suggestion import suggested
-from ballast.keras_setup import make_deterministic
 from ballast.model.head_fitting import Labels, class_groups
 from ballast.model.model_file import read_info
 from ballast.model.training_photographs import needed_training_photographs
 
-SOME_UNREAD = 3
 COLUMNS = ("predicted", "probability", "second", "second_probability", "path")
 
 
@@ -82,12 +80,9 @@ def run(options: argparse.Namespace) -> int:
     if not is_folder(options.folder):
         raise UserError(f"{options.folder}: no folder of photographs to choose from")
     groups = class_groups(known.labels, known.groups, len(info.classes))
-    make_deterministic(0, info.threads)
     rows = read_manifest(paths.MANIFEST) if paths.MANIFEST.exists() else []
-    assert isinstance(sys.stdout, TextIOWrapper)
-    sys.stdout.reconfigure(encoding="utf-8", newline="\n")  # names may be in any script
-    names = [str(options.folder / name) for name in _photographs(options.folder)]
-    classifier = Classifier.load(options.model)
+    names = folder_files(options.folder)
+    classifier = load_classifier(options.model)
     return print_suggestions(classifier, groups, names, rows, options.count, options.format)
 
 
@@ -152,11 +147,6 @@ def _identified(name: str, prediction: Prediction) -> Found | ImageError:
     except OSError as error:  # it is gone since it was predicted
         return ImageError(f"cannot be read: {error.strerror}")
     return Found(printable(name), digest, prediction)
-
-
-def _photographs(folder: Path) -> list[str]:
-    """The files of a folder that are not hidden, sorted."""
-    return [name for name in list_files(folder) if not any(map(is_hidden, Path(name).parts))]
 
 
 def _cells(found: Found) -> dict[str, object]:

@@ -22,7 +22,7 @@ CLASSES = 12  # of which right answers are shown: those with the fewest photogra
 
 
 class Seen(NamedTuple):
-    """A photograph whose evidence is shown, and the class that it was taken for."""
+    """A photograph whose evidence is shown, with its label and the predicted class."""
 
     path: str
     class_: str

@@ -105,10 +105,11 @@ def with_maps(backbone: Backbone) -> Backbone:
 
     def load() -> "keras.Model":
         from ballast.keras_setup import keras
+        from ballast.model.maps import maps_network
 
-        features = backbone.load()
-        maps = features.operations[-1].input  # the last operation adds up the cells
-        return keras.Model(features.input, keras.layers.Flatten()(maps), name="maps")
+        maps = maps_network(backbone.load())
+        assert maps is not None, "not the exact backbone"
+        return keras.Model(maps.input, keras.layers.Flatten()(maps.output), name="flat_maps")
 
     key = hashlib.sha256(f"{backbone.key}:maps".encode()).hexdigest()
     width = map_side(backbone) ** 2 * backbone.width

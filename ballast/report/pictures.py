@@ -82,13 +82,13 @@ class Explained(NamedTuple):
 
 
 def explained_pictures(
-    found: Explanations, mistakes: Sequence[Mistake], folder: Path, raw: Path
+    found: Explanations, pictures: RunPictures, folder: Path, raw: Path
 ) -> Explained:
     """Make the thumbnails and overlays for what was found.
 
     Args:
         found: what the stage explain found.
-        mistakes: that the page shows.
+        pictures: of the run, whose mistakes have a thumbnail.
         folder: folder that contains the run's data/.
         raw: folder of photographs.
 
@@ -97,13 +97,15 @@ def explained_pictures(
     """
     rows = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
     greys, read = _greys(folder), partial(read_image, raw)
+    thumbnails = {mistake.path: image for mistake, image in pictures.mistakes}
     wanted = [
-        *(one.path for one in mistakes),
         *(one.nearest for one in found.neighbours),
         *(one.path for one in found.evidence),
         *(one.path for one in found.label_issues[:LABEL_ISSUES]),
     ]
-    thumbnails = {path: _thumbnail(read, rows.get(path), greys) for path in dict.fromkeys(wanted)}
+    for path in dict.fromkeys(wanted):
+        if path not in thumbnails:
+            thumbnails[path] = _thumbnail(read, rows.get(path), greys)
     overlays = {
         one.path: overlay_jpeg(image, np.array(one.strengths, np.uint8))
         for one in found.evidence

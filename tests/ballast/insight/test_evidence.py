@@ -12,14 +12,13 @@ from ballast.insight.evidence import (
     centred,
     evidence_maps,
     evidence_scale,
-    feature_maps,
-    maps_network,
     strengths,
 )
 from ballast.model.cnn import build_cnn
 from ballast.model.efficientnet_lite0 import build_features, read_network
 from ballast.model.head_fitting import GRID
 from ballast.model.logits import Floats, linear_logits
+from ballast.model.maps import feature_maps, maps_network
 from ballast.model.probe import build_probe, probe_of
 from ballast.model.weight_files import EXACT_WEIGHTS
 
