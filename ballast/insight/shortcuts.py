@@ -66,10 +66,11 @@ def shortcuts(
 
     The share of the evidence is how far pasting moves the logit of the class, from where it is in
     the photographs pasted into to where it is in those pasted from; logits count from the mean of
-    all classes. Only photographs that the model classifies correctly take part. Of each class, the
-    smallest place that decides is returned. A mark that one of two classes has is also a sign of
-    the other by its absence; so of each place, only the class with the largest share is returned,
-    the first of equal ones.
+    all classes. Which photographs are pasted does not depend on the model, so that the features of
+    pasted ones are computed once for all models; only pairs of which it classifies both correctly
+    count. Of each class, the smallest place that decides is returned. A mark that one of two
+    classes has is also a sign of the other by its absence; so of each place, only the class with
+    the largest share is returned, the first of equal ones.
 
     Args:
         logits: of n photographs, shape (n, k), in an order that does not depend on the machine,
@@ -87,22 +88,24 @@ def shortcuts(
     right = known.argmax(axis=1) == labels
     found: list[Shortcut] = []
     for c, class_ in enumerate(classes):
-        mine = np.flatnonzero(right & (labels == c))
-        others = [np.flatnonzero(right & (labels == o)) for o in range(len(classes)) if o != c]
+        mine = np.flatnonzero(labels == c)
+        others = [np.flatnonzero(labels == o) for o in range(len(classes)) if o != c]
         others = [one for one in others if len(one)]
         if len(mine) < LEAST or not others:
             continue
         source, into = spread(mine), in_turn(others)
-        start, goal = fsum(known[into, c]), fsum(known[source, c])
-        if goal - start < CLEAR * PAIRS:
+        counts = right[source] & right[into]
+        pairs = int(counts.sum())
+        start, goal = fsum(known[into[counts], c]), fsum(known[source[counts], c])
+        if len({*source[counts]}) < LEAST or goal - start < CLEAR * pairs:
             continue
         from_, to = pixels_of(source), pixels_of(into)
         for place, mask in places(to.shape[1]).items():
-            pasted = centred(logits_of(np.where(mask[:, :, None], from_, to)))
+            pasted = centred(logits_of(np.where(mask[:, :, None], from_, to)))[counts]
             share = round((fsum(pasted[:, c]) - start) / (goal - start), 2)
             turned = int((pasted.argmax(axis=1) == c).sum())
-            if share >= DECIDES and turned >= TURNS * PAIRS:
-                found.append(Shortcut(class_, place, share, turned, PAIRS))
+            if share >= DECIDES and turned >= TURNS * pairs:
+                found.append(Shortcut(class_, place, share, turned, pairs))
                 break
     return [
         one._replace(share=min(one.share, 1.0))

@@ -11,7 +11,8 @@ from ballast.core.errors import UserError
 from ballast.core.params import EXACT_BACKBONE, Train
 from ballast.keras_setup import keras
 from ballast.model.applications import APPLICATIONS, SCALINGS, refuse_unknown
-from ballast.model.efficientnet_lite0 import build_features, read_network
+from ballast.model.efficientnet_lite0 import read_network
+from ballast.model.efficientnet_lite0_keras import build_features
 from ballast.model.layers import BATCH_NORM_MOMENTUM, classify
 from ballast.model.weight_files import EXACT_WEIGHTS, downloads_folder
 

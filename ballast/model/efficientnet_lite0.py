@@ -5,6 +5,9 @@ Jacob et al. 2018 (arXiv:1712.05877): 8-bit weights with one scale per filter, a
 maps. Every value is a whole number in float32. No sum can reach 2**24 (see largest_sums), so none
 is ever rounded: order, threads, vector width and FMA change nothing. Each sum is then multiplied by
 a power of two, which rounds nothing, and then rounded and clipped.
+
+efficientnet_lite0_keras.py builds the network for Keras; efficientnet_lite0_numpy.py runs it
+without TensorFlow.
 """
 
 import hashlib
@@ -17,7 +20,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ballast.core.errors import UserError
-from ballast.keras_setup import keras
 
 # Of pretrained/efficientnet_lite0.npz, which pretrained/make_efficientnet_lite0.py makes.
 SHA256 = "655769a624c14818032e0187aec7b7b81c163eaa9c515ecb24f25f84274e1dce"
@@ -25,8 +27,6 @@ MIDDLE = 127  # subtracted from pixels, so that padding with 0 is mid-grey
 PIXELS = (0, 255)  # minimum and maximum
 RELU6 = (0, 255)  # 255 stands for 6
 LINEAR = (-255, 255)
-# Also under mixed precision, which a GPU turns on: float16 cannot hold these sums.
-EXACT = {"dtype": "float32"}
 
 Map = TypeVar("Map")
 
@@ -100,59 +100,6 @@ def read_network(path: Path) -> Network:
             name: Convolution(*(arrays[f"{name}.{field}"] for field in Convolution._fields))
             for name in names
         }
-
-
-def build_features(network: Network, image_size: int) -> keras.Model:
-    """Build the network from pixels to features.
-
-    Args:
-        network: result of read_network.
-        image_size: side of the images in pixels, 32 to 512.
-
-    Returns:
-        Model from RGB images of shape (n, image_size, image_size, 3), whole numbers from 0 to 255,
-        to the sums over the last feature map: float32 of shape (n, 1280), whole numbers of 0 or
-        more, with the same bits in any batch, on any processor. The model is frozen.
-    """
-    maps = build_maps(network, image_size)
-    features = keras.ops.sum(maps.output, axis=(1, 2))
-    return keras.Model(maps.input, features, name="efficientnet_lite0")
-
-
-def build_maps(network: Network, image_size: int) -> keras.Model:
-    """Build the network like build_features, but without the sums over the last feature map.
-
-    Returns:
-        Model from images to feature maps: float32 of shape (n, side, side, 1280), whole numbers
-        from 0 to 255; the side is image_size / 32, rounded up.
-    """
-    layers, ops = keras.layers, keras.ops
-
-    def convolve(x: keras.KerasTensor, name: str, stride: int) -> keras.KerasTensor:
-        kernel, bias, multiplier = network[name]
-        side, filters = len(kernel), len(bias)
-        linear = is_linear(name)
-        # TensorFlow fuses bias and ReLU into the convolution.
-        activation = None if linear else "relu"
-        options = {**EXACT, "padding": "same", "strides": stride, "activation": activation}
-        if is_depthwise(name):
-            layer = layers.DepthwiseConv2D(side, name=name, **options)
-        else:
-            layer = layers.Conv2D(filters, side, name=name, **options)
-        x = layer(x)
-        layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
-        x = layers.Rescaling(multiplier.tolist(), name=f"{name}_scale", **EXACT)(x)
-        x = ops.round(x)
-        return ops.clip(x, *LINEAR) if linear else ops.minimum(x, RELU6[1])
-
-    def add(x: keras.KerasTensor, y: keras.KerasTensor, block: Block) -> keras.KerasTensor:
-        return layers.Add(name=f"{block.name}_add", **EXACT)([x, y])
-
-    pixels = keras.Input((image_size, image_size, 3), name="pixels", **EXACT)
-    maps = walk(layers.Rescaling(1.0, -MIDDLE, name="centre", **EXACT)(pixels), convolve, add)
-    model = keras.Model(pixels, maps, name="efficientnet_lite0_maps")
-    model.trainable = False
-    return model
 
 
 def largest_sums(network: Network) -> dict[str, int]:

@@ -11,7 +11,8 @@ from ballast.classifier import Classifier
 from ballast.commands.explain import SIDE, png_name, write_pictures
 from ballast.core.errors import UserError
 from ballast.model.cnn import build_cnn
-from ballast.model.efficientnet_lite0 import build_features, read_network
+from ballast.model.efficientnet_lite0 import read_network
+from ballast.model.efficientnet_lite0_keras import build_features
 from ballast.model.head_fitting import GRID
 from ballast.model.probe import build_probe
 from ballast.model.resizing import accept_any_size

@@ -15,7 +15,8 @@ from ballast.insight.evidence import (
     strengths,
 )
 from ballast.model.cnn import build_cnn
-from ballast.model.efficientnet_lite0 import build_features, read_network
+from ballast.model.efficientnet_lite0 import read_network
+from ballast.model.efficientnet_lite0_keras import build_features
 from ballast.model.head_fitting import GRID
 from ballast.model.logits import Floats, linear_logits
 from ballast.model.maps import feature_maps, maps_network

@@ -20,7 +20,8 @@ from ballast.insight.shortcuts import (
     spread,
 )
 from ballast.keras_setup import keras
-from ballast.model.efficientnet_lite0 import build_features, read_network
+from ballast.model.efficientnet_lite0 import read_network
+from ballast.model.efficientnet_lite0_keras import build_features
 from ballast.model.head_fitting import fit_head
 from ballast.model.logits import Floats, linear_logits
 from ballast.model.weight_files import EXACT_WEIGHTS
@@ -95,6 +96,32 @@ def test_nothing_is_said_of_wrong_answers_few_photographs_or_a_model_that_knows_
     few = np.flatnonzero((LABELS != 0) | (np.arange(30) < 3 * (LEAST - 1)))
     assert "class 0" not in {one.class_ for one in found(model, pixels[few], LABELS[few])}
     assert not found(lambda those: model(those) / 1000, pixels, LABELS)
+
+
+def test_the_same_photographs_are_pasted_for_every_model_and_wrong_answers_do_not_count() -> None:
+    corner, pixels = looking_at(places(SIZE)["top left"]), noise(LABELS)
+    images: list[bytes] = []
+
+    def noting(model: LogitsOf) -> LogitsOf:
+        def logits_of(those: Pixels) -> Floats:
+            images.append(those.tobytes())
+            return model(those)
+
+        return logits_of
+
+    def wrong_for_one(those: Pixels) -> Floats:
+        logits = corner(those).copy()
+        if len(those) == len(LABELS):  # the photographs themselves, not pasted ones
+            logits[0] = (-9, 9, 0)
+        return logits
+
+    (first, *_) = found(noting(corner), pixels, LABELS)
+    seen, images[:] = images[1:], []
+    (second, *_) = found(noting(wrong_for_one), pixels, LABELS)
+    assert images[1:] == seen
+    assert (first.pasted, first.turned) == (PAIRS, PAIRS)
+    assert second.pasted < PAIRS
+    assert second.turned == second.pasted
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=9))

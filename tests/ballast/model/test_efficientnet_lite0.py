@@ -17,11 +17,11 @@ from ballast.model.efficientnet_lite0 import (
     BLOCKS,
     SHA256,
     Network,
-    build_features,
-    build_maps,
     largest_sums,
     read_network,
 )
+from ballast.model.efficientnet_lite0_keras import build_features, build_maps
+from ballast.model.efficientnet_lite0_numpy import feature_maps
 from ballast.model.model_file import ModelInfo
 from ballast.model.saved import model_bytes
 from ballast.model.weight_files import EXACT_FEATURES
@@ -152,6 +152,14 @@ def test_features_of_extreme_images_are_those_of_integer_arithmetic(
     assert np.array_equal(features, [integer_features(network, image) for image in images])
 
 
+@pytest.mark.parametrize("size", [*SIZES, 160])
+def test_without_tensorflow_the_last_maps_are_the_same(network: Network, size: int) -> None:
+    images = extremes(size)
+    maps = feature_maps(network, images)
+    assert maps.dtype == np.float32
+    assert np.array_equal(maps, build_maps(network, size).predict(images, verbose=0))
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     size=st.sampled_from(SIZES),
@@ -165,7 +173,9 @@ def test_features_of_any_image_are_those_of_integer_arithmetic(
     least, most = sorted((least, most))
     image = np.random.default_rng(seed).integers(least, most, (size, size, 3), np.uint8, True)
     features = models[size].predict(image[None], verbose=0)
-    assert np.array_equal(features[0], integer_features(network, image))
+    expected = integer_features(network, image)
+    assert np.array_equal(features[0], expected)
+    assert np.array_equal(feature_maps(network, image[None])[0].sum(axis=(0, 1)), expected)
 
 
 def test_features_do_not_depend_on_the_batch(models: dict[int, keras.Model]) -> None:

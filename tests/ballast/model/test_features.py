@@ -2,6 +2,8 @@
 
 import hashlib
 import io
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,6 +25,7 @@ from ballast.model.features import Backbone, _elsewhere, image_features, read_ba
 from ballast.model.inputs import ImageFiles
 from ballast.workers.processes import Engine
 
+ROOT = Path(__file__).parents[3]
 SIZE = EXACT_LEAST_SIZE
 EXACT = replace(TRAIN, backbone=EXACT_BACKBONE)
 HERE = Engine(2, "local")
@@ -124,6 +127,40 @@ def test_where_all_are_kept_the_network_is_not_even_loaded(
         raise AssertionError
 
     assert images.features(backbone._replace(load=load), tmp_path) == expected(backbone, files)
+
+
+def test_a_few_images_do_not_load_tensorflow_and_have_the_same_features(
+    backbone: Backbone, files: list[bytes], tmp_path: Path
+) -> None:
+    pictures = []
+    for place, data in enumerate(files):
+        (tmp_path / f"{place}.png").write_bytes(data)
+        pictures.append(str(tmp_path / f"{place}.png"))
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from ballast.core.images import image_array
+from ballast.core.params import parse_params
+from ballast.core.store import ContentStore
+from ballast.model.features import FEW, pixel_features, read_backbone, with_maps
+train = parse_params(Path("params.yaml").read_text()).train
+backbone = read_backbone(train, {SIZE}, Path("nowhere"))
+pixels = np.stack([image_array(Path(name).read_bytes(), {SIZE}) for name in {pictures}])
+store = ContentStore(Path({str(tmp_path / "store")!r}), 10)
+found = pixel_features(backbone, pixels, store)
+maps = pixel_features(with_maps(backbone), pixels, store)
+assert "tensorflow" not in sys.modules
+assert np.array_equal(maps.reshape(len(pixels), -1, backbone.width).sum(axis=1), found)
+many = np.repeat(pixels, FEW, axis=0)[: FEW + 1]
+pixel_features(backbone, many, ContentStore(Path({str(tmp_path / "empty")!r}), 10))
+assert "tensorflow" in sys.modules
+print(found.tobytes().hex())
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert bytes.fromhex(said.stdout) == expected(backbone, files)
 
 
 def test_without_a_store_features_are_the_same(
