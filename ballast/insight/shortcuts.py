@@ -78,8 +78,8 @@ def shortcuts(
         labels: class of each, a place in `classes`, shape (n,).
         classes: k names.
         pixels_of: reads photographs by their places in `logits`, as the network sees them.
-        logits_of: runs the model that gave `logits`; it is called for at most 9 · PAIRS images of
-            each class.
+        logits_of: runs the model that gave `logits`; it is called once for each class, with
+            PAIRS images for each of the places.
 
     Returns:
         Shortcuts in the order of the classes; mostly none.
@@ -100,8 +100,10 @@ def shortcuts(
         if len({*source[counts]}) < LEAST or goal - start < CLEAR * pairs:
             continue
         from_, to = pixels_of(source), pixels_of(into)
-        for place, mask in places(to.shape[1]).items():
-            pasted = centred(logits_of(np.where(mask[:, :, None], from_, to)))[counts]
+        masks = places(to.shape[1])
+        images = [np.where(mask[:, :, None], from_, to) for mask in masks.values()]
+        by_place = np.split(centred(logits_of(np.concatenate(images))), len(masks))
+        for place, pasted in zip(masks, (one[counts] for one in by_place), strict=True):
             share = round((fsum(pasted[:, c]) - start) / (goal - start), 2)
             turned = int((pasted.argmax(axis=1) == c).sum())
             if share >= DECIDES and turned >= TURNS * pairs:
