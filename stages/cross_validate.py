@@ -19,6 +19,7 @@ from ballast.model.features import read_backbone
 from ballast.model.head_fitting import Head
 from ballast.model.judging_heads import heads_bytes
 from ballast.scores.predictions import Judgements, write_judgements
+from ballast.workers.processes import engine_of
 
 
 def main() -> None:
@@ -42,7 +43,9 @@ def main() -> None:
             {s: [given_trial(rows)] if given else fold_trials(rows, folds, s) for s in seeds},
             {name: params.strategies[name] for name in (wanted.reference, params.strategy)},
             params,
-            read_backbone(params.train, size, paths.KERAS_DOWNLOADS, prepare=True),
+            read_backbone(
+                params.train, size, paths.KERAS_DOWNLOADS, engine_of(params.runtime).workers
+            ),
             ContentStore(paths.IMAGE_STORE, params.runtime.image_store),
             read_range(paths.RANGE),
         )

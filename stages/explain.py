@@ -4,7 +4,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from joblib import cpu_count
 from numpy.typing import NDArray
 
 from ballast.core import paths
@@ -47,7 +46,7 @@ from ballast.model.model_file import read_linear_head
 from ballast.model.training_photographs import kept_rows, read_training_photographs
 from ballast.scores.explanations import Explanations, write_explanations
 from ballast.scores.predictions import read_judgements, read_predictions
-from ballast.workers.processes import Engine
+from ballast.workers.processes import engine_of
 
 MOST_CLASSES = 40  # with more, shortcuts are not looked for: a class takes 108 passes
 MOST = 30  # photographs of each class that are looked at for marks
@@ -68,7 +67,7 @@ def main() -> None:
 def explanations(params: Params) -> Explanations:
     """Find all of it for a model with a linear head."""
     size, runtime, settings = params.data.image_size, params.runtime, params.train
-    workers = runtime.workers or cpu_count()
+    engine = engine_of(runtime)
     rows = [row for row in read_manifest(paths.MANIFEST) if row.split != "val"]
     classes, given = class_names(rows), has_test_folder(rows)
     groups = {row.path: row.group for row in rows}
@@ -83,11 +82,10 @@ def explanations(params: Params) -> Explanations:
         held_out = kept and with_training_photographs(tested, kept, [row.path for row in listed])
         doubting = [held_out or tested]
 
-    backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS, prepare=True)
+    backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS, engine.workers)
     store = ContentStore(paths.IMAGE_STORE, runtime.image_store)
     read = partial(read_image, Path(params.data.raw))
-    photographs = image_files(read, rows, classes, size, workers, read_range(paths.RANGE))
-    engine = Engine(workers, runtime.engine, runtime.scheduler)
+    photographs = image_files(read, rows, classes, size, engine.workers, read_range(paths.RANGE))
     features = image_features(backbone, photographs, [row.sha256 for row in rows], store, engine)
 
     may_train = [place for place, row in enumerate(rows) if not (given and row.split == "test")]

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from joblib import cpu_count
 
 from ballast.augment.shards import image_reader
 from ballast.core import paths
@@ -45,14 +44,15 @@ from ballast.model.training_photographs import (
 )
 from ballast.model.weight_files import weights_hashes
 from ballast.scores.predictions import Predictions, write_predictions
-from ballast.workers.processes import Engine
+from ballast.workers.processes import engine_of
 
 
 def main() -> None:
     """Read data/augmented, class weights and photographs; write models/ and what it predicts."""
     params = parse_params(read_text(paths.PARAMS))
     settings, runtime, size = params.train, params.runtime, params.data.image_size
-    workers = runtime.workers or cpu_count()
+    engine = engine_of(runtime)
+    workers = engine.workers
     rows, rows_made = read_manifest(paths.MANIFEST), read_augmented(paths.AUGMENTED_LIST)
     # By class and name, wherever the files are, as the training images are: val_loss is a sum.
     val_rows = sorted(
@@ -74,9 +74,8 @@ def main() -> None:
 
     info = ModelInfo(classes, params.data.max_megapixels, settings.threads, greys)
     if settings.has_linear_head:
-        backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS, prepare=True)
+        backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS, workers)
         store = ContentStore(paths.IMAGE_STORE, runtime.image_store)
-        engine = Engine(workers, runtime.engine, runtime.scheduler)
         features, tested = (
             image_features(backbone, found, [row.sha256 for row in listed], store, engine)
             for found, listed in ((images, rows_made), (test, test_rows))

@@ -75,11 +75,9 @@ def oversampled_images(
     engine = None
     if runtime.engine != "local" or not _is_little(decoded, total * size**2):
         # joblib takes 0.13 s to import, and is not needed if there is little to make.
-        from joblib import cpu_count
+        from ballast.workers.processes import each, engine_of
 
-        from ballast.workers.processes import Engine, each
-
-        engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
+        engine = engine_of(runtime)
     most = _most_rounds(total, engine.workers if engine else 1)
     chunks = (
         kept.chunk(row, absent[start : start + most])

@@ -53,6 +53,7 @@ from ballast.scores.intervals import MetricIntervals, interval_text
 from ballast.scores.judged import independent_groups, judged_by, judged_photographs
 from ballast.scores.predictions import Judgements, Predictions, read_predictions
 from ballast.scores.run import Arm
+from ballast.workers.processes import engine_of
 
 HEADLINES = ("accuracy", "balanced_accuracy", "worst_class_recall")
 
@@ -132,7 +133,12 @@ def judged_here(
         {seed: fold_trials(rows, asked.folds, seed) for seed in asked.seeds},
         {name: params.strategies[name] for name in asked.strategies},
         params,
-        read_backbone(params.train, params.data.image_size, paths.KERAS_DOWNLOADS, prepare=True),
+        read_backbone(
+            params.train,
+            params.data.image_size,
+            paths.KERAS_DOWNLOADS,
+            engine_of(params.runtime).workers,
+        ),
         ContentStore(paths.IMAGE_STORE, params.runtime.image_store),
         greys,
     )

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from joblib import cpu_count
 from tabulate import tabulate
 
 from ballast.core import paths
@@ -33,7 +32,7 @@ from ballast.dataset.listing import printable, unreadable
 from ballast.insight.nearest import nearest
 from ballast.model.features import image_features, read_backbone
 from ballast.model.inputs import ImageFiles, image_files
-from ballast.workers.processes import Engine
+from ballast.workers.processes import engine_of
 
 COLUMNS = ("photograph", "is", "nearest", "class", "split", "distance")
 
@@ -115,16 +114,21 @@ def neighbours(
     by_digest = {row.sha256: row for row in reversed(rows)}
     itself = [by_digest.get(digest) for digest in digests]
 
-    greys, workers = read_range(paths.RANGE), params.runtime.workers or cpu_count()
+    greys, engine = read_range(paths.RANGE), engine_of(params.runtime)
     listed = image_files(
-        partial(read_image, Path(params.data.raw)), known, class_names(rows), size, workers, greys
+        partial(read_image, Path(params.data.raw)),
+        known,
+        class_names(rows),
+        size,
+        engine.workers,
+        greys,
     )
     given = _given(files, names, size, greys)
     features_of = partial(
         image_features,
-        read_backbone(settings, size, paths.KERAS_DOWNLOADS, prepare=True),
+        read_backbone(settings, size, paths.KERAS_DOWNLOADS, engine.workers),
         store=ContentStore(paths.IMAGE_STORE, params.runtime.image_store),
-        engine=Engine(workers, params.runtime.engine, params.runtime.scheduler),
+        engine=engine,
     )
     numbers = {name: place for place, name in enumerate(sorted({row.group for row in rows}))}
     found = nearest(

@@ -5,8 +5,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from joblib import cpu_count
-
 from ballast.core import paths
 from ballast.core.errors import UserError
 from ballast.core.files import read_text
@@ -33,7 +31,7 @@ from ballast.dataset.losses import class_losses
 from ballast.dataset.report import data_report
 from ballast.dataset.scan import Photo, Rejection, inspect_files, sort_out
 from ballast.dataset.scan_cache import read_inspections, trusted, unchanged, write_inspections
-from ballast.workers.processes import Engine
+from ballast.workers.processes import engine_of
 from ballast.workers.progress import with_progress
 from ballast.workers.versions import code_versions
 
@@ -202,8 +200,8 @@ def inspect_all(
     """Inspect all files, reusing cached results; refuse files that change meanwhile."""
     places = layout.places
     before = file_states(raw, [*places])
-    runtime, hashes = params.runtime, params.split.near_duplicates is not None
-    engine = Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
+    hashes = params.split.near_duplicates is not None
+    engine = engine_of(params.runtime)
     megapixels = params.data.max_megapixels
     origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashes, **code_versions()}
     kept = read_inspections(inspections, origin)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from joblib import cpu_count
 from numpy.typing import NDArray
 
 from ballast.augment.variants import augmented_path, oversampled_images
@@ -28,7 +27,7 @@ from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.inputs import ImageFiles, image_files
 from ballast.model.logits import Floats, linear_probabilities
 from ballast.scores.predictions import Judgements, Predictions
-from ballast.workers.processes import Engine
+from ballast.workers.processes import engine_of
 from ballast.workers.progress import with_progress
 
 Plan = Sequence[tuple[Row, int]]  # from plan_rounds
@@ -67,11 +66,10 @@ def cross_validate(
         UserError: as oversampled_images and image_features do.
     """
     every = sorted({row for each in trials.values() for t in each for row in (*t.train, *t.judged)})
-    classes, workers = class_names(every), params.runtime.workers or cpu_count()
-    engine = Engine(workers, params.runtime.engine, params.runtime.scheduler)
+    classes, engine = class_names(every), engine_of(params.runtime)
     features_of = partial(image_features, backbone, store=store, engine=engine)
     read = partial(read_image, Path(params.data.raw))
-    photographs = image_files(read, every, classes, params.data.image_size, workers, greys)
+    photographs = image_files(read, every, classes, params.data.image_size, engine.workers, greys)
     seen = features_of(photographs, [row.sha256 for row in every])
     judged = {row: place for place, row in enumerate(every)}
 
@@ -173,7 +171,7 @@ def _made(
         read=lambda place: images[place][2].data,
         labels=np.zeros(len(images), dtype=np.int64),  # features do not depend on them
         size=size,
-        workers=runtime.workers or cpu_count(),
+        workers=engine_of(runtime).workers,
         paths=[augmented_path(row, round_) for row, round_, _ in images],
     )
     places = {(row, round_): place for place, (row, round_, _) in enumerate(images)}

@@ -8,6 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
@@ -72,7 +73,7 @@ class Backbone(NamedTuple):
 
 
 def read_backbone(
-    train: Train, image_size: int, downloads: Path, *, prepare: bool = False
+    train: Train, image_size: int, downloads: Path, cores: int | None = None
 ) -> Backbone:
     """Read what features depend on; load the exact backbone when it is needed, others at once.
 
@@ -82,14 +83,16 @@ def read_backbone(
         train: its backbone, backbone_alpha and weights are used.
         image_size: side in pixels.
         downloads: folder for Keras's downloads.
-        prepare: whether to call prepare_training first: for a stage, where nothing else has used
-            TensorFlow yet.
+        cores: for a process that has not used TensorFlow yet: calls prepare_training first. The
+            exact backbone then computes with so many threads, others with train.threads, since the
+            number can change their last bits.
 
     Raises:
         UserError: if the backbone or its weights cannot be loaded.
     """
-    load = cache(partial(_frozen, train, image_size, downloads, prepare))
     exact = train.backbone == EXACT_BACKBONE
+    threads = train.threads if cores and not exact else cores
+    load = cache(partial(_frozen, train, image_size, downloads, threads))
     shaping = {
         "backbone": [train.backbone, train.backbone_alpha, image_size],
         # Layers of a model know their precision, float32 or mixed_float16.
@@ -159,13 +162,12 @@ def _tensorflow_version() -> str:
         return version("tensorflow-cpu")
 
 
-def _frozen(train: Train, image_size: int, downloads: Path, prepare: bool) -> "keras.Model":
+def _frozen(train: Train, image_size: int, downloads: Path, threads: int | None) -> "keras.Model":
     # These load TensorFlow.
-    from ballast.keras_setup import prepare_training
     from ballast.model.backbones import load_backbone
 
-    if prepare:
-        prepare_training(seed=0, threads=train.threads)  # nothing random happens to features
+    if threads:
+        _prepare(threads)
     model = load_backbone(train, image_size, downloads)
     model.trainable = False
     return model
@@ -280,7 +282,7 @@ def _elsewhere(
 ) -> NDArray[np.float32]:
     """Compute the features of a named batch on a worker, if its backbone has the given key."""
     _, files = batch
-    backbone = _cached_backbone(train, image_size)
+    backbone = _workers_backbone(train, image_size)
     if backbone.key != key:
         raise UserError(
             f"worker {node()} has another backbone, code or libraries, so its features could"
@@ -291,5 +293,12 @@ def _elsewhere(
 
 
 @cache
-def _cached_backbone(train: Train, image_size: int) -> Backbone:
-    return read_backbone(train, image_size, KERAS_DOWNLOADS)
+def _workers_backbone(train: Train, image_size: int) -> Backbone:
+    return read_backbone(train, image_size, KERAS_DOWNLOADS, cores=1)
+
+
+def _prepare(threads: int) -> None:
+    from ballast.keras_setup import prepare_training
+
+    with suppress(RuntimeError):  # in a worker, TensorFlow may have started with other threads
+        prepare_training(seed=0, threads=threads)  # nothing random happens to features

@@ -14,12 +14,13 @@ from platform import node
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor, TimeoutError
 from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
 from joblib.parallel import BACKENDS, ParallelBackendBase, get_active_backend
 
 from ballast.core.errors import UserError
+from ballast.core.params import Runtime
 from ballast.workers.versions import code_versions, different_version
 
 Item = TypeVar("Item")
@@ -53,6 +54,11 @@ class Engine(NamedTuple):
     workers: int  # processes; local with 1 runs everything in this process
     name: str = "local"  # or dask, a joblib backend or a name in REGISTRATIONS
     scheduler: str | None = None  # address of a running Dask scheduler; None starts one here
+
+
+def engine_of(runtime: Runtime) -> Engine:
+    """The engine that params ask for."""
+    return Engine(runtime.workers or cpu_count(), runtime.engine, runtime.scheduler)
 
 
 def each(

@@ -129,7 +129,7 @@ def test_where_all_are_kept_the_network_is_not_even_loaded(
     assert images.features(backbone._replace(load=load), tmp_path) == expected(backbone, files)
 
 
-def test_a_few_images_do_not_load_tensorflow_and_have_the_same_features(
+def test_a_few_images_do_not_load_tensorflow_and_many_use_all_cores(
     backbone: Backbone, files: list[bytes], tmp_path: Path
 ) -> None:
     pictures = []
@@ -145,7 +145,7 @@ from ballast.core.params import parse_params
 from ballast.core.store import ContentStore
 from ballast.model.features import FEW, pixel_features, read_backbone, with_maps
 train = parse_params(Path("params.yaml").read_text()).train
-backbone = read_backbone(train, {SIZE}, Path("nowhere"))
+backbone = read_backbone(train, {SIZE}, Path("nowhere"), cores=3)
 pixels = np.stack([image_array(Path(name).read_bytes(), {SIZE}) for name in {pictures}])
 store = ContentStore(Path({str(tmp_path / "store")!r}), 10)
 found = pixel_features(backbone, pixels, store)
@@ -154,7 +154,7 @@ assert "tensorflow" not in sys.modules
 assert np.array_equal(maps.reshape(len(pixels), -1, backbone.width).sum(axis=1), found)
 many = np.repeat(pixels, FEW, axis=0)[: FEW + 1]
 pixel_features(backbone, many, ContentStore(Path({str(tmp_path / "empty")!r}), 10))
-assert "tensorflow" in sys.modules
+assert sys.modules["tensorflow"].config.threading.get_intra_op_parallelism_threads() == 3
 print(found.tobytes().hex())
 """
     said = subprocess.run(
