@@ -26,7 +26,8 @@ from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image
 from ballast.dataset.listing import unreadable
-from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty
+from ballast.insight.nearest import nearest_distance
+from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty_at
 from ballast.insight.prediction_sets import Thresholds, class_thresholds, prediction_sets
 from ballast.keras_setup import keras
 from ballast.model.inference import BATCH_SIZE, outputs
@@ -58,6 +59,9 @@ class Prediction(NamedTuple):
     novelty: float | None = None
     # The classes at the coverage that was asked for, most probable first; None if none was
     class_set: list[str] | None = None
+    # Whether the model was trained on it or on a copy, so that the prediction is no test; False if
+    # the model does not keep its features
+    trained_on: bool = False
 
     @property
     def unlike(self) -> bool:
@@ -188,8 +192,11 @@ class Classifier(NamedTuple):
                 " not train it; train a new one"
             )
         unlike: list[float] | list[None] = [None] * len(images)
+        trained_on = [False] * len(images)
         if self.known and features is not None:
-            unlike = novelty(features, self.known).tolist()
+            distances = nearest_distance(features, self.known.features)
+            unlike = novelty_at(distances, self.known).tolist()
+            trained_on = (distances == 0).tolist()
         sets: list[list[str]] | list[None] = [None] * len(images)
         if self.thresholds:
             places = prediction_sets(probabilities, self.thresholds)
@@ -200,8 +207,11 @@ class Classifier(NamedTuple):
                 dict(zip(self.classes, row.tolist(), strict=True)),
                 share,
                 class_set,
+                was_trained_on,
             )
-            for row, share, class_set in zip(probabilities, unlike, sets, strict=True)
+            for row, share, class_set, was_trained_on in zip(
+                probabilities, unlike, sets, trained_on, strict=True
+            )
         ]
 
 

@@ -78,6 +78,7 @@ def answer_text(found: Mapping[str, Any], comparison_takes: str = "") -> str:
     # disable_numparse: a class called 1e3 keeps its name.
     parts = [tabulate(rows, headers, disable_numparse=True), found["verdict"]]
     parts += [difference["verdict"]] if difference else []
+    parts += [found["saved_model"]] if found.get("saved_model") else []
     advice = found["recommendations"]
     if advice:
         takes = {COMPARE: f" ({comparison_takes})"} if comparison_takes else {}

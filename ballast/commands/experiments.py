@@ -6,6 +6,7 @@ commit contains a hash of everything that its result depends on, so that it need
 
 import hashlib
 import json
+import os
 import re
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,7 +85,7 @@ def experiments_repo(what: str) -> Iterator[Repo]:
             "this clone is shallow, and DVC cannot run experiments in it; run git fetch --unshallow"
         )
     try:
-        with interrupts_kept(), Repo() as repo, only_one(repo):
+        with interrupts_kept(), some_identity(), Repo() as repo, only_one(repo):
             if isinstance(repo.scm, NoSCM):
                 raise UserError(
                     "DVC's core.no_scm says that there is no git repository, but there is one now;"
@@ -93,6 +94,25 @@ def experiments_repo(what: str) -> Iterator[Repo]:
             yield repo
     except DvcException as error:
         raise UserError(f"DVC: {error}") from None
+
+
+@contextmanager
+def some_identity() -> Iterator[None]:
+    """Give the commits of experiments an author, where git does not know who its user is.
+
+    They stay in this repository until somebody pushes them. DVC would end with a traceback.
+    """
+    lacking: dict[str, str] = {}
+    for key, value in (("name", "Ballast"), ("email", "ballast@localhost")):
+        if git(Path(), "config", f"user.{key}") is None:
+            lacking |= {f"GIT_{who}_{key.upper()}": value for who in ("AUTHOR", "COMMITTER")}
+    added = {name: value for name, value in lacking.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            del os.environ[name]
 
 
 @contextmanager
@@ -190,9 +210,9 @@ def run_missing(
             f"{name}: an experiment of yours has this name, and would be replaced; run dvc exp"
             f" rename {name} OTHER"
         )
+    copy = [*dict.fromkeys(path for raw in raws for path in paths_to_copy(repo, raw))]
     if takes := duration_of(len(waiting), jobs, stage_times()):
         print(f"the others take {takes}", flush=True)
-    copy = [*dict.fromkeys(path for raw in raws for path in paths_to_copy(repo, raw))]
     try:
         for name in tqdm(waiting, desc="queued", disable=None):
             params = set_params(experiments[name].values)

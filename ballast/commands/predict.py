@@ -130,7 +130,7 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
     header, line = FORMATS[format_](classifier.classes, classifier.thresholds is not None)
     if header:
         print(header)
-    predicted = unread = unlike = 0
+    predicted = unread = unlike = trained_on = 0
     names, images = tee(paths)
     with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
         for name, said in zip(names, classifier.stream(images), strict=True):
@@ -141,11 +141,14 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
             else:
                 predicted += 1
                 unlike += said.unlike
+                trained_on += said.trained_on
                 progress.write(line(printable(name), said), file=sys.stdout)
             progress.update()
     if not predicted + unread:
         warn("no images there")
     more = f", {unlike} unlike the training photographs" if unlike else ""
+    if trained_on:
+        more += f", {trained_on} trained on (no test of the model)"
     print(f"{predicted} predicted, {unread} could not be read{more}", file=sys.stderr)
     return SOME_UNREAD if unread else 0
 

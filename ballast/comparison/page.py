@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from ballast.comparison.runs import Answer, Comparison, verdicts_of
-from ballast.comparison.verdicts import saved_model_text
 from ballast.report.overlays import LEGEND
 from ballast.report.pages import page
 from ballast.report.pictures import LABEL_ISSUES, Explained, RunPictures
@@ -59,7 +58,7 @@ def run_page(
         "left_out": found.left_out,
         "conflicts": conflicts_text(found.label_conflicts),
         "reference": reference,
-        "saved_model": saved_model_text(run),
+        "saved_model": found.saved_model,
         "difference": found.difference,
         "explained": explained or Explained(Explanations(), {}, {}),
         "legend": LEGEND,

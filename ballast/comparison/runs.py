@@ -12,7 +12,12 @@ from ballast.comparison.contrasts import (
     contrasts,
 )
 from ballast.comparison.optimism import optimism
-from ballast.comparison.verdicts import class_verdict, overall_verdict, run_verdict
+from ballast.comparison.verdicts import (
+    class_verdict,
+    overall_verdict,
+    run_verdict,
+    saved_model_text,
+)
 from ballast.core.counts import train_counts
 from ballast.scores.advice import Recommendation, recommendations
 from ballast.scores.explanations import Explanations
@@ -100,6 +105,7 @@ class Answer(NamedTuple):
     label_conflicts: int  # pictures that were kept in more than one class
     metrics: MetricIntervals
     verdict: str
+    saved_model: str  # that the saved model is worse than those that judged; mostly empty
     reference: str | None  # name of the strategy without balancing; None if it is this one
     reference_metrics: MetricIntervals | None
     difference: Difference | None
@@ -136,6 +142,7 @@ def answer(
         label_conflicts=label_conflicts,
         metrics=run.metrics,
         verdict=run_verdict(run),
+        saved_model=saved_model_text(run),
         reference=reference.name if reference else None,
         reference_metrics=reference.metrics if reference else None,
         difference=difference(reference, run, 1) if reference else None,

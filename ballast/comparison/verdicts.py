@@ -69,7 +69,8 @@ def saved_model_text(run: Run) -> str:
     return typeset(
         f"The saved model alone classifies {percent(own.value)}% of its test photographs correctly"
         f" (95% interval {range_text(own)}): worse than the mean of these models, {percent(mean)}%,"
-        " by more than chance explains."
+        " by more than chance explains. With few photographs, models differ: do not rely on this"
+        " one before other photographs have tested it."
     )
 
 

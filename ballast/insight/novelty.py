@@ -64,6 +64,10 @@ def novelty(features: NDArray[Any], known: Familiar) -> Floats:
     Returns:
         Shape (m,), 0 to groups / (groups + 1).
     """
-    distances = nearest_distance(features, known.features)
+    return novelty_at(nearest_distance(features, known.features), known)
+
+
+def novelty_at(distances: Floats, known: Familiar) -> Floats:
+    """Like novelty, of m distances to the nearest training photograph."""
     places = np.searchsorted(known.distances, distances, side="left")
     return np.round(known.shares[places], DECIMALS)

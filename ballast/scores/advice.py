@@ -61,8 +61,8 @@ def recommendations(
     - not_compared: there is no other strategy to tell whether balancing helped.
     - shortcut: a place in the photographs decides a class by itself.
     - mark: a spot has one colour in all photographs of a class, and in no others.
-    - doubtful_labels: models that had not seen a photograph take it for another class.
     - few_training_images: a class has fewer than 10 training photographs.
+    - doubtful_labels: models that had not seen a photograph take it for another class.
     - small_test_set: fewer than 40 photographs of a class were judged, so the interval of its
       recall can be 0.3 wide or more.
     - overfitting: at the chosen epoch, training accuracy is 0.8 or more, and exceeds both the
@@ -73,7 +73,7 @@ def recommendations(
     - worse_class: the recall of a class is significantly lower than the reference's. What to do
       follows from the class's share of the loss: balancing has lowered it, or the reference raises
       it more.
-    - costliest_confusion: the pair of classes that lowers balanced accuracy most, of those that
+    - largest_confusion: the pair of classes that lowers balanced accuracy most, of those that
       concern at least a tenth of the true class's test photographs, and at least two.
     - held_back: cross-validation judged the strategy, but the saved model did not train on all
       photographs.
@@ -92,12 +92,12 @@ def recommendations(
     found = explained or Explanations()
     advice = [] if compared else [_not_compared()]
     advice += [*_shortcuts(found.shortcuts), *_marks(found.marks)]
-    advice += [*_doubtful_labels(found.label_issues)]
-    advice += [*_few_training_images(runs), *_small_test_set(runs[0])]
+    advice += [*_few_training_images(runs), *_doubtful_labels(found.label_issues)]
+    advice += _small_test_set(runs[0])
     for rule in (_overfitting, _corrects_twice):
         advice += [found for run in judged for found in rule(run, _of(run, runs))]
     advice += _worse_class(runs, worse)
-    advice += [found for run in judged for found in _costliest_confusion(run, _of(run, runs))]
+    advice += [found for run in judged for found in _largest_confusion(run, _of(run, runs))]
     advice += _held_back(runs[0]) if len(runs) == 1 else ()
     return [advised._replace(text=typeset(advised.text)) for advised in advice]
 
@@ -180,7 +180,7 @@ def _doubtful_labels(issues: Sequence[LabelIssue]) -> Iterator[Recommendation]:
         yield Recommendation(
             "doubtful_labels",
             f"{which}: models that had not seen the photograph take it for another class: {named}."
-            f" {LABEL_ISSUES.as_posix()} lists all. Correct those that are wrong.",
+            f" {LABEL_ISSUES.as_posix()} lists all. Some will be right; correct the others.",
             RUN,
         )
 
@@ -307,7 +307,7 @@ def loss_share(run: Run, name: str) -> float:
     return weighted[name] / sum(weighted.values())
 
 
-def _costliest_confusion(run: Run, where: str) -> Iterator[Recommendation]:
+def _largest_confusion(run: Run, where: str) -> Iterator[Recommendation]:
     trainings, names = len(run.judged.predicted), run.judged.classes
     counts = confusion_counts(run.judged)
     tested = counts.sum(axis=1) // trainings
@@ -320,9 +320,10 @@ def _costliest_confusion(run: Run, where: str) -> Iterator[Recommendation]:
     true, guess = np.unravel_index(np.where(enough, shares, 0).argmax(), shares.shape)
     on_average = " on average" if trainings > 1 else ""
     yield Recommendation(
-        "costliest_confusion",
-        f"Costliest confusion{where}: {names[true]} misclassified as {names[guess]},"
-        f" {counts[true, guess] / trainings:.3g} of {photographs(int(tested[true]))}{on_average}."
+        "largest_confusion",
+        f"Largest confusion{where}, as a share of its class: {names[true]} misclassified as"
+        f" {names[guess]}, {counts[true, guess] / trainings:.3g} of"
+        f" {photographs(int(tested[true]))}{on_average}."
         " Check the labels of those photographs, or add training photographs that show the"
         " difference.",
         RUN,

@@ -164,11 +164,13 @@ def test_a_photograph_says_how_unlike_the_training_photographs_it_is(
     raw = features_project.folder / "data/raw"
     trained = linear.predict(raw / row.path for row in subset_rows(rows, "train"))
     assert [one.novelty for one in trained] == [0] * len(trained)
+    assert all(one.trained_on for one in trained)
     groups = len({row.group for row in subset_rows(rows, "train")})
     noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     other = linear.predict(noise)
     assert other.novelty == pytest.approx(groups / (groups + 1), abs=1e-4)
     assert other.unlike == (groups >= 19)
+    assert not other.trained_on
 
 
 @pytest.mark.parametrize(("novelty", "unlike"), [(None, False), (0.9499, False), (0.95, True)])
@@ -190,7 +192,7 @@ def test_a_model_that_keeps_no_photographs_predicts_the_same_without_novelty(
             if name != ENTRY:
                 older.writestr(name, kept.read(name))
     photos = sorted((features_project.folder / "data/raw").glob("*/*.png"))
-    expected = [one._replace(novelty=None) for one in linear.predict(photos)]
+    expected = [one._replace(novelty=None, trained_on=False) for one in linear.predict(photos)]
     assert Classifier.load(tmp_path / "older.keras").predict(photos) == expected
 
 

@@ -30,6 +30,14 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out.replace("\N{NO-BREAK SPACE}", " ")
 
 
+def test_a_saved_model_worse_than_those_that_judged_is_named_after_the_verdicts(
+    make_run: MakeRun, written: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = answer(make_run("balanced", ["cat", "dog", "elk"]), None, {})
+    write_json(written, found._replace(saved_model="The saved model alone classifies 25 %."))
+    assert said(capsys).split("\n\n")[2] == "The saved model alone classifies 25 %."
+
+
 def test_figures_then_verdicts_then_what_to_do_then_what_was_left_out(
     make_run: MakeRun, written: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,6 @@
 """What DVC experiments depend on, and where they can run."""
 
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,10 @@ from ballast.commands.experiments import (
     experiments_repo,
     interrupts_kept,
     paths_to_copy,
+    some_identity,
 )
 from ballast.core.errors import UserError
+from ballast.dvc_tools.experiments import clear_queue, queue_experiment
 
 
 @pytest.fixture
@@ -81,6 +84,26 @@ def test_one_command_at_a_time_runs_experiments() -> None:
         )
     with experiments_repo("comparing"):
         pass
+
+
+def test_experiments_need_no_name_of_a_user(
+    committed: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    for name in [*os.environ]:
+        if name.startswith(("GIT_AUTHOR_", "GIT_COMMITTER_")):
+            monkeypatch.delenv(name)
+    before = dict(os.environ)
+    with experiments_repo("comparing") as repo:
+        queue_experiment(repo, "mine", "mine, of 1", ["++seed=3"], [])
+        assert [one.name for one in repo.experiments.celery_queue.iter_queued()] == ["mine"]
+        clear_queue(repo, ["mine"])
+    assert dict(os.environ) == before
+    committed.git("config", "user.name", "Ada")
+    committed.git("config", "user.email", "ada@example.org")
+    with some_identity():
+        assert dict(os.environ) == before
 
 
 def test_photographs_outside_the_project_need_an_absolute_path(committed: Project) -> None:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from projects import Project, environment
 
 from ballast.__main__ import main
 from ballast.classifier import Classifier
 from ballast.commands.predict import FORMATS, _lines, named_files, print_predictions
+from ballast.core.manifest import read_manifest, subset_rows
+from ballast.core.paths import MANIFEST
 from ballast.insight.novelty import Familiar
 from ballast.model.weight_files import EXACT_FEATURES
 from ballast.scores.predictions import read_predictions
@@ -95,6 +98,27 @@ def test_photographs_unlike_those_of_the_training_are_marked_and_counted(
         print_predictions(changed, photos, "csv")
         table = csv.DictReader(capsys.readouterr().out.splitlines())
         assert {row["novelty"] for row in table} == {"" if share is None else str(share)}
+
+
+def test_photographs_that_the_model_was_trained_on_are_counted(
+    features_project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = features_project.folder
+    (row, *_) = subset_rows(read_manifest(folder / MANIFEST), "train")
+    noise = folder / "noise.png"
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(noise)
+    classifier = Classifier.load(folder / "models/model.keras")
+    for photos, said in (
+        ([folder / "data/raw" / row.path, noise], ", 1 trained on (no test of the model)"),
+        ([noise], ""),
+    ):
+        print_predictions(classifier, map(str, photos), "csv")
+        ended = capsys.readouterr().err.splitlines()[-1]
+        assert ended.replace(", 1 unlike the training photographs", "") == (
+            f"{len(photos)} predicted, 0 could not be read{said}"
+        )
+    noise.unlink()
 
 
 @pytest.mark.parametrize("format_", FORMATS)

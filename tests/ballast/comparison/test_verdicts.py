@@ -277,7 +277,9 @@ def test_a_saved_model_that_is_worse_than_the_mean_is_said_to_be_so(run_of: RunO
     worse = run._replace(saved_accuracy=Interval(0.5, 0.25, 0.75))
     assert plain(saved_model_text(worse)) == (
         "The saved model alone classifies 50 % of its test photographs correctly (95 % interval 25"
-        " to 75 %): worse than the mean of these models, 88 %, by more than chance explains."
+        " to 75 %): worse than the mean of these models, 88 %, by more than chance explains. With"
+        " few photographs, models differ: do not rely on this one before other photographs have"
+        " tested it."
     )
     for own in (None, Interval(0.7, 0.4, 0.9), Interval(1.0, 0.9, 1.0)):
         assert saved_model_text(run._replace(saved_accuracy=own)) == ""

@@ -211,8 +211,8 @@ def test_of_a_head_the_page_shows_its_optimum_and_no_curves(
     assert (
         "Strength of the penalty on large weights: 0.1, chosen by cross-validation over the"
         " training photographs (held-out log loss, lower is better: 0.61 with 1, 0.42 with 0.1,"
-        " 0.50 with 0.01). The probabilities were calibrated on held-out photographs, so that they"
-        " are right as often as they say, also for rare classes."
+        " 0.50 with 0.01). The probabilities were calibrated on held-out photographs, also those of"
+        " rare classes; how well that worked stands under Calibration."
     ) in text
     head = text[text.index("A linear head was fitted") :]
     in_words, figures = head.split("The calibration and the first 2 iterations in figures")

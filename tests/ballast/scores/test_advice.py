@@ -130,7 +130,7 @@ def test_each_recommendation_has_the_command_or_the_param_that_does_it(run_of: R
     twice = PLAIN | {"oversample": True, "class_weights": "balanced"}
     found = action(run_of(made=(300, 300), strategy=twice))["corrects_twice"]
     assert found == "strategies.s.class_weights: null"
-    assert action(run_of(recognised=(30, 40)))["costliest_confusion"] == "make"
+    assert action(run_of(recognised=(30, 40)))["largest_confusion"] == "make"
 
 
 def test_how_a_strategy_balances() -> None:
@@ -300,20 +300,20 @@ def test_the_remedy_is_one_that_this_strategy_has(
 
 
 def test_the_confusion_that_costs_most(run_of: RunOf) -> None:
-    assert "costliest_confusion" not in said(run_of(recognised=(37, 37))), "3 of 40 are few"
-    rare = said(run_of(test=(40, 400), recognised=(30, 350)))["costliest_confusion"]
-    assert rare.startswith("Costliest confusion: cat misclassified as dog, 10 of 40"), (
-        "a quarter, not an eighth"
-    )
+    assert "largest_confusion" not in said(run_of(recognised=(37, 37))), "3 of 40 are few"
+    rare = said(run_of(test=(40, 400), recognised=(30, 350)))["largest_confusion"]
+    assert rare.startswith(
+        "Largest confusion, as a share of its class: cat misclassified as dog, 10 of 40"
+    ), "a quarter, not an eighth"
     one_of_four = run_of(test=(4, 40), recognised=(3, 40))
-    assert "costliest_confusion" not in said(one_of_four), "one photograph may be any"
+    assert "largest_confusion" not in said(one_of_four), "one photograph may be any"
 
 
 def test_a_confusion_of_a_single_photograph_hides_no_other(run_of: RunOf) -> None:
-    found = said(run_of(test=(2, 40), recognised=(1, 30)))["costliest_confusion"]
-    assert found.startswith("Costliest confusion: dog misclassified as cat, 10 of 40"), (
-        "1 of 2 cats is a larger share, but may be any"
-    )
+    found = said(run_of(test=(2, 40), recognised=(1, 30)))["largest_confusion"]
+    assert found.startswith(
+        "Largest confusion, as a share of its class: dog misclassified as cat, 10 of 40"
+    ), "1 of 2 cats is a larger share, but may be any"
 
 
 def test_with_cross_validation_the_saved_model_may_train_on_all(run_of: RunOf) -> None:
@@ -328,9 +328,9 @@ def test_with_cross_validation_the_saved_model_may_train_on_all(run_of: RunOf) -
 
 def test_the_others_are_judged_not_the_reference(run_of: RunOf) -> None:
     bad, good = run_of("bad", recognised=(20, 40)), run_of("good")
-    assert "costliest_confusion" not in said(bad, good)
-    found = said(good, bad)["costliest_confusion"]
-    assert found.startswith("Costliest confusion in bad: cat misclassified as dog")
+    assert "largest_confusion" not in said(bad, good)
+    found = said(good, bad)["largest_confusion"]
+    assert found.startswith("Largest confusion in bad, as a share of its class: cat")
 
 
 def explained(run: Run, found: Explanations) -> dict[str, str]:
