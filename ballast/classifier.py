@@ -8,6 +8,7 @@ for prediction in classifier.predict(["rex.jpg", "tom.jpg"]):
     print(prediction.predicted, prediction.probabilities["dog"])
 """
 
+import warnings
 from collections.abc import Generator, Iterable
 from contextlib import closing
 from functools import partial
@@ -28,7 +29,12 @@ from ballast.core.images import ImageError, as_seen, decode_image, resize_image
 from ballast.dataset.listing import unreadable
 from ballast.insight.nearest import nearest_distance
 from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty_at
-from ballast.insight.prediction_sets import Thresholds, class_thresholds, prediction_sets
+from ballast.insight.prediction_sets import (
+    Thresholds,
+    class_thresholds,
+    prediction_sets,
+    without_promise,
+)
 from ballast.keras_setup import keras
 from ballast.model.inference import BATCH_SIZE, outputs
 from ballast.model.model_file import read_info
@@ -47,6 +53,10 @@ ImageSource = (
 )  # fmt: skip
 
 TOO_LARGE = "larger than any image of data.max_megapixels"
+
+
+class CoverageWarning(UserWarning):
+    """A class has too few training photographs for the coverage that was asked for."""
 
 
 class Prediction(NamedTuple):
@@ -94,19 +104,25 @@ class Classifier(NamedTuple):
             UserError: if the file is missing, damaged, or was saved by another program; with a
                 coverage also if it keeps no training photographs.
             ValueError: if the coverage is out of range.
+
+        Warns:
+            CoverageWarning: for each class that has too few training photographs for the coverage.
         """
         info = read_info(Path(path))
         read = read_training_photographs if coverage is None else needed_training_photographs
         photographs = read(Path(path))
+        thresholds = None
+        if photographs and coverage is not None:
+            thresholds = class_thresholds(photographs, coverage)
+            for text in without_promise(thresholds, info.classes):
+                warnings.warn(text, CoverageWarning, stacklevel=2)
         return cls(
             load_model(Path(path)),
             info.classes,
             info.max_megapixels,
             info.greys,
             familiar(photographs) if photographs else None,
-            class_thresholds(photographs, coverage)
-            if photographs and coverage is not None
-            else None,
+            thresholds,
         )
 
     @overload

@@ -64,7 +64,7 @@ def test_the_source_distribution_has_the_library_its_templates_and_the_licence(b
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
     assert {
         "LICENSE", "README.md", "pyproject.toml", "ballast/core/params.py",
-        "ballast/report/templates/page.html",
+        "ballast/report/templates/page.html", "ballast/py.typed",
     } <= names  # fmt: skip
     assert not [name for name in names if name.startswith(("data/", "tests/", "outputs/"))]
 

@@ -125,10 +125,10 @@ def test_the_readme_is_what_happens(folder: Path, repository: Path) -> None:
 
 # What the page leaves to the reader.
 GIVEN = """
-import keras, onnxruntime
+import io, keras, onnxruntime
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 images = np.zeros((2, 160, 160, 3), np.uint8)
 """
 

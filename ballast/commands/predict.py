@@ -15,6 +15,7 @@ import glob
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader, TextIOWrapper
 from itertools import tee
@@ -23,13 +24,12 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from ballast.classifier import Classifier, Prediction
+from ballast.classifier import Classifier, CoverageWarning, Prediction
 from ballast.core import paths
 from ballast.core.errors import one_line, warn
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.dataset.listing import is_folder, is_hidden, list_files, printable
-from ballast.insight.prediction_sets import Thresholds, without_promise
 from ballast.keras_setup import make_deterministic
 from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
@@ -93,7 +93,11 @@ def load_classifier(model: Path, coverage: float | None = None) -> Classifier:
     """Load a model for a command that prints paths and classes; arguments as of Classifier.load."""
     info = read_info(model)
     make_deterministic(0, info.threads)
-    classifier = Classifier.load(model, coverage)
+    with warnings.catch_warnings(record=True) as found:
+        classifier = Classifier.load(model, coverage)
+    for one in found:
+        if one.category is CoverageWarning:
+            warn(str(one.message))
     assert isinstance(sys.stdout, TextIOWrapper)
     # UTF-8 in any locale: paths and classes may be in any script.
     sys.stdout.reconfigure(encoding="utf-8", newline="\n", line_buffering=True)
@@ -103,8 +107,6 @@ def load_classifier(model: Path, coverage: float | None = None) -> Classifier:
 def run(options: argparse.Namespace) -> int:
     """Print a prediction for every image in the given paths; return the exit code."""
     classifier = load_classifier(options.model, options.coverage)
-    if classifier.thresholds:
-        warn_without_promise(classifier.thresholds, classifier.classes)
     with open(0, "rb", closefd=False) as stdin:
         paths = named_files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
         try:
@@ -113,16 +115,6 @@ def run(options: argparse.Namespace) -> int:
             # A reader such as `| head` has closed the pipe. Discard what is left in the buffer.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return READER_GONE
-
-
-def warn_without_promise(thresholds: Thresholds, classes: Sequence[str]) -> None:
-    """Name the classes that have too few photographs for the coverage, and how many they need."""
-    for name, groups in without_promise(thresholds, classes).items():
-        warn(
-            f"class {name} is in every set: a coverage of {thresholds.coverage} needs"
-            f" {thresholds.needed} training photographs besides copies, and the model keeps"
-            f" {groups}"
-        )
 
 
 def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str) -> int:

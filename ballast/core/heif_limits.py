@@ -94,7 +94,7 @@ def heif_problem(data: bytes, max_megapixels: float) -> str | None:
     except (ValueError, KeyError, IndexError):
         return "broken or unusual HEIC or AVIF image; save it as JPEG or PNG"
     if pixels > most * TIMES:
-        return "HEIC or AVIF with parts of more megapixels than data.max_megapixels in params.yaml"
+        return "HEIC or AVIF with parts of more megapixels than data.max_megapixels"
     if size > most * BYTES_PER_PIXEL:
         return "HEIC or AVIF with too much data, which would take too long to decode"
     return None

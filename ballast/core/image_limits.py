@@ -69,7 +69,7 @@ def too_large(size: tuple[int, int], max_megapixels: float) -> str | None:
     """Why an image is too large to be decoded; None if it is not."""
     megapixels = size[0] * size[1] / 1e6
     if megapixels > max_megapixels:
-        return f"{megapixels:.3g} megapixels, more than data.max_megapixels in params.yaml"
+        return f"{megapixels:.3g} megapixels, more than data.max_megapixels"
     return None
 
 
@@ -101,7 +101,7 @@ def unread_problem(data: bytes, max_megapixels: float) -> str | None:
         if max((tags[tag][0] for tag in TIFF_PART_TAGS if tag in tags), default=0) > TIFF_PARTS:
             return "TIFF with too many strips or tiles"
         if math.prod(tags.get(tag, (1, 1))[1] for tag in TIFF_TILE_TAGS) > max_megapixels * 1e6:
-            return "TIFF with tiles larger than data.max_megapixels in params.yaml"
+            return "TIFF with tiles larger than data.max_megapixels"
     return None
 
 

@@ -175,7 +175,7 @@ def _opened(data: bytes, max_megapixels: float | None) -> Iterator[ImageFile.Ima
     except UnidentifiedImageError:
         raise ImageError(_unidentified(data)) from None
     except Image.DecompressionBombError:
-        raise ImageError("more megapixels than data.max_megapixels in params.yaml") from None
+        raise ImageError("more megapixels than data.max_megapixels") from None
     # Pillow's decoders raise exceptions of a dozen kinds on broken files.
     except Exception as error:
         raise ImageError(f"broken image: {' '.join(str(error).split())}") from None

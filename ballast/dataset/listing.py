@@ -147,7 +147,10 @@ def unreadable(path: Path) -> str | None:
         return "circular link" if loop else f"{UNREADABLE}: {error.strerror}"
     if stat.S_ISDIR(mode):
         # Following a link to a parent would never end, and DVC follows no links to folders.
-        return "link to a folder" if path.is_symlink() else "folder that cannot be read"
+        if path.is_symlink():
+            return "link to a folder"
+        listed = os.access(path, os.R_OK | os.X_OK)
+        return "folder, not a file" if listed else "folder that cannot be read"
     if not stat.S_ISREG(mode):
         return "pipe, socket or device"
     return None if os.access(path, os.R_OK) else f"{UNREADABLE}: Permission denied"

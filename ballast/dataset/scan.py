@@ -115,7 +115,7 @@ def _unopened_problem(
         return problem or str(place)
     try:
         if (raw / path).stat().st_size > most_bytes(max_megapixels):
-            return "larger than any image of data.max_megapixels in params.yaml"
+            return "larger than any image of data.max_megapixels"
     except OSError as error:
         return f"{UNREADABLE}: {error.strerror}"
     return None

@@ -92,13 +92,15 @@ def inside_sets(probabilities: Floats, thresholds: Thresholds) -> NDArray[np.boo
     return np.asarray(probabilities.round(DECIMALS) >= thresholds.least)
 
 
-def without_promise(thresholds: Thresholds, classes: Sequence[str]) -> dict[str, int]:
-    """Count the groups of the classes that have too few, by name."""
-    return {
-        name: int(thresholds.groups[place])
+def without_promise(thresholds: Thresholds, classes: Sequence[str]) -> list[str]:
+    """Say which classes have too few photographs for the coverage, and how many they need."""
+    return [
+        f"class {name} is in every set: a coverage of {thresholds.coverage} needs"
+        f" {thresholds.needed} training photographs besides copies, and the model keeps"
+        f" {thresholds.groups[place]}"
         for place, name in enumerate(classes)
         if not thresholds.promised(place)
-    }
+    ]
 
 
 def _lowest_by_group(probabilities: Floats, groups: NDArray[np.int64]) -> Floats:

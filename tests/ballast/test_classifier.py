@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from projects import Project
 
-from ballast.classifier import Classifier, ImageSource, Prediction
+from ballast.classifier import Classifier, CoverageWarning, ImageSource, Prediction
 from ballast.core.errors import UserError
 from ballast.core.images import ImageError
 from ballast.core.manifest import read_manifest, subset_rows
@@ -171,6 +171,15 @@ def test_a_photograph_says_how_unlike_the_training_photographs_it_is(
     assert other.novelty == pytest.approx(groups / (groups + 1), abs=1e-4)
     assert other.unlike == (groups >= 19)
     assert not other.trained_on
+
+
+def test_a_class_too_small_for_the_coverage_is_a_warning_in_python_too(
+    features_project: Project,
+) -> None:
+    with pytest.warns(
+        CoverageWarning, match="class one is in every set: a coverage of 0.9 needs 9"
+    ):
+        Classifier.load(features_project.folder / "models/model.keras", coverage=0.9)
 
 
 @pytest.mark.parametrize(("novelty", "unlike"), [(None, False), (0.9499, False), (0.95, True)])

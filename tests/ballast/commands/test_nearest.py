@@ -83,7 +83,7 @@ def test_those_for_validation_and_test_are_searched_if_asked_for(
     [
         (["nowhere.jpg"], "nowhere.jpg: no such file"),
         (["params.yaml"], "params.yaml: not a JPEG, PNG,"),
-        ([RAW], f"{RAW}: folder that cannot be read"),
+        ([RAW], f"{RAW}: folder, not a file"),
         (["x.jpg", "--count", "0"], "--count: 0: give 1 or more"),
     ],
 )

@@ -12,7 +12,7 @@ from ballast.core.heif_limits import MOST_UNITS, av1_pixels, heif_problem, is_he
 from ballast.core.images import ImageError, decode_image
 
 pillow_heif.register_heif_opener()
-PARTS = "HEIC or AVIF with parts of more megapixels than data.max_megapixels in params.yaml"
+PARTS = "HEIC or AVIF with parts of more megapixels than data.max_megapixels"
 BROKEN = "broken or unusual HEIC or AVIF image; save it as JPEG or PNG"
 
 

@@ -120,7 +120,7 @@ def test_a_video_is_rejected_by_its_size_unread(raw: Path) -> None:
         file.truncate(10**12)  # takes no room
     photos, rejections = inventory(raw)
     assert len(photos) == 5
-    reason = "larger than any image of data.max_megapixels in params.yaml"
+    reason = "larger than any image of data.max_megapixels"
     assert rejections == [Rejection("zero/film.mp4", reason)]
 
 
