@@ -18,7 +18,7 @@ from PIL import Image, features
 from ballast.augment.transforms import Transform, apply_transforms, draw_transform
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
-from ballast.core.images import decode_image, resize_image
+from ballast.core.images import DECODING, decode_image, resize_image
 from ballast.core.manifest import Row, read_image
 from ballast.core.params import Augment, Runtime, as_dict
 from ballast.core.source import BALLAST, source_hash
@@ -26,13 +26,7 @@ from ballast.core.store import ContentStore, Record
 from ballast.workers.versions import CODECS
 
 # Modules that determine the bytes of an image.
-SHAPING = (
-    "augment/transforms.py",
-    "augment/variants.py",
-    "core/colours.py",
-    "core/greys.py",
-    "core/images.py",
-)
+SHAPING = (*DECODING, "augment/transforms.py", "augment/variants.py")
 
 
 def oversampled_images(

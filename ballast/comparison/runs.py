@@ -19,7 +19,7 @@ from ballast.comparison.verdicts import (
     saved_model_text,
 )
 from ballast.core.counts import train_counts
-from ballast.scores.advice import Recommendation, recommendations
+from ballast.scores.advice import NOTHING, Recommendation, recommendations
 from ballast.scores.explanations import Explanations
 from ballast.scores.intervals import MetricIntervals, values_of
 from ballast.scores.judged import independent_groups, judged_photographs
@@ -117,7 +117,7 @@ def answer(
     reference: Arm | None,
     left_out: Mapping[str, int],
     label_conflicts: int = 0,
-    explained: Explanations | None = None,
+    explained: Explanations = NOTHING,
 ) -> Answer:
     """Judge a run, and compare it with the reference.
 

@@ -197,6 +197,11 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
+def as_given(cell: str) -> str:
+    """Remove the ' that csv_lines added to a cell, but keep the cell's own."""
+    return cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
+
+
 def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Read UTF-8 CSV with a header.
 
@@ -215,10 +220,5 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         if header[: len(columns)] != [*columns]:
             raise ValueError(header)
         return [
-            {
-                # Remove the ' that write_csv added, but keep the cell's own.
-                name: cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
-                for name, cell in zip(header, row, strict=True)
-            }
-            for row in rows
+            {name: as_given(cell) for name, cell in zip(header, row, strict=True)} for row in rows
         ]

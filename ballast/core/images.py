@@ -24,6 +24,15 @@ from ballast.core.image_limits import (
 )
 from ballast.core.png_text import without_large_text
 
+# The modules of core/ that the pixels of a decoded photograph depend on.
+DECODING = (
+    "core/colours.py",
+    "core/greys.py",
+    "core/heif_limits.py",
+    "core/image_limits.py",
+    "core/images.py",
+    "core/png_text.py",
+)
 # Pillow's names. JPEG includes the multi-picture files (MPO) of phones: their first is used.
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 HEIF_FORMATS: tuple[str, ...] = ("AVIF", "HEIF")

@@ -23,7 +23,7 @@ from PIL import features as pillow
 
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
-from ballast.core.images import image_array
+from ballast.core.images import DECODING, image_array
 from ballast.core.params import EXACT_BACKBONE, Train
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.core.source import BALLAST, source_hash
@@ -41,13 +41,15 @@ if TYPE_CHECKING:
 
 # The modules that features depend on, besides the weights and LIBRARIES.
 SHAPING = (
-    "core/colours.py",
-    "core/greys.py",
-    "core/images.py",
+    *DECODING,
+    "keras_setup.py",
+    "model/applications.py",
     "model/backbones.py",
     "model/efficientnet_lite0.py",
     "model/efficientnet_lite0_keras.py",
     "model/efficientnet_lite0_numpy.py",
+    "model/layers.py",
+    "model/maps.py",
 )
 BATCH_SIZE = 64
 # Up to here, the form without TensorFlow is done before TensorFlow would be imported: 32 images of

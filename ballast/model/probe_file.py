@@ -17,7 +17,13 @@ from ballast.model.logits import Floats
 from ballast.model.model_file import ModelInfo, with_head
 
 # The modules that a blank file depends on, besides those of the backbone.
-SHAPING = ("model/probe.py", "model/resizing.py", "model/saved.py", "model/whole_weights.py")
+SHAPING = (
+    "model/model_file.py",
+    "model/probe.py",
+    "model/resizing.py",
+    "model/saved.py",
+    "model/whole_weights.py",
+)
 
 
 def probe_file(

@@ -36,7 +36,8 @@ CONFUSED, CONFUSED_PHOTOGRAPHS = 0.1, 2
 LOGIT_ADJUSTMENT = "logit adjustment"
 # Commands to run next; RUN after the photographs have changed.
 RUN, COMPARE, CROSS_VALIDATE = "make", "make compare", "make cross-validate"
-
+COMPARED_BY_DEFAULT = ("baseline", "balanced")  # STRATEGIES of the Makefile
+NOTHING = Explanations()
 
 Worse = Mapping[str, Sequence[str]]  # classes whose recall is significantly lower, by run
 
@@ -54,7 +55,7 @@ def recommendations(
     worse: Worse,
     *,
     compared: bool = True,
-    explained: Explanations | None = None,
+    explained: Explanations = NOTHING,
 ) -> list[Recommendation]:
     """Derive recommendations from one run, or from several runs that are compared.
 
@@ -89,15 +90,14 @@ def recommendations(
         Recommendations in the order of the rules, then of runs and classes.
     """
     judged = runs[1:] or runs
-    found = explained or Explanations()
-    advice = [] if compared else [_not_compared()]
-    advice += [*_shortcuts(found.shortcuts), *_marks(found.marks)]
-    advice += [*_few_training_images(runs), *_doubtful_labels(found.label_issues)]
+    advice = [] if compared else [_not_compared(runs[0])]
+    advice += [*_shortcuts(explained.shortcuts), *_marks(explained.marks)]
+    advice += [*_few_training_images(runs), *_doubtful_labels(explained.label_issues)]
     advice += _small_test_set(runs[0])
     for rule in (_overfitting, _corrects_twice):
-        advice += [found for run in judged for found in rule(run, _of(run, runs))]
+        advice += [one for run in judged for one in rule(run, _of(run, runs))]
     advice += _worse_class(runs, worse)
-    advice += [found for run in judged for found in _largest_confusion(run, _of(run, runs))]
+    advice += [one for run in judged for one in _largest_confusion(run, _of(run, runs))]
     advice += _held_back(runs[0]) if len(runs) == 1 else ()
     return [advised._replace(text=typeset(advised.text)) for advised in advice]
 
@@ -135,11 +135,15 @@ def emphasis(run: Run) -> dict[str, float]:
     }
 
 
-def _not_compared() -> Recommendation:
+def _not_compared(run: Run) -> Recommendation:
+    plain, balanced = COMPARED_BY_DEFAULT
+    reference = run.params.get("cross_validation.reference", plain)
+    other = next(name for name in (run.params["strategy"], balanced, plain) if name != reference)
+    usual = (reference, other) == COMPARED_BY_DEFAULT
     return Recommendation(
         "not_compared",
         "Did balancing help? To find out, train without it and with it, and compare the two.",
-        COMPARE,
+        COMPARE if usual else f'{COMPARE} STRATEGIES="{reference} {other}"',
     )
 
 
@@ -221,7 +225,7 @@ def _small_test_set(run: Run) -> Iterator[Recommendation]:
         )
 
 
-def _overfitting(run: Run, where: str) -> Iterator[Recommendation]:
+def _overfitting(run: Run, in_run: str) -> Iterator[Recommendation]:
     if "val_accuracy" not in run.history:
         return
     epoch = chosen_epoch(run.history, run.min_epochs) - 1
@@ -234,14 +238,14 @@ def _overfitting(run: Run, where: str) -> Iterator[Recommendation]:
         tuned = run.params.get("train.fine_tune_epochs")
         yield Recommendation(
             "overfitting",
-            f"Overfitting{where}: accuracy is {percent(train)}% on the training images and"
+            f"Overfitting{in_run}: accuracy is {percent(train)}% on the training images and"
             f" {percent(val)}% on the validation photographs. Add photographs, strengthen the"
             " augmentation, or train no more than a head on the features of a frozen backbone.",
             "train.fine_tune_epochs: 0" if tuned else f"train.backbone: {EXACT_BACKBONE}",
         )
 
 
-def _corrects_twice(run: Run, where: str) -> Iterator[Recommendation]:
+def _corrects_twice(run: Run, in_run: str) -> Iterator[Recommendation]:
     methods, n_by_class = _methods(run), train_counts(run.counts)
     most = max(n_by_class.values())
     excess = {name: factor * n_by_class[name] / most for name, factor in emphasis(run).items()}
@@ -249,7 +253,7 @@ def _corrects_twice(run: Run, where: str) -> Iterator[Recommendation]:
     if len(methods) > 1 and excess[name] > EMPHASIS:
         yield Recommendation(
             "corrects_twice",
-            f"Double correction{where}: with {' and '.join(methods)}, {name} counts"
+            f"Double correction{in_run}: with {' and '.join(methods)}, {name} counts"
             f" {excess[name]:.1f} times as much as the largest class. Use only one of these"
             " methods, or lower weight_power.",
             _one_method(run),
@@ -283,7 +287,10 @@ def _remedy(reference: Run, this: Run, name: str) -> tuple[str, str]:
             action = f"{row}.weight_power: {strategy.get('weight_power', 1) / 2:g}"
         else:
             less = "use class_weights: balanced with a weight_power below 1 instead"
-            action = f"{row}.class_weights: balanced"
+            method = "oversample" if strategy["oversample"] else "balanced_batches"
+            action = (
+                f"{row}.{method}: false, {row}.class_weights: balanced, {row}.weight_power: 0.5"
+            )
         return f"Balance less: {less}; or add photographs of {name}.", action
     if after < before:
         return (
@@ -307,7 +314,7 @@ def loss_share(run: Run, name: str) -> float:
     return weighted[name] / sum(weighted.values())
 
 
-def _largest_confusion(run: Run, where: str) -> Iterator[Recommendation]:
+def _largest_confusion(run: Run, in_run: str) -> Iterator[Recommendation]:
     trainings, names = len(run.judged.predicted), run.judged.classes
     counts = confusion_counts(run.judged)
     tested = counts.sum(axis=1) // trainings
@@ -321,7 +328,7 @@ def _largest_confusion(run: Run, where: str) -> Iterator[Recommendation]:
     on_average = " on average" if trainings > 1 else ""
     yield Recommendation(
         "largest_confusion",
-        f"Largest confusion{where}, as a share of its class: {names[true]} misclassified as"
+        f"Largest confusion{in_run}, as a share of its class: {names[true]} misclassified as"
         f" {names[guess]}, {counts[true, guess] / trainings:.3g} of"
         f" {photographs(int(tested[true]))}{on_average}."
         " Check the labels of those photographs, or add training photographs that show the"

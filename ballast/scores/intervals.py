@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from scipy.stats import binomtest
-
+from ballast.scores.proportions import CONFIDENCE, wilson
 from ballast.scores.shares import rounded
 
-CONFIDENCE = 0.95
 CLASS_METRICS = ("recall", "precision", "f1")
 
 
@@ -41,7 +39,7 @@ def proportion(successes: int, trials: int, confidence: float = CONFIDENCE) -> I
     """
     if not trials:
         return Interval(0.0, 0.0, 1.0)
-    found = binomtest(successes, trials).proportion_ci(confidence, method="wilson")
+    found = wilson(successes / trials, trials, confidence)
     return Interval(successes / trials, float(found.low), float(found.high))
 
 

@@ -7,12 +7,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 from projects import environment
 
 from ballast.comparison.page import comparison_page, run_page
 from ballast.comparison.runs import answer, compare
+from ballast.core.params import Augment
 from ballast.report.pages import (
     CONFUSIONS,
+    KNOBS,
     contact_sheets,
     param_rows,
     points,
@@ -443,3 +446,9 @@ def test_points_have_a_sign(difference: float | None, shown: str) -> None:
 )
 def test_params_are_written_as_params_yaml_has_them(value: object, shown: str) -> None:
     assert yaml_scalar(value) == shown
+
+
+def test_every_param_of_augmentation_is_named_with_what_it_may_spoil() -> None:
+    named = {key for keys in KNOBS.values() for key in keys}
+    others = {"factor", "quality", "pack"}  # they leave the picture as it is, or nearly
+    assert named | others == {field.name for field in fields(Augment)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from ballast.balance.class_weights import class_weights
 from ballast.core.counts import Counts
@@ -112,10 +113,27 @@ def test_several_classes_of_few_photographs_are_one_sentence(run_of: RunOf) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("strategy", "command"),
+    [
+        ("balanced", "make compare"),
+        ("baseline", "make compare"),
+        ("gentle", 'make compare STRATEGIES="baseline gentle"'),
+    ],
+)
+def test_the_comparison_is_with_the_strategy_in_use(
+    run_of: RunOf, strategy: str, command: str
+) -> None:
+    run = run_of()
+    params = {**run.params, "cross_validation.reference": "baseline", "strategy": strategy}
+    params |= {f"strategies.{strategy}.{key}": value for key, value in PLAIN.items()}
+    (first, *_) = recommendations([run._replace(params=params)], {}, compared=False)
+    assert first.action == command
+
+
 def test_a_run_that_was_not_compared_asks_whether_balancing_helped(run_of: RunOf) -> None:
     first = recommendations([run_of(train=(9, 100))], {}, compared=False)[0]
     assert first.text.startswith("Did balancing help?")
-    assert first.action == "make compare"
 
 
 def test_each_recommendation_has_the_command_or_the_param_that_does_it(run_of: RunOf) -> None:
@@ -228,6 +246,21 @@ def test_a_class_that_got_worse(run_of: RunOf) -> None:
     )
 
 
+@pytest.mark.parametrize("balanced_by", [{"oversample": True}, {"balanced_batches": True}])
+def test_balancing_less_as_advised_raises_the_share_of_the_class(
+    run_of: RunOf, balanced_by: dict[str, bool]
+) -> None:
+    row = PLAIN | balanced_by
+    runs = [run_of("before"), run_of("after", strategy=row, made=(300, 300))]
+    advised = action(*runs, worse={"after": ["dog"]})["worse_class"]
+    values = {
+        key.strip().removeprefix("strategies.s."): yaml.safe_load(value)
+        for key, value in (param.split(": ") for param in advised.split(","))
+    }
+    less = run_of(strategy=row | values)
+    assert loss_share(runs[1], "dog") < loss_share(less, "dog") < loss_share(runs[0], "dog")
+
+
 def test_every_class_that_got_worse_is_one_recommendation(run_of: RunOf) -> None:
     runs = [run_of(name) for name in ("before", "after", "later")]
     found = recommendations(runs, {"after": ["cat", "dog"], "later": ["dog"]})
@@ -262,7 +295,8 @@ OVERSAMPLED = PLAIN | {"oversample": True}
             OVERSAMPLED,
             "dog",
             "Balance less: use class_weights: balanced with a weight_power below 1 instead; or",
-            "strategies.s.class_weights: balanced",
+            "strategies.s.oversample: false, strategies.s.class_weights: balanced,"
+            " strategies.s.weight_power: 0.5",
         ),
         (
             PLAIN,
