@@ -28,7 +28,7 @@ setup: .venv/.ready  ## install everything into .venv/
 	$(RUN) dvc config --local --unset core.no_scm; fi
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --frozen
+	$(UV) sync --frozen --compile-bytecode  # not in the first run of each stage
 	@touch $@
 
 .uv/bin/uv:

@@ -26,8 +26,8 @@ PARAMS_INTRODUCTION = """\
 
 All settings are in `params.yaml`. Misspelled keys and invalid values stop the run with a one-line
 error. The defaults below are the values that ship. Optional keys may be left out, which sets them
-to their default. To change a setting for one run: `uv run dvc exp run -S augment.factor=4`;
-for a key that is left out, `-S '++KEY=VALUE'`.
+to their default. `uv run dvc exp run -S augment.factor=4` changes one and runs; for a key
+that is left out, `-S '++KEY=VALUE'`.
 
 If colour distinguishes your classes (such as ripe and unripe), set `augment.hue` and
 `augment.saturation` to 0.

@@ -248,7 +248,7 @@ def copy(repo: Repo, path: str, target: Path) -> None:
     except FileNotFoundError:
         raise UserError(
             f"{path} is not in DVC's cache, and no remote has it; push it where it was made (dvc"
-            " push), or remove the experiment (dvc exp remove) and run it again"
+            " push), or run it again (an experiment after dvc exp remove)"
         ) from None
     with writing(target):
         target.write_bytes(data)
