@@ -15,7 +15,7 @@ from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from platform import node
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -234,24 +234,23 @@ def _kept(
     Returns:
         Shape (n, d), in the order of the keys.
     """
-    rows: dict[int, NDArray[Any]] = {}
+    features = np.empty((len(keys), backbone.width), dtype=np.float32)
     length = backbone.width * np.dtype(backbone.dtype).itemsize
+    missing = []
     for place, key in enumerate(keys):
         store.numbers(key)  # tells the store that the entry is in use
         (record,) = store.read(key, [0])
         if record and len(record.data) == length:
-            rows[place] = np.frombuffer(record.data, backbone.dtype)
-    missing = [place for place in range(len(keys)) if place not in rows]
+            features[place] = np.frombuffer(record.data, backbone.dtype)
+        else:
+            missing.append(place)
     batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
     # Also if they are not kept: the same values as from the store, for example without -0.0.
     computed = chain.from_iterable(batch.astype(backbone.dtype) for batch in compute(batches))
     shown = with_progress(computed, len(missing), "features")
     for place, row in zip(missing, shown, strict=True):
-        rows[place] = row
-        store.add(keys[place], {0: row.tobytes()})
-    features = np.empty((len(keys), backbone.width), dtype=np.float32)
-    for place, row in rows.items():
         features[place] = row
+        store.add(keys[place], {0: row.tobytes()})
     return features
 
 
