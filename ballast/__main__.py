@@ -1,12 +1,16 @@
 """The command `ballast`; each subcommand is a module of ballast/commands/."""
 
 import argparse
+import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module, metadata
+from io import TextIOWrapper
 
 from ballast.core.errors import UserError, one_line_errors
 
+READER_GONE = 141  # 128 + SIGPIPE, as shells have it
 # Subcommands are imported on demand: some load TensorFlow or DVC.
 COMMANDS = {
     "answer": "print the answer of the latest run, and what to do next",
@@ -27,11 +31,77 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the subcommand named on the command line; return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    with one_line_errors():
+    with one_line_errors(), printing():
         needed = COMMANDS if "--print-completion" in given else {*given[:1]} & COMMANDS.keys()
         options = command_line(needed).parse_args(given)
         code: int = options.run(options)
     return code
+
+
+class _Watched(TextIOWrapper):
+    """A text stream that remembers why it could not be written, to tell that from other errors."""
+
+    failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self.failure = error
+            raise
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """Write all of stdout before the end, and end with an exit code of its own if that fails.
+
+    Raises:
+        SystemExit: with READER_GONE if the reader, such as `| head`, has closed the pipe.
+        UserError: if stdout is a file and the disk is full, for example.
+    """
+    before = sys.stdout
+    if not isinstance(before, TextIOWrapper):  # a program has replaced or closed it
+        yield
+        return
+    sys.stdout = watched = _watched(before)
+    try:
+        try:
+            yield
+        finally:
+            watched.flush()
+            if watched.failure:  # argparse says nothing of it, for example
+                raise watched.failure
+    except OSError as error:
+        if error is not watched.failure:
+            raise
+        # Discard what is left in the buffer: Python would try to write it once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), watched.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(READER_GONE) from None
+        raise UserError(f"standard output: cannot be written: {error.strerror}") from None
+    finally:
+        sys.stdout = before
+        watched.detach()  # else it would close what is below it
+
+
+def _watched(stream: TextIOWrapper) -> _Watched:
+    """Watch what a stream writes to; both encode alike."""
+    stream.flush()
+    return _Watched(
+        stream.buffer,
+        stream.encoding,
+        stream.errors,
+        newline="\n",
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
 
 
 def command_line(complete: Collection[str]) -> argparse.ArgumentParser:

@@ -35,7 +35,6 @@ from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
 
 SOME_UNREAD = 3
-READER_GONE = 141  # 128 + SIGPIPE, as shells have it
 OR, NO_CLASS = " or ", "-"  # between the names of a set in a table; an empty set
 SET = "set_"  # prefix of columns that say whether a class is in the set
 
@@ -109,12 +108,7 @@ def run(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.model, options.coverage)
     with open(0, "rb", closefd=False) as stdin:
         paths = named_files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
-        try:
-            return print_predictions(classifier, paths, options.format)
-        except BrokenPipeError:
-            # A reader such as `| head` has closed the pipe. Discard what is left in the buffer.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return READER_GONE
+        return print_predictions(classifier, paths, options.format)
 
 
 def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str) -> int:

@@ -1,15 +1,18 @@
 """The command `ballast` itself; its subcommands are tested in tests/ballast/commands."""
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 from projects import environment
 
-from ballast.__main__ import COMMANDS, command_line, main
+from ballast.__main__ import COMMANDS, command_line, main, printing
 
 ROOT = Path(__file__).parents[2]
 # What pip makes of [project.scripts].
@@ -35,6 +38,52 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         encoding="utf-8",
         check=False,
     )
+
+
+def run_into(stdout: int, *arguments: str) -> tuple[int, str]:
+    """The exit code and stderr of a command that writes to an open file."""
+    done = subprocess.run(
+        [sys.executable, "-m", "ballast", *arguments],
+        cwd=ROOT,
+        env=environment(),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@contextmanager
+def pipe_without_reader() -> Iterator[int]:
+    """A pipe as `| true` leaves it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+# argparse says nothing of what it cannot print.
+PRINTING = [["answer", "--just-run"], ["--version"], ["unpack", "--help"]]
+
+
+@pytest.mark.parametrize("arguments", PRINTING)
+def test_a_reader_that_has_gone_ends_any_command_without_a_word(arguments: list[str]) -> None:
+    with pipe_without_reader() as writer:
+        assert run_into(writer, *arguments) == (141, "")
+
+
+@pytest.mark.parametrize("arguments", PRINTING)
+def test_a_full_stdout_is_one_line_of_any_command(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        code, said = run_into(full.fileno(), *arguments)
+    assert said == "ERROR: standard output: cannot be written: No space left on device\n"
+    assert code == 1
+
+
+def test_an_error_of_another_file_is_not_taken_for_one_of_stdout() -> None:
+    with pytest.raises(BrokenPipeError), printing(), pipe_without_reader() as writer:
+        os.write(writer, b"x")
 
 
 def test_started_without_the_environment_it_says_what_to_run() -> None:
