@@ -28,9 +28,9 @@ from ballast.dataset.listing import list_files, printable, unreadable
 from ballast.dvc_tools.cache import damaged_objects, files_holding, object_path
 from ballast.dvc_tools.half_written import clear_running
 from ballast.dvc_tools.ignore import with_ignored
+from ballast.dvc_tools.repository import DVC_FILES, project_repo
 from ballast.model.applications import refuse_unknown
 
-DVC_FILES = Path(".dvc/tmp")
 # What git writes around the sides of a merge that it leaves to the user.
 CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 
@@ -51,9 +51,7 @@ def run(options: argparse.Namespace) -> int:
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is valid; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
-    with writing(DVC_FILES):  # opening it makes folders
-        opened = Repo()
-    with opened as repo:
+    with project_repo() as repo:
         clear_half_written(repo)
         clear_damage(repo)
     return 0

@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import RevError, resolve_rev
 from dvc.utils.serialize import YAMLError, parse_yaml
@@ -29,7 +29,6 @@ from msgspec.structs import fields
 from tabulate import tabulate
 
 from ballast.commands.arms import are_several, strategy_arms, train_arms, value_arms
-from ballast.commands.experiments import refuse_without_commit
 from ballast.comparison.checks import check_comparable
 from ballast.comparison.page import comparison_page
 from ballast.comparison.runs import Comparison, compare
@@ -39,6 +38,7 @@ from ballast.core.errors import UserError, one_line
 from ballast.core.files import make_folder, read_json, write_bytes, write_json, writing
 from ballast.core.manifest import Row, class_names, read_augmented, read_manifest, subset_rows
 from ballast.core.params import Strategy, dotted
+from ballast.dvc_tools.repository import project_repo
 from ballast.report.pictures import SHEET_IMAGES, contact_rows, run_pictures, sheet_classes
 from ballast.scores.advice import action_text
 from ballast.scores.intervals import Interval, MetricIntervals, interval_text, unpacked
@@ -148,12 +148,7 @@ def fetch(folders: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
     Raises:
         UserError: if a revision does not exist, or lacks outputs that match its params.
     """
-    try:
-        repo = Repo()
-    except NotDvcRepoError:
-        raise UserError("dvc.yaml: no such file; run from the top of the project") from None
-    with repo:
-        refuse_without_commit("comparing")
+    with project_repo("comparing") as repo:
         params = {}
         for name, folder in folders.items():
             refuse_unknown(repo, name)

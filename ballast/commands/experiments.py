@@ -18,7 +18,6 @@ import yaml
 from dvc.exceptions import DvcException, OutputNotFoundError
 from dvc.lock import LockError, make_lock
 from dvc.repo import Repo
-from dvc.scm import NoSCM
 from tqdm import tqdm
 
 from ballast.core import paths
@@ -39,6 +38,7 @@ from ballast.dvc_tools.experiments import (
     queue_experiment,
     run_queue,
 )
+from ballast.dvc_tools.repository import project_repo
 from ballast.vendoring.git import git
 
 
@@ -76,22 +76,18 @@ def experiments_repo(what: str) -> Iterator[Repo]:
         what: needs the repository, to begin a sentence.
 
     Raises:
-        UserError: if there is no git repository, it has no commit, it is shallow, or another
-            command runs experiments. It also replaces an error of DVC.
+        UserError: as project_repo does, if the git repository is shallow, or if another command
+            runs experiments. It also replaces an error of DVC.
     """
-    refuse_without_commit(what)
-    if git(Path(), "rev-parse", "--is-shallow-repository") == b"true\n":
-        raise UserError(
-            "this clone is shallow, and DVC cannot run experiments in it; run git fetch --unshallow"
-        )
     try:
-        with interrupts_kept(), some_identity(), Repo() as repo, only_one(repo):
-            if isinstance(repo.scm, NoSCM):
+        with interrupts_kept(), some_identity(), project_repo(what) as repo:
+            if git(Path(), "rev-parse", "--is-shallow-repository") == b"true\n":
                 raise UserError(
-                    "DVC's core.no_scm says that there is no git repository, but there is one now;"
-                    " run dvc config --local --unset core.no_scm"
+                    "this clone is shallow, and DVC cannot run experiments in it; run git fetch"
+                    " --unshallow"
                 )
-            yield repo
+            with only_one(repo):
+                yield repo
     except DvcException as error:
         raise UserError(f"DVC: {error}") from None
 
@@ -142,19 +138,6 @@ def interrupts_kept() -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def refuse_without_commit(what: str) -> None:
-    """Refuse to go on without a commit, on which DVC bases experiments.
-
-    Args:
-        what: needs it, to begin a sentence.
-    """
-    if git(Path(), "rev-parse", "--verify", "--quiet", "HEAD") is None:
-        raise UserError(
-            f"{what} needs a git repository with a commit, where DVC keeps its experiments:"
-            " git init && git add . && git commit -m start"
-        )
 
 
 @contextmanager

@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dvc.config import Config
-from dvc.exceptions import DvcException, NotDvcRepoError
+from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.scm import NoSCM
 
 from ballast.core import paths
 from ballast.core.errors import UserError, one_line
 from ballast.core.files import read_text
 from ballast.core.params import parse_params
 from ballast.dvc_tools.cache import unsound_objects
+from ballast.dvc_tools.repository import NoProjectError, project_repo
 
 SECRETS = {
     "account_key", "client_secret", "connection_string", "gdrive_client_secret", "oss_key_secret",
@@ -38,12 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the problems; return the exit code."""
     del options
     raw = parse_params(read_text(paths.PARAMS)).data.raw
-    with Repo() as repo:
-        if isinstance(repo.scm, NoSCM):
-            raise UserError(
-                "no git repository; only commits can be shared: git init && git add . && git"
-                " commit -m start"
-            )
+    with project_repo("publishing") as repo:
         try:
             wrong = [
                 *not_committed(repo, raw),
@@ -102,9 +97,9 @@ def below(folder: str, path: str) -> bool:
 def in_dvc(raw: str) -> bool:
     """Whether DVC tracks a folder, in this project or in the one that holds the folder."""
     try:
-        with Repo(str(Path(raw).resolve().parent)) as holder:
+        with project_repo(folder=Path(raw).resolve().parent) as holder:
             outs = [out.fs_path for stage in holder.index.stages for out in stage.outs]
-    except NotDvcRepoError:
+    except NoProjectError:
         return False
     return any(below(out, raw) for out in outs)
 

@@ -40,8 +40,8 @@ def test_a_folder_without_a_commit_is_refused(
 ) -> None:
     monkeypatch.chdir(project.folder)
     expected = (
-        "comparing needs a git repository with a commit, where DVC keeps its experiments: git init"
-        " && git add . && git commit -m start"
+        "comparing needs a git repository with a commit: git init && git add . && git commit -m"
+        " start"
     )
     assert refusal() == expected
     project.git("init", "--quiet")

@@ -196,7 +196,9 @@ def test_without_git_or_with_a_half_written_lock_it_says_so(
     project.dvc("config", "--local", "core.no_scm", "true")
     done = project.ballast("publish-check")
     assert done.returncode == 1
-    assert done.stderr.startswith("ERROR: no git repository; only commits can be shared: git init")
+    assert done.stderr.startswith(
+        "ERROR: publishing needs a git repository with a commit: git init"
+    )
     (ready.folder / "dvc.lock").write_text("")
     done = ready.ballast("publish-check")
     assert done.returncode == 1
