@@ -16,6 +16,8 @@ from ballast.core.errors import UserError
 
 # A cell that a spreadsheet would run as a formula, or one that looks as if it had been escaped.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
+# What git writes around the sides of a merge that it leaves to the user.
+CONFLICT = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
 
 
 def read_text(path: Path) -> str:
@@ -32,6 +34,20 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+
+
+def refuse_conflict(path: Path, text: str) -> None:
+    """Refuse a user's file that git merged in part; a parser would complain of something else.
+
+    Raises:
+        UserError: naming the line.
+    """
+    if found := CONFLICT.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        raise UserError(
+            f"{path} line {line}: git's conflict markers; keep one side of each conflict, and"
+            " remove the markers"
+        )
 
 
 @contextmanager

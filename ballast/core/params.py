@@ -5,6 +5,7 @@ import reprlib
 import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -12,7 +13,9 @@ import yaml
 from msgspec import Meta, Struct, inspect, structs
 
 from ballast.core.errors import UserError
+from ballast.core.files import refuse_conflict
 from ballast.core.greys import Range, as_range
+from ballast.core.paths import PARAMS
 
 Policy = Literal["keep", "drop", "fatal"]
 Flip = Literal["horizontal", "vertical", "both"]
@@ -583,6 +586,7 @@ _Loader.add_implicit_resolver(
 
 
 def _parsed(text: str) -> dict[Any, Any]:
+    refuse_conflict(PARAMS, text)
     try:
         values = _Loader(text).get_single_data()
     except yaml.YAMLError as error:
@@ -657,16 +661,17 @@ def _checked(values: dict[Any, Any]) -> Params:
     return params
 
 
-def no_yaml(error: BaseException | None) -> UserError:
-    """Make a UserError that says where params.yaml is not valid YAML, and why.
+def no_yaml(error: BaseException | None, path: Path = PARAMS) -> UserError:
+    """Make a UserError that says where a file is not valid YAML, and why.
 
     Args:
         error: of PyYAML, or of ruamel.yaml, which is DVC's parser.
+        path: of the file.
     """
     mark = getattr(error, "problem_mark", None)
     where = f" line {mark.line + 1}, column {mark.column + 1}" if mark else ""
     problem = getattr(error, "problem", None) or getattr(error, "reason", "invalid YAML")
-    return UserError(f"params.yaml{where}: {problem}")
+    return UserError(f"{path}{where}: {problem}")
 
 
 def _check_pattern(group: str) -> None:

@@ -7,7 +7,9 @@ from dvc.utils.serialize import YAMLFileCorruptedError, dumps_yaml, parse_yaml_f
 from msgspec.structs import fields
 
 from ballast.core.errors import UserError
+from ballast.core.files import refuse_conflict
 from ballast.core.params import Params, Section, Strategy, no_yaml, parse_params
+from ballast.core.paths import PARAMS
 
 
 class Updated(NamedTuple):
@@ -32,6 +34,7 @@ def updated(new: str, theirs: str) -> Updated:
     Raises:
         UserError: if the user's is not YAML, or has a value that the new version refuses.
     """
+    refuse_conflict(PARAMS, theirs)
     try:
         values, own = (parse_yaml_for_update(text, "params.yaml") for text in (new, theirs))
     except YAMLFileCorruptedError as error:

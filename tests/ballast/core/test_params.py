@@ -292,6 +292,11 @@ def test_what_is_wrong_is_named_with_what_would_be_right(text: str, problem: str
             f" line {TEXT.count(chr(10)) + 2}, column 3: found unhashable key",
         ),
         ("seed: [1", " line 1, column 9: expected ',' or ']'"),
+        (
+            TEXT.replace("seed: 42", "<<<<<<< HEAD\nseed: 42\n=======\nseed: 1\n>>>>>>> other"),
+            f" line {TEXT[: TEXT.index('seed: 42')].count(chr(10)) + 1}: git's conflict markers;"
+            " keep one side of each conflict, and remove the markers",
+        ),
         ("", ": must be a mapping of keys to values"),
         ("- 1", ": must be a mapping of keys to values"),
     ],
