@@ -9,7 +9,6 @@ Example:
 
 import argparse
 import os
-import re
 import sys
 import time
 from collections.abc import Sequence
@@ -22,17 +21,14 @@ from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
 from ballast.core import paths
 from ballast.core.errors import UserError, warn
-from ballast.core.files import read_text, write_bytes, writing
+from ballast.core.files import CONFLICT, read_text, write_bytes, writing
 from ballast.core.params import Params, as_dict, dotted, no_yaml, parse_params
 from ballast.dataset.listing import list_files, printable, unreadable
 from ballast.dvc_tools.cache import damaged_objects, files_holding, object_path
 from ballast.dvc_tools.half_written import clear_running
 from ballast.dvc_tools.ignore import with_ignored
-from ballast.dvc_tools.repository import DVC_FILES, project_repo
+from ballast.dvc_tools.repository import DVC_FILES, project_repo, refuse_broken_pipeline
 from ballast.model.applications import refuse_unknown
-
-# What git writes around the sides of a merge that it leaves to the user.
-CONFLICT = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"params.yaml is valid; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
     with project_repo() as repo:
+        refuse_broken_pipeline(repo)
         clear_half_written(repo)
         clear_damage(repo)
     return 0
@@ -104,7 +101,7 @@ def clear_half_written(repo: Repo) -> None:
     for running in cleared:
         warn(f"{running}: incomplete; removed")
     lock = Path("dvc.lock")
-    if lock.exists() and CONFLICT.search(lock.read_bytes()):
+    if lock.exists() and CONFLICT.search(lock.read_text(encoding="utf-8", errors="replace")):
         raise UserError(
             f"{lock}: has git's conflict markers; run git checkout --ours {lock}, then dvc repro"
         )

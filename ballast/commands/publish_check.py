@@ -21,7 +21,7 @@ from ballast.core.errors import UserError, one_line
 from ballast.core.files import read_text
 from ballast.core.params import parse_params
 from ballast.dvc_tools.cache import unsound_objects
-from ballast.dvc_tools.repository import NoProjectError, project_repo
+from ballast.dvc_tools.repository import NoProjectError, project_repo, refuse_broken_pipeline
 
 SECRETS = {
     "account_key", "client_secret", "connection_string", "gdrive_client_secret", "oss_key_secret",
@@ -39,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
     del options
     raw = parse_params(read_text(paths.PARAMS)).data.raw
     with project_repo("publishing") as repo:
+        refuse_broken_pipeline(repo)
         try:
             wrong = [
                 *not_committed(repo, raw),

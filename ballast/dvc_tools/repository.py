@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dvc.dvcfile import ProjectFile
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
 from dvc.scm import NoSCM, SCMError
+from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
 from ballast.core.errors import UserError
-from ballast.core.files import writing
+from ballast.core.files import read_text, refuse_conflict, writing
+from ballast.core.params import no_yaml
 from ballast.vendoring.git import git
 
 DVC_FILES = Path(".dvc/tmp")
@@ -75,3 +78,23 @@ def refuse_without_commit(what: str, folder: Path = Path()) -> None:
             f"{what} needs a git repository with a commit: git init && git add . && git commit -m"
             " start"
         )
+
+
+def refuse_broken_pipeline(repo: Repo) -> None:
+    """Refuse a dvc.yaml that DVC cannot read; params.yaml must be right, which it refers to.
+
+    Raises:
+        UserError: saying where, and how to get the committed one back.
+    """
+    back = f"git checkout {PIPELINE}"
+    if not PIPELINE.exists():
+        raise UserError(f"{PIPELINE}: missing; {back}")
+    text = read_text(PIPELINE)
+    refuse_conflict(PIPELINE, text)
+    try:
+        parse_yaml(text, PIPELINE)
+        ProjectFile(repo, str(PIPELINE)).resolver.resolve()
+    except YAMLFileCorruptedError as error:
+        raise UserError(f"{no_yaml(error.__cause__, PIPELINE)}; {back}") from None
+    except DvcException as error:
+        raise UserError(f"{PIPELINE}: {error}; {back}") from None

@@ -6,7 +6,11 @@ import pytest
 from projects import Project
 
 from ballast.core.errors import UserError
-from ballast.dvc_tools.repository import NoProjectError, project_repo
+from ballast.dvc_tools.repository import (
+    NoProjectError,
+    project_repo,
+    refuse_broken_pipeline,
+)
 
 NO_COMMIT = (
     "comparing needs a git repository with a commit: git init && git add . && git commit -m start"
@@ -79,3 +83,39 @@ def test_settings_that_dvc_cannot_read() -> None:
     with Path(".dvc/config").open("a") as config:
         config.write("[core\n")
     assert refusal().startswith("DVC: ")
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "problem"),
+    [
+        (None, ": missing; "),
+        ("stages:\n  split:\n cmd: [", " line 3, column 2: did not find expected key; "),
+        ("<<<<<<< HEAD\nstages: {}\n=======\n", " line 1: git's conflict markers; keep one side"),
+        ("stages: {split: {deps: [1]}}", ": './dvc.yaml' validation failed: 2 errors; "),
+        ("stages: {split: {cmd: '${no}'}}", ": failed to parse 'stages.split.cmd' in"),
+    ],
+)
+def test_a_pipeline_that_dvc_cannot_read(
+    download: Project, pipeline: str | None, problem: str
+) -> None:
+    (download.folder / ".dvc/config.local").write_text("[core]\n    no_scm = true\n")
+    path = download.folder / "dvc.yaml"
+    with project_repo() as repo:
+        refuse_broken_pipeline(repo)
+    path.unlink()
+    if pipeline is not None:
+        path.write_text(pipeline)
+    with pytest.raises(UserError) as caught, project_repo() as repo:
+        refuse_broken_pipeline(repo)
+    assert str(caught.value).startswith(f"dvc.yaml{problem}")
+    if "conflict" not in problem:
+        assert str(caught.value).endswith("; git checkout dvc.yaml")
+
+
+def test_check_and_publish_check_say_the_same_of_it(download: Project) -> None:
+    download.commit_all()
+    (download.folder / "dvc.yaml").unlink()
+    for command in ("check", "publish-check"):
+        done = download.ballast(command)
+        assert done.stderr == "ERROR: dvc.yaml: missing; git checkout dvc.yaml\n"
+        assert done.returncode == 1
