@@ -14,7 +14,7 @@ from typing import Any
 from tabulate import tabulate
 
 from ballast.core import paths
-from ballast.core.errors import counted, one_line
+from ballast.core.errors import UserError, counted, one_line
 from ballast.core.files import intact, read_json
 from ballast.core.stage_times import duration_of, stage_times
 from ballast.scores.advice import COMPARE, RUN, action_text
@@ -39,19 +39,25 @@ def run(options: argparse.Namespace) -> int:
     found = read_json(paths.ANSWER)
     with intact(paths.ANSWER):
         said = answer_text(found, duration_of(2, 1, stage_times()))
-    changed = [] if options.just_run else changed_since_run()
-    if changed:
-        print(f"Of an earlier run: since then, {listed(changed)} changed; {RUN} renews it\n")
+    if not options.just_run and (since := since_run()):
+        print(f"{since}\n")
     print(said)
     print(f"\nOpen {paths.REPORT}" if paths.REPORT.exists() else f"\n{MISSING}")
     return 0
 
 
-def changed_since_run() -> list[str]:
-    """What the outputs depend on and has changed since dvc repro ran; see changed_deps."""
+def since_run() -> str:
+    """Say what the outputs depend on and has changed since dvc repro ran; empty if nothing has."""
     from ballast.dvc_tools.changes import changed_deps  # loads DVC, which takes half a second
 
-    return changed_deps("evaluate")
+    try:
+        changed = changed_deps("evaluate")
+    except UserError as error:
+        reason = one_line(str(error))
+        return f"Of an earlier run, and what has changed since cannot be read now: {reason}"
+    if not changed:
+        return ""
+    return f"Of an earlier run: since then, {listed(changed)} changed; {RUN} renews it"
 
 
 def answer_text(found: Mapping[str, Any], comparison_takes: str = "") -> str:

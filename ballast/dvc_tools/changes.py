@@ -4,27 +4,52 @@ from collections.abc import Iterator
 from typing import Any
 
 from dvc.exceptions import DvcException
+from dvc.lock import LockError
 from dvc.repo import Repo
+
+from ballast.core.errors import UserError
+from ballast.core.files import read_text
+from ballast.core.params import parse_params
+from ballast.core.paths import PARAMS
+from ballast.dvc_tools.repository import NoProjectError, project_repo, refuse_broken_pipeline
 
 
 def changed_deps(stage: str) -> list[str]:
     """Name what a stage and those before it depend on and that differs from dvc.lock.
 
-    What is missing does not count: a clone has the answer, and may have no photographs or models.
+    A file that is missing does not count: a clone has the answer, and may have no photographs or
+    models.
 
     Args:
         stage: name of the stage.
 
     Returns:
         Paths of files and folders, and for a file of params, its keys in brackets; sorted. Nothing
-        if DVC cannot say it, for example because a run is going on.
+        in a folder that is no project, or while another DVC keeps it locked.
+
+    Raises:
+        UserError: if params.yaml or dvc.yaml cannot be read, for example.
     """
     try:
-        with Repo() as repo:
-            found = repo.status(targets=[stage], with_deps=True)
-    except DvcException:
+        with project_repo() as repo:
+            found = _status(repo, stage)
+    except (NoProjectError, LockError):
         return []
     return sorted({name for states in found.values() for name in _changed(states)})
+
+
+def _status(repo: Repo, stage: str) -> dict[str, list[Any]]:
+    """What DVC says of a stage and those before it."""
+    try:
+        found: dict[str, list[Any]] = repo.status(targets=[stage], with_deps=True)
+    except LockError:
+        raise
+    except DvcException as error:
+        # Ballast's own messages say where.
+        parse_params(read_text(PARAMS))
+        refuse_broken_pipeline(repo)
+        raise UserError(f"DVC: {error}") from None
+    return found
 
 
 def _changed(states: list[Any]) -> Iterator[str]:
@@ -35,7 +60,6 @@ def _changed(states: list[Any]) -> Iterator[str]:
             continue
         for path, how in state.get("changed deps", {}).items():
             if isinstance(how, dict):
-                keys = sorted(key for key, of_key in how.items() if of_key != "deleted")
-                yield f"{path} ({', '.join(keys)})"
+                yield f"{path} ({', '.join(sorted(how))})"
             elif how != "deleted":
                 yield path

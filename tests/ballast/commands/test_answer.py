@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from projects import Project
 
 from ballast.__main__ import main
 from ballast.commands.answer import answer_text
@@ -116,3 +117,19 @@ def test_a_missing_or_edited_answer_is_one_line(
     with pytest.raises(SystemExit, match=r"outputs/answer\.json"):
         main(["answer"])
     del capsys
+
+
+def test_the_first_line_says_what_keeps_it_from_telling_what_has_changed(
+    project: Project,
+    make_run: MakeRun,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(project.folder)
+    project.git("init", "--quiet")
+    write_json(paths.ANSWER, answer(make_run("mine", ["cat", "dog"]), None, {}))
+    paths.PARAMS.write_text("seed: 42\n  data: {}\n")
+    assert said(capsys).splitlines()[0] == (
+        "Of an earlier run, and what has changed since cannot be read now: params.yaml line 2,"
+        " column 7: mapping values are not allowed here"
+    )
