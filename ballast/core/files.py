@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ballast.core.errors import UserError
+from ballast.core.paths import PARAMS, PIPELINE
 
 # A cell that a spreadsheet would run as a formula, or one that looks as if it had been escaped.
 FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -34,6 +35,11 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not UTF-8 text; save it as UTF-8") from None
+
+
+def at_top() -> bool:
+    """Whether the current folder is the top of a project, or of what is left of one."""
+    return any(path.exists() for path in (PARAMS, PIPELINE))
 
 
 def refuse_conflict(path: Path, text: str) -> None:
@@ -143,6 +149,8 @@ def intact(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
+        if not (path.is_absolute() or at_top()):
+            raise UserError(f"{path}: no such file; run from the top of the project") from None
         raise UserError(f"{path}: does not exist yet; run dvc repro") from None
     except (ValueError, TypeError, KeyError, EOFError, csv.Error, zipfile.BadZipFile):
         raise UserError(f"{path}: edited or damaged; run ballast check, then dvc repro") from None

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
 
 MANIFEST = Path("data/manifest.csv")
 RANGE = Path("data/range.json")  # of deep greys

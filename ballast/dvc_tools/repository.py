@@ -13,10 +13,10 @@ from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 from ballast.core.errors import UserError
 from ballast.core.files import read_text, refuse_conflict, writing
 from ballast.core.params import no_yaml
+from ballast.core.paths import PIPELINE
 from ballast.vendoring.git import git
 
 DVC_FILES = Path(".dvc/tmp")
-PIPELINE = Path("dvc.yaml")
 
 
 class NoProjectError(UserError):

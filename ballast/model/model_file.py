@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ballast.core.errors import UserError
+from ballast.core.files import at_top
 from ballast.core.greys import Range, as_range
 from ballast.core.paths import MODEL
 from ballast.model.logits import Floats
@@ -136,6 +137,15 @@ def _other_program(path: Path) -> str | None:
     return next((kind for place, begin, kind in OTHERS if start[place:].startswith(begin)), None)
 
 
+def _where_it_is(path: Path) -> str:
+    """What to do about a model file that does not exist."""
+    if path != MODEL:
+        return "no such file"
+    if not at_top():
+        return "no such file; run from the top of the project, or give --model"
+    return "no model yet; run dvc repro, or dvc pull models"
+
+
 def refuse_damage(path: Path) -> None:
     """Raise an error if a model file is missing or damaged.
 
@@ -146,10 +156,7 @@ def refuse_damage(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
     except FileNotFoundError:
-        advice = (
-            "no model yet; run dvc repro, or dvc pull models" if path == MODEL else "no such file"
-        )
-        raise UserError(f"{path}: {advice}") from None
+        raise UserError(f"{path}: {_where_it_is(path)}") from None
     except (OSError, zipfile.BadZipFile):
         other = _other_program(path)
         if other:

@@ -82,6 +82,22 @@ def test_floats_of_a_csv_file_are_those_of_a_json_file(tmp_path: Path) -> None:
     assert {row["n"] for row in rows} == {"7"}
 
 
+def test_a_file_of_a_stage_is_looked_for_at_the_top_of_a_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path("outputs/answer.json")
+    for pipeline, said in (
+        (False, "no such file; run from the top of the project"),
+        (True, "does not exist yet; run dvc repro"),
+    ):
+        if pipeline:
+            Path("dvc.yaml").touch()
+        with pytest.raises(UserError) as caught:
+            read_json(path)
+        assert str(caught.value) == f"{path}: {said}"
+
+
 def test_a_file_of_a_stage_that_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
     path = tmp_path / "class_counts.json"
     with pytest.raises(UserError, match=r"class_counts\.json: does not exist yet; run dvc repro"):
