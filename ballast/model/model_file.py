@@ -137,6 +137,15 @@ def _other_program(path: Path) -> str | None:
     return next((kind for place, begin, kind in OTHERS if start[place:].startswith(begin)), None)
 
 
+def _is_no_archive(path: Path) -> bool:
+    """Whether a file begins as no zip archive does, not even one that was cut off."""
+    try:
+        with path.open("rb") as file:
+            return not b"PK\x03\x04".startswith(file.read(4))
+    except OSError:
+        return False
+
+
 def _where_it_is(path: Path) -> str:
     """What to do about a model file that does not exist."""
     if path != MODEL:
@@ -157,10 +166,15 @@ def refuse_damage(path: Path) -> None:
             damaged = archive.testzip()
     except FileNotFoundError:
         raise UserError(f"{path}: {_where_it_is(path)}") from None
+    except PermissionError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
     except (OSError, zipfile.BadZipFile):
         other = _other_program(path)
         if other:
             raise UserError(f"{path}: not saved by Ballast: {other}") from None
+        # What a stage wrote was a .keras file once.
+        if path != MODEL and _is_no_archive(path):
+            raise UserError(f"{path}: not a .keras file") from None
         damaged = path.name
     if damaged:
         raise UserError(f"{path}: incomplete or damaged; run ballast check, then dvc repro")
