@@ -125,9 +125,10 @@ def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:
     """
     odd = [path for path in files if printable(path) != path or unreadable(raw / path)]
     if odd and not raw.resolve().is_relative_to(Path.cwd()):
+        more, them = (f" and {len(odd) - 1} more", "them") if odd[1:] else ("", "it")
         raise UserError(
-            f"{raw / odd[0]}: DVC cannot read it, and .dvcignore does not reach outside the"
-            " project; remove or rename it"
+            f"{raw / printable(odd[0])}{more}: DVC cannot read {them}, and .dvcignore does not reach"
+            f" outside the project; remove or rename {them}"
         )
     path = Path(".dvcignore")
     before = read_text(path) if path.exists() else ""

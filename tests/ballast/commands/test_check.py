@@ -1,5 +1,6 @@
 """The checks before DVC reads params.yaml."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,12 @@ def test_what_dvc_cannot_read_outside_the_project_is_refused(
         "../photos/gone.png: DVC cannot read it, and .dvcignore does not reach outside the project;"
         " remove or rename it"
     )
+    (tmp_path / "photos/ring.png").symlink_to("ring.png")
+    os.mkfifo(tmp_path / "photos/pipe.png")
+    with pytest.raises(
+        UserError, match=r"^\.\./photos/gone\.png and 2 more: DVC cannot read them, "
+    ):
+        ignore_unreadable(Path("../photos"), ["gone.png", "pipe.png", "ring.png"])
 
 
 def test_a_merge_of_dvc_lock_that_is_not_finished_is_called_that(project: Project) -> None:
