@@ -43,8 +43,10 @@ setup: .venv/.ready  ## install everything into .venv/
 check: setup  ## check params.yaml, the photographs and DVC's own files
 	$(RUN) python -X utf8 -m ballast check
 
-export: check  ## export the model to LiteRT and ONNX, into exports/
+# check refuses formats of params.yaml whose packages are not installed.
+export: setup  ## export the model to LiteRT and ONNX, into exports/
 	$(UV) sync --frozen --inexact --group export
+	$(RUN) python -X utf8 -m ballast check
 	$(RUN) dvc repro train
 	$(RUN) python -m stages.export $(FORMATS)
 

@@ -11,11 +11,10 @@ import io
 import json
 import tempfile
 import zipfile
-from types import ModuleType
 from typing import Any
 
-from ballast.core.errors import UserError
 from ballast.keras_setup import keras, quiet, tf
+from ballast.model.export_packages import refuse_without_packages
 from ballast.model.model_file import ModelInfo
 
 # Supported by both converters and onnxruntime since 2022.
@@ -60,7 +59,8 @@ def onnx_bytes(model: keras.Model, info: ModelInfo) -> bytes:
     Raises:
         UserError: if the dependency group export is not installed.
     """
-    tf2onnx = _tf2onnx()
+    refuse_without_packages(["onnx"])
+    tf2onnx = importlib.import_module("tf2onnx")
     serve = _serving(model)
     with quiet():
         converted, _ = tf2onnx.convert.from_function(
@@ -116,15 +116,6 @@ def _sort(graph: Any) -> None:  # noqa: ANN401  # onnx is an optional dependency
 
 
 EXPORTERS = {"tflite": tflite_bytes, "onnx": onnx_bytes}
-
-
-def _tf2onnx() -> ModuleType:
-    try:
-        return importlib.import_module("tf2onnx")
-    except ImportError:
-        raise UserError(
-            "exporting to ONNX needs the dependency group 'export'; run make export"
-        ) from None
 
 
 def _serving(model: keras.Model) -> Any:  # noqa: ANN401  # result of tf.function

@@ -103,6 +103,14 @@ def test_compare_takes_strategies_or_the_values_of_a_key(with_makefile: Project)
     assert "plots diff" not in said
 
 
+def test_export_installs_what_check_asks_for_before_it_checks(with_makefile: Project) -> None:
+    said = make(with_makefile, "--dry-run", "export").stdout
+    steps = ("uv sync --frozen --inexact --group export", "ballast check", "dvc repro train")
+    places = [said.index(step) for step in steps]
+    assert places == sorted(places)
+    assert said.count("ballast check") == 1
+
+
 def test_a_clone_keeps_its_git(with_makefile: Project) -> None:
     with_makefile.git("init", "--quiet")
     assert make(with_makefile, "setup").returncode == 0

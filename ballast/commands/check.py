@@ -29,6 +29,7 @@ from ballast.dvc_tools.half_written import clear_running
 from ballast.dvc_tools.ignore import with_ignored
 from ballast.dvc_tools.repository import DVC_FILES, project_repo, refuse_broken_pipeline
 from ballast.model.applications import refuse_unknown
+from ballast.model.export_packages import refuse_without_packages
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     check_reading(params, text)
     refuse_outputs(params.data.raw)
     refuse_unknown(params.train.backbone)
+    refuse_without_packages(params.export)
     files = list_files(Path(params.data.raw))
     print(f"params.yaml is valid; {len(files)} files in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
@@ -127,8 +129,8 @@ def ignore_unreadable(raw: Path, files: Sequence[str]) -> None:
     if odd and not raw.resolve().is_relative_to(Path.cwd()):
         more, them = (f" and {len(odd) - 1} more", "them") if odd[1:] else ("", "it")
         raise UserError(
-            f"{raw / printable(odd[0])}{more}: DVC cannot read {them}, and .dvcignore does not reach"
-            f" outside the project; remove or rename {them}"
+            f"{raw / printable(odd[0])}{more}: DVC cannot read {them}, and .dvcignore does not"
+            f" reach outside the project; remove or rename {them}"
         )
     path = Path(".dvcignore")
     before = read_text(path) if path.exists() else ""

@@ -1,11 +1,13 @@
 """The checks before DVC reads params.yaml."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from projects import Project
 
+from ballast.__main__ import main
 from ballast.commands.check import check_reading, ignore_unreadable, refuse_outputs
 from ballast.core.errors import UserError
 from ballast.core.params import parse_params
@@ -108,6 +110,19 @@ def test_a_merge_of_dvc_lock_that_is_not_finished_is_called_that(project: Projec
         " repro" in done.stderr
     )
     assert lock.exists()
+
+
+def test_packages_that_the_last_stage_lacks_are_named_before_anything_runs(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    project.set_params({"export": ["tflite", "onnx"]})
+    with pytest.raises(SystemExit) as caught:
+        main(["check"])
+    assert caught.value.code == (
+        "ERROR: exporting to ONNX needs the dependency group 'export'; run make export"
+    )
 
 
 def test_a_misspelled_backbone_is_found_before_anything_runs(project: Project) -> None:
