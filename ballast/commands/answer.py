@@ -54,7 +54,7 @@ def since_run() -> str:
         changed = changed_deps("evaluate")
     except UserError as error:
         reason = one_line(str(error))
-        return f"Of an earlier run, and what has changed since cannot be read now: {reason}"
+        return f"Perhaps of an earlier run; what has changed since cannot be told: {reason}"
     if not changed:
         return ""
     return f"Of an earlier run: since then, {listed(changed)} changed; {RUN} renews it"

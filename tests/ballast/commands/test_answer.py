@@ -130,6 +130,6 @@ def test_the_first_line_says_what_keeps_it_from_telling_what_has_changed(
     write_json(paths.ANSWER, answer(make_run("mine", ["cat", "dog"]), None, {}))
     paths.PARAMS.write_text("seed: 42\n  data: {}\n")
     assert said(capsys).splitlines()[0] == (
-        "Of an earlier run, and what has changed since cannot be read now: params.yaml line 2,"
+        "Perhaps of an earlier run; what has changed since cannot be told: params.yaml line 2,"
         " column 7: mapping values are not allowed here"
     )
