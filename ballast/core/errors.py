@@ -3,6 +3,9 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
+
+INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 class UserError(Exception):
@@ -37,4 +40,21 @@ def one_line_errors() -> Iterator[None]:
         raise SystemExit(f"ERROR: {one_line(str(error))}") from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        raise SystemExit(130) from None  # 128 + SIGINT, as in shells
+        raise SystemExit(INTERRUPTED) from None
+
+
+def one_line_interrupts(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """A sys.excepthook that treats Ctrl-C as one_line_errors does; other errors are shown as usual.
+
+    It is for what runs before one_line_errors is entered: the imports of a program.
+
+    Raises:
+        SystemExit: instead of a KeyboardInterrupt. Python ends a process with the exit code of a
+            SystemExit that a hook raises.
+    """
+    if issubclass(kind, KeyboardInterrupt):
+        with one_line_errors():
+            raise error
+    sys.__excepthook__(kind, error, trace)
