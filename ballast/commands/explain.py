@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ballast.classifier import Classifier, decode_source
 from ballast.commands.predict import (
+    NO_IMAGES,
     SOME_UNREAD,
     add_model_argument,
     load_classifier,
@@ -118,6 +119,8 @@ def write_pictures(classifier: Classifier, files: Iterable[str], out: Path, mode
         write_bytes(out / name, _png(picture))
         words = ", ".join(f"{one_line(class_)} {p:.3f}" for class_, p in likely)
         print(f"{words}  {one_line(printable(str(out / name)))}")
+    if not used and not unread:
+        warn(NO_IMAGES)
     print(f"{len(used)} explained, {unread} could not be read", file=sys.stderr)
     return SOME_UNREAD if unread else 0
 

@@ -35,6 +35,7 @@ from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
 
 SOME_UNREAD = 3
+NO_IMAGES = "no images there"  # a warning: a wrong folder may be the reason
 OR, NO_CLASS = " or ", "-"  # between the names of a set in a table; an empty set
 SET = "set_"  # prefix of columns that say whether a class is in the set
 
@@ -131,7 +132,7 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
                 progress.write(line(printable(name), said), file=sys.stdout)
             progress.update()
     if not predicted + unread:
-        warn("no images there")
+        warn(NO_IMAGES)
     more = f", {unlike} unlike the training photographs" if unlike else ""
     if trained_on:
         more += f", {trained_on} trained on (no test of the model)"

@@ -23,7 +23,7 @@ from tabulate import tabulate
 from tqdm import tqdm
 
 from ballast.classifier import Classifier, Prediction
-from ballast.commands.predict import SOME_UNREAD, folder_files, load_classifier
+from ballast.commands.predict import NO_IMAGES, SOME_UNREAD, folder_files, load_classifier
 from ballast.core import paths
 from ballast.core.errors import UserError, counted, one_line, warn
 from ballast.core.files import csv_lines
@@ -125,6 +125,8 @@ def print_suggestions(
         probabilities = np.array([[*f.prediction.probabilities.values()] for f in candidates])
         chosen = [candidates[place] for place in suggested(probabilities, groups)[:count]]
     print(FORMATS[format_](chosen), end="")
+    if not names:
+        warn(NO_IMAGES)
     copies = len(names) - unread - already - len(candidates)
     print(
         f"{len(chosen)} suggested of {counted(len(candidates), 'new photograph')};"

@@ -79,6 +79,15 @@ def test_what_cannot_be_read_is_named_on_stderr_and_makes_the_exit_code_3(
     assert last == "1 explained, 2 could not be read"
 
 
+def test_nothing_to_explain_is_a_warning_and_no_error(
+    explainable: Classifier, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert write_pictures(explainable, [], tmp_path / "maps", MODEL) == 0
+    said = "WARNING: no images there\n0 explained, 0 could not be read\n"
+    assert capsys.readouterr() == ("", said)
+    assert not (tmp_path / "maps").exists()
+
+
 def test_a_model_without_exact_maps_is_refused(tmp_path: Path) -> None:
     other = Classifier(accept_any_size(build_cnn(16, 3)), INFO.classes, 30)
     with pytest.raises(UserError, match="no linear head on efficientnet_lite0") as caught:

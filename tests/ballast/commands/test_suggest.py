@@ -102,11 +102,23 @@ def test_what_cannot_be_read_is_a_warning_and_exit_code_3(
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_nothing_new_is_no_error(
+def test_an_empty_folder_is_a_warning_and_no_error(
     classifier: Classifier, capsys: pytest.CaptureFixture[str], format_: str
 ) -> None:
     assert print_suggestions(classifier, GROUPS, [], [], 9, format_) == 0
-    assert capsys.readouterr().err.startswith("0 suggested of 0 new photographs; ")
+    warning, last = capsys.readouterr().err.splitlines()
+    assert warning == "WARNING: no images there"
+    assert last.startswith("0 suggested of 0 new photographs; ")
+
+
+def test_nothing_new_is_neither(
+    classifier: Classifier, reproduced: Project, raw: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = read_manifest(reproduced.folder / "data/manifest.csv")
+    assert print_suggestions(classifier, GROUPS, [str(raw / rows[0].path)], rows, 9, "csv") == 0
+    labelled, last = capsys.readouterr().err.splitlines()
+    assert ": labelled already: " in labelled
+    assert last.startswith("0 suggested of 0 new photographs; labelled already: 1, ")
 
 
 def test_the_command_knows_the_photographs_of_the_project(
