@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from functools import partial
 from itertools import islice
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import IO, NamedTuple, cast, overload
 
@@ -26,7 +26,7 @@ from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image
-from ballast.dataset.listing import unreadable
+from ballast.dataset.listing import unread_path
 from ballast.insight.nearest import nearest_distance
 from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty_at
 from ballast.insight.prediction_sets import (
@@ -289,9 +289,9 @@ def _not_an_image(image: object) -> str:
 
 def _read(path: str | PathLike[str], most: int) -> bytes:
     try:
-        problem = unreadable(Path(path)) if str(path) else "gone"
+        problem = unread_path(fspath(path))
         if problem:
-            raise ImageError("no such file" if problem == "gone" else problem)
+            raise ImageError(problem)
         if Path(path).stat().st_size > most:
             raise ImageError(TOO_LARGE)
         return Path(path).read_bytes()

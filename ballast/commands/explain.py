@@ -34,7 +34,7 @@ from ballast.core.colours import as_srgb
 from ballast.core.errors import UserError, one_line, warn
 from ballast.core.files import write_bytes
 from ballast.core.images import ImageError, resize_image, without_warnings
-from ballast.dataset.listing import printable
+from ballast.dataset.listing import about, printable
 from ballast.insight.evidence import (
     evidence_maps,
     evidence_scale,
@@ -102,7 +102,7 @@ def write_pictures(classifier: Classifier, files: Iterable[str], out: Path, mode
                 image = decode_source(file, classifier.max_megapixels, classifier.greys)
         except ImageError as error:
             unread += 1
-            warn(f"{printable(file)}: {error}")
+            warn(about(file, error))
             continue
         maps = feature_maps(network, np.asarray(resize_image(image, size))[None])
         probabilities = linear_probabilities(

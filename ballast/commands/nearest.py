@@ -28,7 +28,7 @@ from ballast.core.images import ImageError, inspect_image
 from ballast.core.manifest import Row, class_names, read_image, read_manifest, subset_rows
 from ballast.core.params import Params, parse_params
 from ballast.core.store import ContentStore
-from ballast.dataset.listing import printable, unreadable
+from ballast.dataset.listing import about, printable, unread_path
 from ballast.insight.nearest import nearest
 from ballast.model.features import image_features, read_backbone
 from ballast.model.inputs import ImageFiles, image_files
@@ -155,14 +155,14 @@ def neighbours(
 
 
 def _photograph(name: str, max_megapixels: float) -> bytes:
-    problem = unreadable(Path(name)) if name else "gone"
+    problem = unread_path(name)
     if problem:
-        raise UserError(f"{printable(name)}: {'no such file' if problem == 'gone' else problem}")
+        raise UserError(about(name, problem))
     data = Path(name).read_bytes()
     try:
         inspect_image(data, max_megapixels)
     except ImageError as error:
-        raise UserError(f"{printable(name)}: {error}") from None
+        raise UserError(about(name, error)) from None
     return data
 
 

@@ -29,7 +29,7 @@ from ballast.core import paths
 from ballast.core.errors import one_line, warn
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
-from ballast.dataset.listing import is_folder, is_hidden, list_files, printable
+from ballast.dataset.listing import about, is_folder, is_hidden, list_files, printable
 from ballast.keras_setup import make_deterministic
 from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
@@ -123,7 +123,7 @@ def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str
         for name, said in zip(names, classifier.stream(images), strict=True):
             if isinstance(said, ImageError):
                 unread += 1
-                text = one_line(f"{printable(name)}: {said}")
+                text = one_line(about(name, said))
                 progress.write(f"WARNING: {text}", file=sys.stderr)
             else:
                 predicted += 1

@@ -156,6 +156,19 @@ def unreadable(path: Path) -> str | None:
     return None if os.access(path, os.R_OK) else f"{UNREADABLE}: Permission denied"
 
 
+def unread_path(path: str) -> str | None:
+    """Say why a path that somebody typed has no content to read; None if it has, as unreadable."""
+    if not path:
+        return "an empty path"  # for Path, it would be the current folder
+    problem = unreadable(Path(path))
+    return "no such file" if problem == "gone" else problem
+
+
+def about(path: str, problem: object) -> str:
+    """A line on a path that somebody typed: an empty one has no name to begin with."""
+    return f"{printable(path)}: {problem}" if path else str(problem)
+
+
 def printable(path: str) -> str:
     r"""A path as printable text: bytes that are not UTF-8 become escapes such as \xff."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -68,15 +68,16 @@ def test_what_cannot_be_read_is_named_on_stderr_and_makes_the_exit_code_3(
     explainable: Classifier, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "text.png").write_bytes(b"text")
-    files = [str(tmp_path / "text.png"), "missing.png", photograph(tmp_path / "a.png", 1, 70)]
+    files = [str(tmp_path / "text.png"), "missing.png", "", photograph(tmp_path / "a.png", 1, 70)]
     assert write_pictures(explainable, files, tmp_path / "maps", MODEL) == 3
     captured = capsys.readouterr()
     assert captured.out.count("\n") == 1
-    first, second, last = captured.err.splitlines()
+    first, second, third, last = captured.err.splitlines()
     assert first.startswith("WARNING: ")
     assert "text.png: not a JPEG" in first
     assert second == "WARNING: missing.png: no such file"
-    assert last == "1 explained, 2 could not be read"
+    assert third == "WARNING: an empty path"
+    assert last == "1 explained, 3 could not be read"
 
 
 def test_nothing_to_explain_is_a_warning_and_no_error(

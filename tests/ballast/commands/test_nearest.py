@@ -82,6 +82,7 @@ def test_those_for_validation_and_test_are_searched_if_asked_for(
     ("arguments", "said"),
     [
         (["nowhere.jpg"], "nowhere.jpg: no such file"),
+        ([""], "an empty path"),
         (["params.yaml"], "params.yaml: not a JPEG, PNG,"),
         ([RAW], f"{RAW}: folder, not a file"),
         (["x.jpg", "--count", "0"], "--count: 0: give 1 or more"),

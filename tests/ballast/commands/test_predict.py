@@ -148,6 +148,7 @@ def test_what_cannot_be_read_is_named_on_stderr_and_makes_the_exit_code_3(
     assert len(warnings) == 9
     assert all(line.startswith("WARNING: ") for line in warnings)
     assert "WARNING: missing.png: no such file" in warnings
+    assert "WARNING: an empty path" in warnings
     assert last == "1 predicted, 9 could not be read"
 
 

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from ballast.core.errors import UserError
-from ballast.dataset.listing import file_states, list_files, printable, refuse_changes, unreadable
+from ballast.dataset.listing import (
+    about,
+    file_states,
+    list_files,
+    printable,
+    refuse_changes,
+    unread_path,
+    unreadable,
+)
 
 
 def test_a_missing_folder_is_named_with_its_key(tmp_path: Path) -> None:
@@ -45,6 +53,16 @@ def test_a_folder_is_followed_and_a_link_to_one_is_listed(tmp_path: Path) -> Non
 
 def test_what_has_gone_since_it_was_listed_is_told_as_gone(tmp_path: Path) -> None:
     assert unreadable(tmp_path / "nothing") == "gone"
+
+
+def test_a_path_that_was_typed_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    assert unread_path(str(tmp_path / "a")) is None
+    assert unread_path(str(tmp_path / "b")) == "no such file"
+    assert unread_path(str(tmp_path)) == "folder, not a file"
+    assert unread_path("") == "an empty path"
+    assert about("b\udcff", "no such file") == "b\\xff: no such file"
+    assert about("", "an empty path") == "an empty path"
 
 
 def test_a_printable_path_is_itself_and_other_bytes_are_spelt_out() -> None:
