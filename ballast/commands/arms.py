@@ -85,6 +85,8 @@ def value_arms(text: str) -> tuple[str, Arms]:
             list_files(Path(found.data.raw))  # before anything is trained
         except UserError as error:
             raise UserError(f"--vary: {str(error).removeprefix('params.yaml: ')}") from None
+    if not _changes_training(key, params.strategy):
+        raise UserError(f"--vary: {key} does not change what is trained; vary another key")
     if params.train.has_linear_head and key in UNUSED_BY_LINEAR_HEADS:
         raise UserError(
             f"--vary: {key} has no effect on a linear head, which is all that is trained with"
@@ -95,6 +97,14 @@ def value_arms(text: str) -> tuple[str, Arms]:
     # Of what else a value may contain, git allows little in a name.
     names = [re.sub(r"[^A-Za-z0-9_.+-]", "_", f"{last}-{word}") for word in words]
     return key, {name: {key: value} for name, value in zip(names, values, strict=True)}
+
+
+def _changes_training(key: str, strategy: str) -> bool:
+    """Whether a dotted key can make another model, of the strategy that params.yaml names."""
+    section, *below = key.split(".")
+    if section == "strategies":
+        return below[:1] in ([], [strategy])
+    return section not in ("export", "runtime")
 
 
 def train_arms(arms: Arms, needed: Sequence[Path]) -> list[str]:

@@ -173,6 +173,9 @@ def check_asked(asked: argparse.Namespace, params: Params) -> None:
         if name not in params.strategies:
             known = ", ".join(params.strategies)
             raise UserError(f"--strategies: {name!r} is not one of the strategies: {known}")
+    for option, values in (("--strategies", asked.strategies), ("--seeds", asked.seeds)):
+        if len({*values}) < len(values):
+            raise UserError(f"{option}: give each value once, not {' '.join(map(str, values))}")
     if not 2 <= asked.folds <= 1000:
         raise UserError(f"--folds: must be 2 to 1000, not {asked.folds}")
     for seed in asked.seeds:

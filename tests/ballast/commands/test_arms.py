@@ -303,6 +303,11 @@ def test_strategies_that_cannot_be_compared_are_refused(
         ("seed.epochs=1,2", "--vary: seed: must be an integer"),
         ("train.learning_rate=0.1,fast", "--vary: train.learning_rate: must be a number"),
         ("strategy=balanced,balancd", "--vary: strategy: 'balancd' is not one of the strategies"),
+        ("runtime.workers=1,2", "--vary: runtime.workers does not change what is trained; vary "),
+        ("runtime.engine=local,dask", "--vary: runtime.engine does not change what is trained"),
+        ("export=[onnx],[]", "--vary: export does not change what is trained"),
+        ("strategies.weights.beta=0.1,0.2", "--vary: strategies.weights.beta does not change "),
+        ("runtime.worker=1,2", "--vary: runtime.worker: unknown key; did you mean workers"),
         ("data.raw=data/raw,data/rew", "--vary: data.raw: no such folder: data/rew; name one"),
     ],
 )

@@ -21,7 +21,8 @@ from projects import Project
 from running import until_one_is_done, workers
 from sklearn.metrics import accuracy_score, recall_score
 
-from ballast.commands.cross_validate import photographs_folder
+from ballast.__main__ import command_line
+from ballast.commands.cross_validate import check_asked, photographs_folder
 from ballast.core.errors import UserError
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE, Params
 
@@ -266,6 +267,22 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert done.returncode == 1
     assert f"ERROR: {words}" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--strategies", "baseline", "baseline"], "--strategies: give each value once, not base"),
+        (["--seeds", "1", "2", "1"], "--seeds: give each value once, not 1 2 1"),
+    ],
+)
+def test_nothing_is_compared_with_itself_or_counted_twice(
+    shipped: Params, arguments: list[str], words: str
+) -> None:
+    asked = command_line({"cross-validate"}).parse_args(["cross-validate", *arguments])
+    with pytest.raises(UserError) as caught:
+        check_asked(asked, shipped)
+    assert str(caught.value).startswith(words)
 
 
 def photographs_in(raw: Path, shipped: Params, **data: Any) -> str:  # noqa: ANN401
