@@ -133,8 +133,10 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
         try:
             getattr(import_module(module), function)()
         except ImportError as error:
+            package = (error.name or module).partition(".")[0]
             raise UserError(
-                f"params.yaml: runtime.engine: {engine.name} is not installed: {error}"
+                f"params.yaml: runtime.engine: {engine.name} is not installed: {error}; run uv pip"
+                f" install {package}, or set local or dask"
             ) from None
     if engine.name == "local":
         for variable, value in MEMORY.items():

@@ -122,14 +122,19 @@ def test_an_engine_that_nobody_knows_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("engine", "package"), [("dask", "distributed"), ("ray", "ray.util.joblib")]
+    ("engine", "package", "cure"),
+    [
+        ("dask", "distributed", "; run uv sync --group dask"),
+        ("ray", "ray.util.joblib", ": .*; run uv pip install ray, or set local or dask"),
+        ("spark", "joblibspark", ": .*; run uv pip install joblibspark, or set local or dask"),
+    ],
 )
-def test_an_engine_that_is_not_installed_is_one_line(
-    engine: str, package: str, monkeypatch: pytest.MonkeyPatch
+def test_an_engine_that_is_not_installed_is_one_line_with_what_to_install(
+    engine: str, package: str, cure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, "ballast.workers.dask", raising=False)
-    with pytest.raises(UserError, match=rf"runtime\.engine: {engine} is not installed"):
+    with pytest.raises(UserError, match=rf"runtime\.engine: {engine} is not installed{cure}$"):
         list(each(abs, [1], Engine(2, engine), str))
 
 
