@@ -241,6 +241,8 @@ def find_groups(
     sets, group = with_twins(related, photos, twins), params.split.group
     if group and group.endswith(".csv"):
         problem = unreadable(raw / group)
+        if problem == "gone":
+            raise UserError(f"params.yaml: split.group: {group}: no such file in {raw}")
         if problem:
             raise UserError(
                 f"params.yaml: split.group: {group}: not a readable file in {raw}: {problem}"

@@ -358,9 +358,13 @@ def test_groups_by_a_pattern_and_by_a_table(project: Project) -> None:
     project.set_params({"split.group": "nowhere.csv"})
     done = project.stage("split")
     assert done.returncode == 1
-    assert done.stderr.startswith(
-        "ERROR: params.yaml: split.group: nowhere.csv: not a readable file in data/raw"
-    )
+    said = "ERROR: params.yaml: split.group: nowhere.csv: no such file in data/raw\n"
+    assert done.stderr == said
+
+    (raw / "folder.csv").mkdir()
+    project.set_params({"split.group": "folder.csv"})
+    said = "split.group: folder.csv: not a readable file in data/raw: folder, not a file\n"
+    assert project.stage("split").stderr.endswith(said)
 
 
 @settings(max_examples=25)
