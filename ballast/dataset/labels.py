@@ -13,7 +13,7 @@ from ballast.dataset.exclusion import IGNORED, excluded
 from ballast.dataset.layout import Layout, Place
 from ballast.dataset.listing import list_files, printable
 from ballast.dataset.set_names import subset_of
-from ballast.dataset.tables import SUFFIXES, Table, read_table
+from ballast.dataset.tables import JSON_LINES, SUFFIXES, Table, read_table
 
 # Usual names of columns, in small letters and with _ between words.
 FILE = (
@@ -294,9 +294,11 @@ def _columns(table: Table, wanted: Labels, files: _Files) -> _Columns:
                 f" {first.cells[usual[0]]} (column {usual[0]}); paths must be relative to the table"
                 f" or to a folder below data.raw"
             )
+        headed = table.path.casefold().endswith(JSON_LINES)
         raise UserError(
             f"{table.name}: no column has a usual name for files; name one:"
             f" {_cure(table, 'file', table.columns)}"
+            + ("" if headed else "; if its first line is no header, put one above it: path,label")
         )
     chosen = {file, split, group}
     others = [column for column in _usual(table, CLASS) if column not in chosen]

@@ -375,8 +375,10 @@ def test_two_columns_that_name_the_same_files_are_no_question(raw: Path) -> None
             "columns patient and lesion_id could both be the group; name one: ",
         ),
         (
-            "what,label\na,x\n",
-            "l.csv: no column has a usual name for files; name one: data.labels:",
+            "a.png,x\nb.png,y\n",
+            "l.csv: no column has a usual name for files; name one: data.labels: {table: l.csv,"
+            " file: a.png or x} in params.yaml; if its first line is no header, put one above it:"
+            " path,label",
         ),
         (
             "file,mood,age\na,x,7\n",
@@ -397,6 +399,14 @@ def test_what_is_unclear_is_refused_in_one_line(raw: Path, text: str, message: s
     with pytest.raises(UserError) as caught:
         read_labels(raw, Labels(table="l.csv"))
     assert message in str(caught.value)
+
+
+def test_json_lines_have_no_header_to_miss(raw: Path) -> None:
+    photos(raw, "a.png")
+    write(raw, {"l.jsonl": '{"what": "a.png", "label": "x"}\n'})
+    with pytest.raises(UserError) as caught:
+        read_labels(raw, Labels(table="l.jsonl"))
+    assert str(caught.value).endswith("file: what or label} in params.yaml")
 
 
 def test_a_column_or_table_that_is_not_there_is_refused(raw: Path) -> None:
