@@ -46,6 +46,8 @@ def list_files(raw: Path) -> list[str]:
             raise UserError(
                 f"params.yaml: data.raw: {raw}: DVC does not expand ~; write {_expanded(raw)}"
             ) from None
+        if raw.exists():
+            raise UserError(f"params.yaml: data.raw: {raw} is a file, not a folder") from None
         raise UserError(
             f"params.yaml: data.raw: no such folder: {raw}; name one with one folder per class"
         ) from None

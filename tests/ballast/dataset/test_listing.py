@@ -24,6 +24,16 @@ def test_a_missing_folder_is_named_with_its_key(tmp_path: Path) -> None:
         list_files(tmp_path / "nowhere")
 
 
+def test_a_file_in_place_of_a_folder_is_called_one(tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.touch()
+    with pytest.raises(UserError) as caught:
+        list_files(file)
+    assert str(caught.value) == f"params.yaml: data.raw: {file} is a file, not a folder"
+    with pytest.raises(UserError, match=r"data\.raw: no such folder: .*README\.md/photos"):
+        list_files(file / "photos")
+
+
 def test_a_home_folder_is_named_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     with pytest.raises(UserError) as caught:
