@@ -3,7 +3,7 @@
 import re
 import reprlib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -603,16 +603,9 @@ def _checked(values: dict[Any, Any]) -> Params:
     try:
         params = msgspec.convert(values, Params)
     except OTHER_TYPE:
+        _check_strategies(values, lambda name: _is(name, Name))
         raise UserError(f"params.yaml: {_first_problem(values, Params)}") from None
-    for key, name in (
-        ("strategy", params.strategy),
-        ("cross_validation.reference", params.cross_validation.reference),
-    ):
-        if name not in params.strategies:
-            raise UserError(
-                f"params.yaml: {key}: {_shown(name)} is not one of the strategies:"
-                f" {_short(', '.join(params.strategies))}"
-            )
+    _check_strategies(values, params.strategies.__contains__)
     if params.data.range is not None and params.data.greys is None:
         raise UserError(
             "params.yaml: data.range: must be [LOW, HIGH] with LOW below HIGH, not"
@@ -659,6 +652,24 @@ def _checked(values: dict[Any, Any]) -> Params:
             f" augment.quality, which is {params.augment.quality}"
         )
     return params
+
+
+def _check_strategies(values: dict[Any, Any], right: Callable[[object], bool]) -> None:
+    """Refuse names of strategies that are not right, with the names that there are.
+
+    Keys that are missing, and strategies that are no mapping, are left to other messages.
+    """
+    known, judging = values.get("strategies"), values.get("cross_validation")
+    if not isinstance(known, dict) or not known:
+        return
+    of_reference = judging if isinstance(judging, dict) else {}
+    for key, section in (("strategy", values), ("cross_validation.reference", of_reference)):
+        last = key.rpartition(".")[2]
+        if last in section and not right(section[last]):
+            raise UserError(
+                f"params.yaml: {key}: {_shown(section[last])} is not one of the strategies:"
+                f" {_short(', '.join(map(_named, known)))}"
+            )
 
 
 def no_yaml(error: BaseException | None, path: Path = PARAMS) -> UserError:
@@ -775,9 +786,21 @@ def _named(key: object) -> str:
     return _short(key) if isinstance(key, str) else _shown(key)
 
 
+class _Words(reprlib.Repr):
+    """Writes values as Python does, but null, true and false as YAML does."""
+
+    def repr_NoneType(self, value: None, level: int) -> str:  # noqa: N802
+        del value, level
+        return "null"
+
+    def repr_bool(self, value: bool, level: int) -> str:
+        del level
+        return "true" if value else "false"
+
+
 def _shown(value: object) -> str:
     try:
-        return _short(reprlib.repr(value))  # bounded in length, however deeply the value is nested
+        return _short(_Words().repr(value))  # bounded in length, however deeply the value is nested
     except ValueError:  # an integer with more digits than Python converts to text
         return "a number with too many digits"
 

@@ -129,7 +129,8 @@ def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
         (changed("strategy", "x" * 10_000), "strategy: 'xxx"),
         (without("train.epochs"), "train.epochs: this key is missing"),
         (changed("train", {}), "train.epochs: this key is missing"),
-        (changed("train", None), "train: must be a mapping of keys to values, not None"),
+        (changed("train", None), "train: must be a mapping of keys to values, not null"),
+        (changed("data.raw", None), "data.raw: must be text of at least 1 character, not null"),
         (changed("data.raw", ""), "data.raw: must be text of at least 1 character, not ''"),
         (
             changed("split.group", 1),
@@ -146,7 +147,7 @@ def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
         ),
         (
             changed("seed", True),
-            "seed: must be an integer of at least 0 and below 4294967296, not True",
+            "seed: must be an integer of at least 0 and below 4294967296, not true",
         ),
         (
             changed("seed", "x" * 20_000),
@@ -199,6 +200,21 @@ def test_dvc_leaves_the_shipped_file_as_it_is(tmp_path: Path) -> None:
             " 'none'",
         ),
         (changed("strategies", {}), "strategies: must be a mapping of at least 1 key, not {}"),
+        (
+            changed("augment.flip", True),
+            "augment.flip: must be 'both', 'horizontal' or 'vertical', or null, not true",
+        ),
+        (
+            changed("data.exclude", [None, False]),
+            "data.exclude: must be a list of text of at least 1 character, not [null, false]",
+        ),
+        (changed("strategy", None), "strategy: null is not one of the strategies: balanced, "),
+        (changed("strategy", ""), "strategy: '' is not one of the strategies: balanced, "),
+        (changed("strategy", True), "strategy: true is not one of the strategies: balanced, "),
+        (
+            changed("cross_validation.reference", None),
+            "cross_validation.reference: null is not one of the strategies: balanced, ",
+        ),
         (
             changed("strategies.mine", 3),
             "strategies.mine: must be a mapping of keys to values, not 3",
