@@ -8,6 +8,9 @@ RUN := $(UV) run --frozen --no-sync
 STRATEGIES ?= baseline balanced
 # Or a key of params.yaml and its values, such as augment.zoom=0.1,0.3.
 VARY ?=
+# The recipe reads it from the environment: neither make nor the shell takes a part of it for syntax.
+override VARY := $(value VARY)
+export VARY
 FOLDS ?= 5
 SEEDS ?= 1 2 3
 JOBS ?= 1
@@ -51,7 +54,7 @@ export: setup  ## export the model to LiteRT and ONNX, into exports/
 	$(RUN) python -m stages.export $(FORMATS)
 
 compare: check  ## train each of STRATEGIES, or with each value of VARY, and compare them
-	$(RUN) python -X utf8 -m ballast compare $(if $(VARY),--vary "$(VARY)",--train $(STRATEGIES))
+	$(RUN) python -X utf8 -m ballast compare $(if $(VARY),--vary "$$VARY",--train $(STRATEGIES))
 	$(if $(VARY),,$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES))
 
 cross-validate: check  ## test STRATEGIES on every photograph: FOLDS folds, SEEDS, JOBS at a time
