@@ -17,12 +17,12 @@ import io
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from ballast.classifier import Classifier, decode_source
 from ballast.commands.predict import (
     NO_IMAGES,
     SOME_UNREAD,
@@ -41,10 +41,10 @@ from ballast.insight.evidence import (
     strengths,
 )
 from ballast.model.logits import linear_probabilities
-from ballast.model.maps import feature_maps, maps_network
-from ballast.model.probe import probe_of
-from ballast.model.saved import input_size
 from ballast.report.overlays import overlay
+
+if TYPE_CHECKING:  # it loads TensorFlow
+    from ballast.classifier import Classifier
 
 SIDE = 320  # of the longer side of each of the three pictures, in pixels
 MARGIN, LETTER = 8, 14  # around the pictures, and height of the letters, in pixels
@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
     return write_pictures(classifier, named_files(options.paths, []), options.out, options.model)
 
 
-def write_pictures(classifier: Classifier, files: Iterable[str], out: Path, model: Path) -> int:
+def write_pictures(classifier: "Classifier", files: Iterable[str], out: Path, model: Path) -> int:
     """Write a PNG for each file, and print a line; return the exit code.
 
     Args:
@@ -86,6 +86,12 @@ def write_pictures(classifier: Classifier, files: Iterable[str], out: Path, mode
         UserError: if the model has no linear head on the exact backbone, or a PNG cannot be
             written.
     """
+    # These load TensorFlow.
+    from ballast.classifier import decode_source
+    from ballast.model.maps import feature_maps, maps_network
+    from ballast.model.probe import probe_of
+    from ballast.model.saved import input_size
+
     probe = probe_of(classifier.model.layers[-1])
     network = probe and maps_network(probe.features)
     if probe is None or network is None:

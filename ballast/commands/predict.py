@@ -20,19 +20,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BufferedReader, TextIOWrapper
 from itertools import tee
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tqdm import tqdm
 
-from ballast.classifier import Classifier, CoverageWarning, Prediction
 from ballast.core import paths
-from ballast.core.errors import one_line, warn
+from ballast.core.errors import UserError, one_line, warn
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.dataset.listing import about, is_folder, is_hidden, list_files, printable
-from ballast.keras_setup import make_deterministic
 from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
+
+if TYPE_CHECKING:  # it loads TensorFlow, which --help and a wrong command line do without
+    from ballast.classifier import Classifier, Prediction
 
 SOME_UNREAD = 3
 NO_IMAGES = "no images there"  # a warning: a wrong folder may be the reason
@@ -44,7 +45,7 @@ class Format(NamedTuple):
     """How results are printed."""
 
     header: str  # empty if the format has none
-    line: Callable[[str, Prediction], str]  # formats a path and its prediction
+    line: Callable[[str, "Prediction"], str]  # formats a path and its prediction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,9 +90,24 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_classifier(model: Path, coverage: float | None = None) -> Classifier:
-    """Load a model for a command that prints paths and classes; arguments as of Classifier.load."""
+def load_classifier(model: Path, coverage: float | None = None) -> "Classifier":
+    """Load a model for a command that prints paths and classes; arguments as of Classifier.load.
+
+    Raises:
+        UserError: as Classifier.load; and if TensorFlow, which is loaded here, is not installed.
+    """
     info = read_info(model)
+    try:
+        from ballast.classifier import Classifier, CoverageWarning
+        from ballast.keras_setup import make_deterministic
+    except ModuleNotFoundError as error:
+        package = (error.name or "ballast").partition(".")[0]
+        if package == "ballast":
+            raise
+        raise UserError(
+            f"the package {package} is not installed; run make, or uv sync --frozen, and begin"
+            " commands with uv run"
+        ) from None
     make_deterministic(0, info.threads)
     with warnings.catch_warnings(record=True) as found:
         classifier = Classifier.load(model, coverage)
@@ -112,7 +128,7 @@ def run(options: argparse.Namespace) -> int:
         return print_predictions(classifier, paths, options.format)
 
 
-def print_predictions(classifier: Classifier, paths: Iterable[str], format_: str) -> int:
+def print_predictions(classifier: "Classifier", paths: Iterable[str], format_: str) -> int:
     """Print a line for each file, in the format of that name; return the exit code."""
     header, line = FORMATS[format_](classifier.classes, classifier.thresholds is not None)
     if header:
@@ -157,7 +173,7 @@ def _table(classes: Sequence[str], sets: bool) -> Format:
         ]
         return "  ".join([*aligned, cells[-1]])
 
-    def line(path: str, prediction: Prediction) -> str:
+    def line(path: str, prediction: "Prediction") -> str:
         numbers = [f"{p:.3f}" for p in prediction.probabilities.values()]
         unlike = "" if prediction.novelty is None else f"{prediction.novelty:.3f}"
         unlike += " unlike" if prediction.unlike else ""
@@ -176,7 +192,7 @@ def _csv(classes: Sequence[str], sets: bool) -> Format:
     For sets, a class has a column of 1 or 0.
     """
 
-    def line(path: str, prediction: Prediction) -> str:
+    def line(path: str, prediction: "Prediction") -> str:
         unlike = "" if prediction.novelty is None else prediction.novelty
         held = [str(int(name in (prediction.class_set or ()))) for name in classes if sets]
         digits = _digits(prediction).values()
@@ -190,7 +206,7 @@ def _csv(classes: Sequence[str], sets: bool) -> Format:
 
 
 def _json(_: Sequence[str], sets: bool) -> Format:
-    def line(path: str, prediction: Prediction) -> str:
+    def line(path: str, prediction: "Prediction") -> str:
         numbers = {name: float(digits) for name, digits in _digits(prediction).items()}
         value: dict[str, object] = {
             "path": path,
@@ -205,7 +221,7 @@ def _json(_: Sequence[str], sets: bool) -> Format:
     return Format("", line)
 
 
-def _digits(prediction: Prediction) -> dict[str, str]:
+def _digits(prediction: "Prediction") -> dict[str, str]:
     """Probabilities with nine significant digits, as in outputs/predictions.csv."""
     return {name: f"{p:.9g}" for name, p in prediction.probabilities.items()}
 

@@ -16,13 +16,12 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from tabulate import tabulate
 from tqdm import tqdm
 
-from ballast.classifier import Classifier, Prediction
 from ballast.commands.predict import NO_IMAGES, SOME_UNREAD, folder_files, load_classifier
 from ballast.core import paths
 from ballast.core.errors import UserError, counted, one_line, warn
@@ -35,6 +34,9 @@ from ballast.model.head_fitting import Labels, class_groups
 from ballast.model.model_file import read_info
 from ballast.model.training_photographs import needed_training_photographs
 
+if TYPE_CHECKING:  # it loads TensorFlow
+    from ballast.classifier import Classifier, Prediction
+
 COLUMNS = ("predicted", "probability", "second", "second_probability", "path")
 
 
@@ -43,7 +45,7 @@ class Found(NamedTuple):
 
     path: str
     sha256: str
-    prediction: Prediction
+    prediction: "Prediction"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def print_suggestions(
-    classifier: Classifier,
+    classifier: "Classifier",
     groups: Labels,
     names: Sequence[str],
     rows: Sequence[Row],
@@ -136,14 +138,14 @@ def print_suggestions(
     return SOME_UNREAD if unread else 0
 
 
-def _predicted(classifier: Classifier, names: Sequence[str]) -> Iterator[Found | ImageError]:
+def _predicted(classifier: "Classifier", names: Sequence[str]) -> Iterator[Found | ImageError]:
     with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
         for name, said in zip(names, classifier.stream(names), strict=True):
             progress.update()
             yield said if isinstance(said, ImageError) else _identified(name, said)
 
 
-def _identified(name: str, prediction: Prediction) -> Found | ImageError:
+def _identified(name: str, prediction: "Prediction") -> Found | ImageError:
     try:
         digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
     except OSError as error:  # it is gone since it was predicted

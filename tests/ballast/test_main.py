@@ -103,7 +103,7 @@ def test_an_unknown_subcommand_is_a_wrong_command_line(
 
 
 @pytest.mark.parametrize(
-    ("command", "package"), [("check", "dvc"), ("compare", "tabulate"), ("predict", "tensorflow")]
+    ("command", "package"), [("check", "dvc"), ("compare", "tabulate"), ("predict", "numpy")]
 )
 def test_a_package_that_is_missing_is_named_in_one_line(command: str, package: str) -> None:
     done = run("-c", WITHOUT.format(package) + SCRIPT, command, "--help")

@@ -250,6 +250,44 @@ def test_without_a_model_it_says_what_to_run(project: Project) -> None:
     assert done.stderr.splitlines() == [said]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["predict", "--help"], 0),
+        (["explain", "--help"], 0),
+        (["suggest", "--help"], 0),
+        (["predict", "--coverage", "2", "photo.jpg"], 2),
+        (["explain"], 2),
+    ],
+)
+def test_what_the_command_line_alone_decides_does_not_wait_for_tensorflow(
+    arguments: list[str], code: int
+) -> None:
+    script = (
+        "import atexit, sys; atexit.register(lambda: print('tensorflow' in sys.modules));"
+        "from ballast.__main__ import main; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "usage: ballast" in done.stdout + done.stderr
+    assert done.stdout.endswith("False\n")
+
+
+def test_without_tensorflow_it_says_what_to_run(reproduced: Project) -> None:
+    script = (
+        "import sys; sys.modules['tensorflow'] = None;"
+        "from ballast.__main__ import main; sys.exit(main())"
+    )
+    done = reproduced.run(sys.executable, "-c", script, "predict", "data/raw", check=False)
+    assert done.returncode == 1
+    *_, last = done.stderr.splitlines()
+    assert last.startswith("ERROR: the package tensorflow is not installed; run make, or uv sync")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_half_written_model_is_refused(reproduced: Project, tmp_path: Path) -> None:
     half = tmp_path / "half.keras"
     half.write_bytes((reproduced.folder / "models/model.keras").read_bytes()[:5000])
