@@ -278,5 +278,7 @@ def test_elsewhere_than_in_a_project(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_without_git(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.dvc("config", "--local", "core.no_scm", "true")
     monkeypatch.chdir(project.folder)
-    with pytest.raises(UserError, match=r"^comparing needs a git repository with a commit: git init"):
+    with pytest.raises(
+        UserError, match=r"^comparing needs a git repository with a commit: git init"
+    ):
         run_command("a", "b")
