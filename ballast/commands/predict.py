@@ -6,29 +6,42 @@ each), 1 after an error, and 2 for an invalid command line.
 
 Examples:
     ballast predict photo.jpg photos/
+    ballast predict --out predictions.csv photos/
     find photos -name '*.png' -print0 | ballast predict --null --format csv -
     ballast predict --coverage 0.9 photos/
 """
 
 import argparse
 import glob
+import hashlib
 import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BufferedReader, TextIOWrapper
 from itertools import tee
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
+from ballast.commands.prediction_file import (
+    ERROR,
+    append,
+    complete_rows,
+    opened,
+    part_of,
+    still_to_do,
+)
 from ballast.core import paths
-from ballast.core.errors import UserError, one_line, warn
-from ballast.core.files import csv_lines
+from ballast.core.errors import UserError, counted, one_line, warn
+from ballast.core.files import csv_lines, writing
 from ballast.core.images import ImageError, without_warnings
+from ballast.core.source import BALLAST, source_hash
 from ballast.dataset.listing import about, is_folder, is_hidden, list_files, printable
+from ballast.insight.novelty import UNLIKE
 from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
 
@@ -39,6 +52,8 @@ SOME_UNREAD = 3
 NO_IMAGES = "no images there"  # a warning: a wrong folder may be the reason
 OR, NO_CLASS = " or ", "-"  # between the names of a set in a table; an empty set
 SET = "set_"  # prefix of columns that say whether a class is in the set
+NOVELTY, TRAINED_ON = "novelty", "trained_on"  # columns
+PREDICTED, UNREAD, IS_UNLIKE = "predicted", "unread", "unlike"  # what is counted, with TRAINED_ON
 
 
 class Format(NamedTuple):
@@ -61,8 +76,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        default="table",
-        help="output format; json is one object per line; default: %(default)s",
+        help="output format; json is one object per line; default: table, and csv with --out",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write a CSV with a row for every file, also those that cannot be read; if this is"
+        " stopped, the same command goes on where it was",
     )
     parser.add_argument(
         "-0",
@@ -122,10 +143,15 @@ def load_classifier(model: Path, coverage: float | None = None) -> "Classifier":
 
 def run(options: argparse.Namespace) -> int:
     """Print a prediction for every image in the given paths; return the exit code."""
+    if options.out and options.format not in (None, "csv"):
+        raise UserError(f"--out writes csv, not {options.format}")
     classifier = load_classifier(options.model, options.coverage)
     with open(0, "rb", closefd=False) as stdin:
         paths = named_files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
-        return print_predictions(classifier, paths, options.format)
+        if options.out:
+            model = hashlib.sha256(options.model.read_bytes()).hexdigest()
+            return write_predictions(classifier, paths, options.out, model, str(options.coverage))
+        return print_predictions(classifier, paths, options.format or "table")
 
 
 def print_predictions(classifier: "Classifier", paths: Iterable[str], format_: str) -> int:
@@ -133,27 +159,90 @@ def print_predictions(classifier: "Classifier", paths: Iterable[str], format_: s
     header, line = FORMATS[format_](classifier.classes, classifier.thresholds is not None)
     if header:
         print(header)
-    predicted = unread = unlike = trained_on = 0
-    names, images = tee(paths)
+    count: Counter[str] = Counter()
     with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
-        for name, said in zip(names, classifier.stream(images), strict=True):
-            if isinstance(said, ImageError):
-                unread += 1
-                text = one_line(about(name, said))
-                progress.write(f"WARNING: {text}", file=sys.stderr)
-            else:
-                predicted += 1
-                unlike += said.unlike
-                trained_on += said.trained_on
+        for name, said in predictions_of(classifier, paths, progress, count):
+            if not isinstance(said, ImageError):
                 progress.write(line(printable(name), said), file=sys.stdout)
-            progress.update()
-    if not predicted + unread:
+    return summarise(count)
+
+
+def write_predictions(
+    classifier: "Classifier", paths: Iterable[str], target: Path, *depends: str
+) -> int:
+    """Write the table of --out, or go on with the part of it that is there; return the exit code.
+
+    Args:
+        classifier: the model.
+        paths: of all files.
+        target: the table.
+        depends: what tells the model and its settings from others.
+    """
+    columns, cells = csv_columns(classifier.classes, classifier.thresholds is not None)
+    header = [*columns, TRAINED_ON, ERROR]
+    part = part_of(target, *depends, *header, source_hash([BALLAST]))
+    count: Counter[str] = Counter()
+
+    def done(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
+        for row in rows:
+            cell = dict(zip(header, row, strict=True))
+            count.update(
+                {
+                    UNREAD if cell[ERROR] else PREDICTED: 1,
+                    IS_UNLIKE: bool(cell[NOVELTY]) and float(cell[NOVELTY]) >= UNLIKE,
+                    TRAINED_ON: cell[TRAINED_ON] == "1",
+                }
+            )
+            yield row
+
+    def new(left: Iterable[str], progress: "tqdm[Any]") -> Iterator[Sequence[object]]:
+        for name, said in predictions_of(classifier, left, progress, count):
+            if isinstance(said, ImageError):
+                yield [printable(name), *[""] * (len(header) - 2), str(said)]
+            else:
+                yield [*cells(printable(name), said), int(said.trained_on), ""]
+
+    with opened(part) as file:
+        left = still_to_do(paths, done(complete_rows(file)), part)
+        if count:
+            before = counted(count[PREDICTED] + count[UNREAD], "file")
+            print(f"going on after {before} in {part}", file=sys.stderr)
+        with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
+            append(file, header, new(left, progress))
+    with writing(target):
+        part.replace(target)
+    return summarise(count)
+
+
+def predictions_of(
+    classifier: "Classifier",
+    paths: Iterable[str],
+    progress: "tqdm[Any]",
+    count: "Counter[str]",
+) -> Iterator[tuple[str, "Prediction | ImageError"]]:
+    """Yield the path and the prediction of each image; count them, and warn of unreadable ones."""
+    names, images = tee(paths)
+    for name, said in zip(names, classifier.stream(images), strict=True):
+        if isinstance(said, ImageError):
+            count[UNREAD] += 1
+            progress.write(f"WARNING: {one_line(about(name, said))}", file=sys.stderr)
+        else:
+            count.update({PREDICTED: 1, IS_UNLIKE: said.unlike, TRAINED_ON: said.trained_on})
+        yield name, said
+        progress.update()
+
+
+def summarise(count: Mapping[str, int]) -> int:
+    """Print a last line that counts all files; return the exit code."""
+    if not count.get(PREDICTED, 0) + count.get(UNREAD, 0):
         warn(NO_IMAGES)
-    more = f", {unlike} unlike the training photographs" if unlike else ""
-    if trained_on:
-        more += f", {trained_on} trained on (no test of the model)"
-    print(f"{predicted} predicted, {unread} could not be read{more}", file=sys.stderr)
-    return SOME_UNREAD if unread else 0
+    texts = [f"{count.get(PREDICTED, 0)} predicted", f"{count.get(UNREAD, 0)} could not be read"]
+    if count.get(IS_UNLIKE):
+        texts.append(f"{count[IS_UNLIKE]} unlike the training photographs")
+    if count.get(TRAINED_ON):
+        texts.append(f"{count[TRAINED_ON]} trained on (no test of the model)")
+    print(", ".join(texts), file=sys.stderr)
+    return SOME_UNREAD if count.get(UNREAD) else 0
 
 
 def _table(classes: Sequence[str], sets: bool) -> Format:
@@ -187,22 +276,34 @@ def _table(classes: Sequence[str], sets: bool) -> Format:
 
 
 def _csv(classes: Sequence[str], sets: bool) -> Format:
+    columns, cells = csv_columns(classes, sets)
+
+    def line(path: str, prediction: "Prediction") -> str:
+        (text,) = csv_lines([cells(path, prediction)])
+        return text
+
+    (header,) = csv_lines([columns])
+    return Format(header, line)
+
+
+def csv_columns(
+    classes: Sequence[str], sets: bool
+) -> tuple[list[str], Callable[[str, "Prediction"], list[object]]]:
     """The columns of outputs/predictions.csv, without the true class, then those of predict alone.
 
     For sets, a class has a column of 1 or 0.
+
+    Returns:
+        Their names, and what makes the cells of a path and its prediction.
     """
 
-    def line(path: str, prediction: "Prediction") -> str:
+    def cells(path: str, prediction: "Prediction") -> list[object]:
         unlike = "" if prediction.novelty is None else prediction.novelty
         held = [str(int(name in (prediction.class_set or ()))) for name in classes if sets]
-        digits = _digits(prediction).values()
-        (text,) = csv_lines([[path, prediction.predicted, *digits, unlike, *held]])
-        return text
+        return [path, prediction.predicted, *_digits(prediction).values(), unlike, *held]
 
-    columns = [*(PREFIX + name for name in classes), "novelty"]
-    columns += [SET + name for name in classes if sets]
-    (header,) = csv_lines([["path", "predicted", *columns]])
-    return Format(header, line)
+    columns = ["path", "predicted", *(PREFIX + name for name in classes), NOVELTY]
+    return [*columns, *(SET + name for name in classes if sets)], cells
 
 
 def _json(_: Sequence[str], sets: bool) -> Format:

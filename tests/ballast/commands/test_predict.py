@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -383,3 +385,72 @@ def test_memory_does_not_grow_with_the_number_of_images(reproduced: Project) -> 
         return int(done.stderr.split()[-1])
 
     assert peak(20_000) - peak(1_000) < 30
+
+
+def test_a_table_has_a_row_for_every_file_and_is_not_replaced(
+    features_project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"not an image")
+    target = tmp_path / "all.csv"
+    command = ("predict", "--out", str(target), "data/raw/one", str(tmp_path / "broken.jpg"))
+    done = features_project.ballast(*command)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    with target.open(newline="", encoding="utf-8") as file:
+        *rows, last = csv.DictReader(file)
+    printed = features_project.ballast("predict", "--format", "csv", "data/raw/one").stdout
+    assert [
+        {name: cell for name, cell in row.items() if name not in ("trained_on", "error")}
+        for row in rows
+    ] == [*csv.DictReader(printed.splitlines())]
+    (train,) = {row["trained_on"] for row in rows if row["novelty"] == "0"}
+    assert train == "1"
+    assert last["path"] == str(tmp_path / "broken.jpg")
+    assert (last["predicted"], last["error"][:16]) == ("", "not a JPEG, PNG,")
+    again = features_project.ballast(*command)
+    assert (again.returncode, again.stderr) == (
+        1,
+        f"ERROR: {target}: exists; delete it, or choose another --out\n",
+    )
+    other = features_project.ballast("predict", "--out", "x.csv", "--format", "json", "data/raw")
+    assert other.stderr == "ERROR: --out writes csv, not json\n"
+
+
+@pytest.mark.long
+def test_a_table_is_the_same_however_often_the_command_was_killed(
+    features_project: Project, raw: Path, tmp_path: Path
+) -> None:
+    """Kills at random moments, some of them before the first row."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    files = sorted(raw.glob("*/*.png"))
+    for number in range(1500):
+        shutil.copy(files[number % len(files)], photos / f"{number:04d}.png")
+    (photos / "0700 broken.png").write_bytes(b"no image")
+    undisturbed, target = tmp_path / "undisturbed.csv", tmp_path / "killed.csv"
+    assert features_project.ballast("predict", "--out", str(undisturbed), str(photos)).returncode
+
+    command = [sys.executable, "-m", "ballast", "predict", "--out", str(target), str(photos)]
+    random, sizes = np.random.default_rng(), []
+    for _ in range(5):
+        run = subprocess.Popen(
+            command, cwd=features_project.folder, env=environment(), stderr=subprocess.DEVNULL
+        )
+        parts = [*tmp_path.glob("killed.csv.*.part")]
+        begun = parts[0].stat().st_size if parts else 0
+        while run.poll() is None and not any(
+            part.stat().st_size > begun for part in tmp_path.glob("killed.csv.*.part")
+        ):
+            time.sleep(0.05)
+        time.sleep(random.uniform(0, 0.3))
+        run.kill()
+        run.wait()
+        sizes += [part.stat().st_size for part in tmp_path.glob("killed.csv.*.part")]
+    assert sizes == sorted(sizes)
+    assert sizes, "it was killed before it had finished"
+    done = features_project.ballast("predict", "--out", str(target), str(photos))
+    assert done.returncode == 3
+    assert re.match(r"going on after \d+ files in ", done.stderr)
+    assert done.stderr.splitlines()[-1].startswith("1500 predicted, 1 could not be read")
+    assert target.read_bytes() == undisturbed.read_bytes()
+    assert not [*tmp_path.glob("*.part")]
