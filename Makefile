@@ -8,13 +8,18 @@ RUN := $(UV) run --frozen --no-sync
 STRATEGIES ?= baseline balanced
 # Or a key of params.yaml and its values, such as augment.zoom=0.1,0.3.
 VARY ?=
-# The recipe reads it from the environment: neither make nor the shell takes a part of it for syntax.
-override VARY := $(value VARY)
-export VARY
 FOLDS ?= 5
 SEEDS ?= 1 2 3
 JOBS ?= 1
 FORMATS ?= tflite onnx
+# Recipes read these from the environment: neither make nor the shell takes a part of one for syntax.
+override STRATEGIES := $(value STRATEGIES)
+override VARY := $(value VARY)
+override FOLDS := $(value FOLDS)
+override SEEDS := $(value SEEDS)
+override JOBS := $(value JOBS)
+override FORMATS := $(value FORMATS)
+export STRATEGIES VARY FOLDS SEEDS JOBS FORMATS
 
 .PHONY: run setup compare cross-validate publish-check export audit check
 .DEFAULT_GOAL := run
@@ -51,15 +56,15 @@ export: setup  ## export the model to LiteRT and ONNX, into exports/
 	$(UV) sync --frozen --inexact --group export
 	$(RUN) python -X utf8 -m ballast check
 	$(RUN) dvc repro train
-	$(RUN) python -m stages.export $(FORMATS)
+	$(RUN) python -m stages.export $$FORMATS
 
 compare: check  ## train each of STRATEGIES, or with each value of VARY, and compare them
-	$(RUN) python -X utf8 -m ballast compare $(if $(VARY),--vary "$$VARY",--train $(STRATEGIES))
-	$(if $(VARY),,$(RUN) dvc plots diff --out outputs/plots $(STRATEGIES))
+	$(RUN) python -X utf8 -m ballast compare $(if $(VARY),--vary "$$VARY",--train $$STRATEGIES)
+	$(if $(VARY),,$(RUN) dvc plots diff --out outputs/plots $$STRATEGIES)
 
 cross-validate: check  ## test STRATEGIES on every photograph: FOLDS folds, SEEDS, JOBS at a time
-	$(RUN) python -X utf8 -m ballast cross-validate --strategies $(STRATEGIES) --folds $(FOLDS) \
-	--seeds $(SEEDS) --jobs $(JOBS)
+	$(RUN) python -X utf8 -m ballast cross-validate --strategies $$STRATEGIES --folds "$$FOLDS" \
+	--seeds $$SEEDS --jobs "$$JOBS"
 
 publish-check: setup  ## check that git, dvc.lock, the workspace and the cache agree before a push
 	$(RUN) python -X utf8 -m ballast publish-check

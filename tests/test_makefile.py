@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from projects import UV, Project
 
+from ballast.scores.advice import COMPARED_BY_DEFAULT
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -94,10 +96,15 @@ def test_compare_without_git_says_what_to_do(with_makefile: Project) -> None:
     assert "git init" in done.stderr
 
 
+def test_by_default_the_strategies_are_compared_that_the_advice_expects() -> None:
+    lines = (ROOT / "Makefile").read_text().splitlines()
+    assert f"STRATEGIES ?= {' '.join(COMPARED_BY_DEFAULT)}" in lines
+
+
 def test_compare_takes_strategies_or_the_values_of_a_key(with_makefile: Project) -> None:
     said = make(with_makefile, "--dry-run", "compare").stdout
-    assert "ballast compare --train baseline balanced\n" in said
-    assert "dvc plots diff --out outputs/plots baseline balanced\n" in said
+    assert "ballast compare --train $STRATEGIES\n" in said
+    assert "dvc plots diff --out outputs/plots $STRATEGIES\n" in said
     said = make(with_makefile, "--dry-run", "compare", "VARY=train.learning_rate=0.1,0.2").stdout
     assert 'ballast compare --vary "$VARY"\n' in said
     assert "plots diff" not in said
@@ -115,6 +122,24 @@ def test_no_character_of_a_key_is_syntax_of_make_or_the_shell(with_makefile: Pro
     key = "a\"b'c`d$e$(shell echo f)\\g;h #*"
     done = make(with_makefile, "--assume-old=check", "compare", f"VARY={key}=1,2")
     assert f"ERROR: --vary: {key}: unknown key; " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "told"),
+    [
+        ("cross-validate", "STRATEGIES", "it's"),
+        ("cross-validate", "FOLDS", "3'"),
+        ("cross-validate", "SEEDS", "1'"),
+        ("cross-validate", "JOBS", "$(shell echo 2)"),
+    ],
+)
+def test_no_value_is_syntax_of_make_or_the_shell(
+    with_makefile: Project, target: str, name: str, told: str
+) -> None:
+    done = make(with_makefile, "--assume-old=check", target, f"{name}={told}")
+    assert done.returncode
+    assert "Syntax error" not in done.stderr
+    assert told in done.stderr
 
 
 def test_a_clone_keeps_its_git(with_makefile: Project) -> None:
