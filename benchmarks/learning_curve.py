@@ -62,7 +62,7 @@ def recall(of: Photographs, train: Indices, class_: int, judged: Indices, used: 
     weights = counts.max() / counts if used.oversample else np.ones(len(counts))
     groups = np.unique(of.groups[train], return_inverse=True)[1].astype(np.int64)
     head = fit_probe(Terms(of.features[train], of.labels[train], groups), weights, used)
-    logits = linear_logits(of.features[judged].astype(np.float64), head.weights, head.bias)
+    logits = linear_logits(of.features[judged], head.weights, head.bias)
     return float((logits.argmax(axis=1) == class_).mean())
 
 

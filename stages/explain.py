@@ -116,7 +116,7 @@ def explanations(params: Params) -> Explanations:
 
     def logits_of(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         seen = pixel_features(backbone, pixels, store)
-        return linear_logits(seen.astype(np.float64), saved.weights, saved.bias)
+        return linear_logits(seen, saved.weights, saved.bias)
 
     side = map_side(backbone)
     asked = np.array([place_of[one.path] for one in shown], np.int64)
@@ -132,7 +132,7 @@ def explanations(params: Params) -> Explanations:
         shortcuts=[]
         if len(classes) > MOST_CLASSES
         else shortcuts(
-            linear_logits(features[train].astype(np.float64), saved.weights, saved.bias),
+            linear_logits(features[train], saved.weights, saved.bias),
             photographs.labels[train],
             classes,
             lambda places: pixels_of(train[places]),

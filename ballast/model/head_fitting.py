@@ -16,8 +16,9 @@ scale of all logits, and the tau of a post-hoc logit adjustment (Menon et al. 20
 arXiv:2007.07314, eq. 9).
 """
 
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,12 @@ from threadpoolctl import threadpool_limits
 from ballast.model.logits import Floats, lengths, linear_probabilities
 
 Labels = NDArray[np.int64]
+
+# With more numbers than this in all features (13,107 terms of 1,280), they are scaled and converted
+# block by block in each product, instead of kept a second time in float64. That takes 1.2 times as
+# long, and a third of the memory.
+DENSE = 2**24
+BLOCK = 1024  # terms
 
 # Weights and bias are rounded to multiples of this. It is far larger than the solver's error, so
 # the order in which a processor sums has no effect. It moves a logit by about 0.0003.
@@ -85,8 +92,36 @@ class Head(NamedTuple):
     steps: list[Step]
 
 
+class Rows(NamedTuple):
+    """Features of n terms, scaled to length 1 where they are used."""
+
+    features: NDArray[Any]  # shape (n, d)
+    lengths: Floats  # shape (n,)
+
+    def times(self, slopes: Floats) -> Floats:
+        """Multiply them by slopes of shape (m, d); the result has the shape (m, n)."""
+        found = np.empty((len(slopes), len(self.lengths)))
+        for start, block in self._blocks():
+            found[:, start : start + len(block)] = slopes @ block.T
+        return found / self.lengths
+
+    def summed(self, weights: Floats) -> Floats:
+        """Add them up with weights of shape (m, n); the result has the shape (m, d)."""
+        scaled, found = weights / self.lengths, np.zeros((len(weights), self.features.shape[1]))
+        for start, block in self._blocks():
+            found += scaled[:, start : start + len(block)] @ block
+        return found
+
+    def _blocks(self) -> Iterator[tuple[int, Floats]]:
+        for start in range(0, len(self.lengths), BLOCK):
+            yield start, self.features[start : start + BLOCK].astype(np.float64)
+
+
+Unit = Floats | Rows  # of length 1: an array of shape (n, d), or what stands for one
+
+
 def fit_head(
-    features: Floats,
+    features: NDArray[Any],
     labels: Labels,
     groups: NDArray[np.int64],
     weights: Floats,
@@ -110,7 +145,7 @@ def fit_head(
     Raises:
         ValueError: like optimum.
     """
-    unit = unit_length(features)
+    unit = unit_rows(features)
     # These products are too small to share between threads: with 1,000 terms one thread takes 3 ms,
     # and two take 6 ms of each when another process is running.
     with threadpool_limits(1, user_api="blas"):
@@ -125,6 +160,17 @@ def fit_head(
 def unit_length(features: Floats) -> Floats:
     """Scale each row to length 1; leave rows of zeros unchanged."""
     return features / lengths(features)
+
+
+def unit_rows(features: NDArray[Any]) -> Unit:
+    """Scale each row to length 1: at once, or where it is used if they are many."""
+    if features.size <= DENSE:
+        return unit_length(features.astype(np.float64))
+    found = np.empty(len(features))
+    for start in range(0, len(features), BLOCK):
+        block = features[start : start + BLOCK].astype(np.float64)
+        found[start : start + BLOCK] = lengths(block)[:, 0]
+    return Rows(features, found)
 
 
 def penalty_of(strength: float, groups: NDArray[np.int64]) -> float:
@@ -142,12 +188,12 @@ def class_groups(labels: Labels, groups: NDArray[np.int64], classes: int) -> Lab
 
 
 def optimum(
-    unit: Floats, labels: Labels, weights: Floats, penalty: float, offsets: Floats
+    unit: Unit, labels: Labels, weights: Floats, penalty: float, offsets: Floats
 ) -> Optimum:
     """Fit one head until the gradient's norm is EXACT, or as close as float64 allows.
 
     Args:
-        unit: features of length 1, shape (n, d).
+        unit: features of length 1, of n terms.
         labels: class indices, shape (n,).
         weights: weights of the terms, shape (n,).
         penalty: above 0.
@@ -167,7 +213,7 @@ def optimum(
 
 
 def calibrate(
-    unit: Floats,
+    unit: Unit,
     labels: Labels,
     groups: NDArray[np.int64],
     weights: Floats,
@@ -181,7 +227,7 @@ def calibrate(
     losses are equal, the strongest penalty does. A group counts the same whatever its size.
 
     Args:
-        unit: features of length 1, shape (n, d).
+        unit: features of length 1, of n terms.
         labels: as in fit_head, like the other arguments; shape (n,).
         groups: shape (n,).
         weights: shape (n,).
@@ -198,7 +244,7 @@ def calibrate(
         return Calibration(FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU if balanced else 0.0, {})
     x, _ = _coordinates(unit)
     fit = partial(_scale_and_tau, labels=labels, groups=groups, folds=folds, balanced=balanced)
-    start: Floats = np.zeros((k, FOLDS, x.shape[1] + 1))
+    start: Floats = np.zeros((k, FOLDS, _width(x) + 1))
     tried: dict[float, tuple[float, float, float]] = {}
     starts: dict[float, Floats] = {}
     for strength in STRENGTHS:
@@ -213,7 +259,7 @@ def calibrate(
 
 
 def held_out_probabilities(
-    features: Floats,
+    features: NDArray[Any],
     labels: Labels,
     groups: NDArray[np.int64],
     weights: Floats,
@@ -237,7 +283,7 @@ def held_out_probabilities(
     Returns:
         Shape (n, k); rows of NaN for the only group of a class, and where a fold has a whole class.
     """
-    unit, folds, k = unit_length(features), _folds(labels, groups), len(offsets)
+    unit, folds, k = unit_rows(features), _folds(labels, groups), len(offsets)
     penalty = penalty_of(calibration.strength, groups)
     counts = class_groups(labels, groups, k)
     rarity = calibration.tau * _rarity(counts)
@@ -263,22 +309,23 @@ class _Problem:
     """
 
     def __init__(
-        self, x: Floats, labels: Labels, weights: Floats, offsets: Floats, penalty: float
+        self, x: Unit, labels: Labels, weights: Floats, offsets: Floats, penalty: float
     ) -> None:
-        """Take features of shape (n, r), weights of shape (n, m) and offsets of shape (k,)."""
+        """Take r features of n terms, weights of shape (n, m) and offsets of shape (k,)."""
         self.x, self.offsets, self.penalty = x, offsets[:, None, None], penalty
         self.shares = (weights / weights.sum(axis=0)).T
         self.targets = np.eye(len(offsets))[:, None, labels]
         # Parameters: k classes, m heads, r slopes and, last, the bias.
-        self.shape = (len(offsets), weights.shape[1], x.shape[1] + 1)
+        self.shape = (len(offsets), weights.shape[1], _width(x) + 1)
         self._at: Floats = np.empty(0)
         self._probabilities: Floats = self._at
         self._value: tuple[float, Floats] = 0.0, self._at
 
     def logits(self, parameters: Floats) -> Floats:
         """Compute the logits without offsets, shape (k, m, n)."""
-        slopes = parameters[..., :-1].reshape(-1, self.x.shape[1])
-        products = _product(slopes, self.x.T).reshape(*self.shape[:2], -1)
+        slopes = parameters[..., :-1].reshape(-1, _width(self.x))
+        found = self.x.times(slopes) if isinstance(self.x, Rows) else _product(slopes, self.x.T)
+        products = found.reshape(*self.shape[:2], -1)
         return np.asarray(products + parameters[..., -1:])
 
     def loss(self, flat: Floats) -> tuple[float, Floats]:
@@ -308,7 +355,8 @@ class _Problem:
 
     def _gathered(self, residuals: Floats) -> Floats:
         weighted = self.shares * residuals
-        slopes = _product(weighted.reshape(-1, len(self.x)), self.x)
+        flat = weighted.reshape(-1, weighted.shape[2])
+        slopes = self.x.summed(flat) if isinstance(self.x, Rows) else _product(flat, self.x)
         gathered = np.empty(self.shape)
         gathered[..., :-1] = slopes.reshape(*self.shape[:2], -1)
         gathered[..., -1] = weighted.sum(axis=2)
@@ -319,6 +367,10 @@ class _Problem:
         # Adding one number to every bias changes no probability. This picks biases that sum to 0.
         penalised[..., -1] = parameters[..., -1].mean(axis=0)
         return penalised
+
+
+def _width(x: Unit) -> int:
+    return (x.features if isinstance(x, Rows) else x).shape[1]
 
 
 def _product(a: Floats, b: Floats) -> Floats:
@@ -444,7 +496,7 @@ def _all_there(labels: Labels, weights: Floats, classes: int) -> bool:
     return bool((sums > 0).all())
 
 
-def _coordinates(unit: Floats) -> tuple[Floats, Floats | None]:
+def _coordinates(unit: Unit) -> tuple[Unit, Floats | None]:
     """Reduce the features to fewer with the same inner products if terms are few.
 
     The optimum lies in the span of the terms, and an orthonormal basis preserves the penalty.
@@ -452,6 +504,8 @@ def _coordinates(unit: Floats) -> tuple[Floats, Floats | None]:
     Returns:
         Features of shape (n, r), and the basis of shape (d, r); None for the identity.
     """
+    if isinstance(unit, Rows):
+        return unit, None
     n, d = unit.shape
     if 2 * n > d:
         return unit, None

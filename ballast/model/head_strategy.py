@@ -61,12 +61,12 @@ def held_out(
 
 def _weighted(
     terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy
-) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
     """Features, labels and groups of the terms, their weights, and the offsets of the logits."""
     counts = np.bincount(terms.labels, minlength=len(class_weights))
     shares = class_priors(terms.labels, class_weights, balanced=strategy.balanced_batches)
     return (
-        terms.features.astype(np.float64),
+        terms.features,
         terms.labels,
         terms.groups,
         (shares / counts)[terms.labels],

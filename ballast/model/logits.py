@@ -1,29 +1,35 @@
 """Logits and probabilities of a linear head on features of length 1, in float64."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+BLOCK = 4096  # photographs that are converted to float64 at a time
 
-def linear_logits(features: Floats, weights: Floats, bias: Floats) -> Floats:
+
+def linear_logits(features: NDArray[Any], weights: Floats, bias: Floats) -> Floats:
     """Logits, shape (n, k), of features of shape (n, d), with the weights and bias of a Head.
 
     If features are whole numbers and their sum times the largest weight is below 2**43, the product
     is exact, so the processor's order of summation does not matter.
     """
-    return features @ weights / lengths(features) + bias
+    found = np.empty((len(features), len(bias)))
+    for start in range(0, len(features), BLOCK):
+        block = features[start : start + BLOCK].astype(np.float64)
+        found[start : start + BLOCK] = block @ weights / lengths(block) + bias
+    return found
 
 
-def linear_probabilities(
-    features: NDArray[np.float32] | Floats, weights: Floats, bias: Floats
-) -> Floats:
+def linear_probabilities(features: NDArray[Any], weights: Floats, bias: Floats) -> Floats:
     """Softmax of the logits, shape (n, k), of features of shape (n, d).
 
     The last of its 53 bits can depend on the processor's instructions, so probabilities are written
     with fewer digits. Prediction does without scipy, which it needs for nothing else.
     """
-    logits = linear_logits(features.astype(np.float64), weights, bias)
+    logits = linear_logits(features, weights, bias)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
+from ballast.model import head_fitting
 from ballast.model.head_fitting import (
     EXACT,
     FIXED_SCALE,
@@ -54,7 +57,9 @@ def drawn(counts: list[int], d: int = 40, seed: int = 1) -> tuple[Floats, Labels
     return np.rint(np.exp(random.normal(1, 1, (len(labels), d)) + 0.7 * lifted)), labels
 
 
-def fitted(features: Floats, labels: Labels, classes: int = 3, *, balanced: bool = True) -> Head:
+def fitted(
+    features: NDArray[Any], labels: Labels, classes: int = 3, *, balanced: bool = True
+) -> Head:
     n = len(labels)
     weights = 1 / np.bincount(labels, minlength=classes)[labels] if balanced else np.ones(n)
     return fit_head(features, labels, np.arange(n), weights, np.zeros(classes), balanced=balanced)
@@ -213,6 +218,35 @@ def test_200_classes() -> None:
     assert found.sum(axis=1) == pytest.approx(np.ones(400))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint16])
+@pytest.mark.parametrize("n", [95, 1200])  # of few terms, the dense form reduces the features first
+def test_block_by_block_the_head_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, dtype: type, n: int
+) -> None:
+    features, labels = drawn([n // 19, 6 * n // 19, 12 * n // 19], d=200)
+    dense, apart = fitted(features, labels), held_out(labels, np.arange(len(labels)), features)
+    monkeypatch.setattr(head_fitting, "DENSE", 0)
+    monkeypatch.setattr(head_fitting, "BLOCK", 500)
+    blocks: NDArray[Any] = features.clip(max=60_000).astype(dtype)
+    assert np.array_equal(blocks, features)
+    head = fitted(blocks, labels)
+    assert np.array_equal(head.weights, dense.weights)
+    assert np.array_equal(head.bias, dense.bias)
+    assert head.calibration == dense.calibration
+    assert np.array_equal(held_out(labels, np.arange(len(labels)), blocks), apart)
+
+
+def test_block_by_block_features_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, labels = drawn([1000, 1000, 2000], d=500)
+    whole = features.clip(max=60_000).astype(np.uint16)
+    monkeypatch.setattr(head_fitting, "DENSE", 0)
+    tracemalloc.start()
+    fitted(whole, labels)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < features.nbytes  # a copy in float64, or two of them without blocks
+
+
 def test_a_class_without_weight_is_an_error() -> None:
     features, labels = drawn([5, 30, 60])
     with pytest.raises(ValueError, match="weight above 0"):
@@ -227,7 +261,7 @@ def _cpu_flags() -> str:
         return ""
 
 
-def held_out(labels: Labels, groups: Labels, features: Floats) -> Floats:
+def held_out(labels: Labels, groups: Labels, features: NDArray[Any]) -> Floats:
     ones, k = np.ones(len(labels)), int(labels.max()) + 1
     head = fit_head(features, labels, groups, ones, np.zeros(k), balanced=True)
     return held_out_probabilities(features, labels, groups, ones, np.zeros(k), head.calibration)
