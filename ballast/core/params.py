@@ -459,8 +459,8 @@ class Runtime(Section, frozen=True):
     engine: Annotated[
         Name,
         Meta(
-            description="what runs the workers of split and oversample: local, dask or another"
-            " joblib backend; see docs/scale.md"
+            description="what reads photographs, makes images and computes features: local, dask"
+            " or another joblib backend; see docs/scale.md"
         ),
     ]
     scheduler: Annotated[
