@@ -125,8 +125,11 @@ def until_it_listens(process: subprocess.Popen[bytes], port: int, said: IO[bytes
         if process.poll() is not None:
             said.seek(0)
             raise AssertionError(said.read().decode())
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as one:
+            # A port that nobody listens on yet may be given to this very connection, which then
+            # reaches itself.
+            if one.getsockname() != one.getpeername():
+                return
         time.sleep(0.05)
     raise AssertionError(f"{process.args!r} does not listen")
 

@@ -38,8 +38,8 @@ from ballast.dvc_tools.experiments import (
     queue_experiment,
     run_queue,
 )
+from ballast.dvc_tools.git import git
 from ballast.dvc_tools.repository import project_repo
-from ballast.vendoring.git import git
 
 
 class Wanted(NamedTuple):

@@ -14,7 +14,7 @@ from ballast.core.errors import UserError
 from ballast.core.files import read_text, refuse_conflict, writing
 from ballast.core.params import no_yaml
 from ballast.core.paths import PIPELINE
-from ballast.vendoring.git import git
+from ballast.dvc_tools.git import git
 
 DVC_FILES = Path(".dvc/tmp")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ballast.core.errors import UserError, counted
-from ballast.vendoring.git import git
+from ballast.dvc_tools.git import git
 from ballast.vendoring.shipped import CLONE, RECORD
 
 SHOWN = 3  # paths in a message

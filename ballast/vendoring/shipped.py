@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ballast.core.errors import UserError
-from ballast.vendoring.git import git
+from ballast.dvc_tools.git import git
 
 CLONE = Path(__file__).parent.parent.parent
 # What is left out serves Ballast's own developers alone; tests/ballast/vendoring lists it.

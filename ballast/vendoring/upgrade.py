@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ballast.core.errors import UserError
 from ballast.core.files import read_text
-from ballast.vendoring.git import git
+from ballast.dvc_tools.git import git
 from ballast.vendoring.host import some
 from ballast.vendoring.params import updated
 from ballast.vendoring.record import Record, sha256

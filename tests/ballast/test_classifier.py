@@ -292,7 +292,7 @@ def test_a_model_of_another_program_is_refused(tmp_path: Path, classifier: Class
         (b"\x08\x08\x12\x07pytorch", "not saved by Ballast: an ONNX model"),
         (b"\xff\xd8\xff\xe0", "not saved by Ballast: a JPEG image$"),
         (b"\x80\x02c", "not saved by Ballast: a pickle"),
-        (b"nothing known", "incomplete or damaged"),
+        (b"nothing known", "not a .keras file$"),
         (b"", "incomplete or damaged"),
     ],
 )

@@ -92,7 +92,7 @@ def test_three_recommendations_are_enough_for_a_terminal(
 def test_it_says_how_long_the_comparison_takes_after_a_run(
     make_run: MakeRun, written: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_json(written, answer(make_run("mine", ["cat", "dog"]), None, {}))
+    write_json(written, answer(make_run("balanced", ["cat", "dog"]), None, {}))
     assert "-> make compare\n" in said(capsys)
     write_json(paths.STAGE_TIMES, {"oversample": 100.0, "train": 200.0, "evaluate": 3.0})
     assert "-> make compare (about 10 minutes)\n" in said(capsys)
