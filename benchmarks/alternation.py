@@ -1,7 +1,20 @@
 """Times several ways to do the same thing, in turn."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+Way = TypeVar("Way")
+
+
+def turns(ways: Iterable[Way], rounds: int) -> Iterator[Way]:
+    """Each of several ways once a round, in the reverse order in every other one.
+
+    Drift, such as that of a processor that grows warm, then affects all alike.
+    """
+    listed = [*ways]
+    for number in range(rounds):
+        yield from listed if number % 2 else reversed(listed)
 
 
 def alternated_seconds(
@@ -17,11 +30,9 @@ def alternated_seconds(
         Wall-clock seconds of each round, by name.
     """
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for repeat in range(repeats + 1):
-        # Reverse the order in every other round, so that drift affects all alike.
-        for name in list(ways) if repeat % 2 else reversed(list(ways)):
-            started = time.perf_counter()
-            ways[name]()
-            if repeat:  # the first is a warm-up
-                times[name].append(time.perf_counter() - started)
+    for number, name in enumerate(turns(ways, repeats + 1)):
+        started = time.perf_counter()
+        ways[name]()
+        if number >= len(ways):  # the first round is a warm-up
+            times[name].append(time.perf_counter() - started)
     return times

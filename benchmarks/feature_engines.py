@@ -35,6 +35,7 @@ from ballast.dataset.listing import list_files
 from ballast.model.features import BATCH_SIZE, image_features, read_backbone
 from ballast.model.inputs import ImageFiles
 from ballast.workers.processes import Engine
+from benchmarks.alternation import turns
 
 
 def main() -> None:
@@ -60,22 +61,20 @@ def main() -> None:
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     digests: set[str] = set()
-    for repeat in range(arguments.repeats):
-        # Reverse the order in every other round, so that drift affects all alike.
-        for name in list(ways) if repeat % 2 else reversed(list(ways)):
-            engine_name, cores = ways[name]
-            said = subprocess.run(
-                [
-                    *(sys.executable, "-m", "benchmarks.feature_engines"),
-                    *("--data", str(arguments.data), "--photographs", str(arguments.photographs)),
-                    *("--engine", engine_name, "--cores", str(cores)),
-                ],
-                stdout=subprocess.PIPE,
-                check=True,
-            )
-            rate, digest = json.loads(said.stdout)
-            rates[name].append(rate)
-            digests.add(digest)
+    for name in turns(ways, arguments.repeats):
+        engine_name, cores = ways[name]
+        said = subprocess.run(
+            [
+                *(sys.executable, "-m", "benchmarks.feature_engines"),
+                *("--data", str(arguments.data), "--photographs", str(arguments.photographs)),
+                *("--engine", engine_name, "--cores", str(cores)),
+            ],
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        rate, digest = json.loads(said.stdout)
+        rates[name].append(rate)
+        digests.add(digest)
     one, all_, dask = rates.values()
     table = [[name, statistics.median(found)] for name, found in rates.items()]
     print(tabulate(table, headers=["engine", "photographs/s"], floatfmt=".0f", tablefmt="github"))

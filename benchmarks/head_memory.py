@@ -21,6 +21,7 @@ import numpy as np
 from tabulate import tabulate
 
 from ballast.model import head_fitting
+from benchmarks.alternation import turns
 
 WIDTH = 1280
 
@@ -40,15 +41,13 @@ def main() -> None:
         return
     ways: dict[str, list[tuple[float, float]]] = {"copy": [], "blocks": []}
     digests = set()
-    for repeat in range(given.repeats):
-        # Reverse the order in every other round, so that drift affects all alike.
-        for way in list(ways) if repeat % 2 else reversed(list(ways)):
-            command = [sys.executable, "-m", "benchmarks.head_memory", "--way", way]
-            command += ["--terms", str(given.terms), "--classes", str(given.classes)]
-            said = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
-            seconds, mebibytes, digest = json.loads(said)
-            ways[way].append((seconds, mebibytes))
-            digests.add(digest)
+    for way in turns(ways, given.repeats):
+        command = [sys.executable, "-m", "benchmarks.head_memory", "--way", way]
+        command += ["--terms", str(given.terms), "--classes", str(given.classes)]
+        said = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+        seconds, mebibytes, digest = json.loads(said)
+        ways[way].append((seconds, mebibytes))
+        digests.add(digest)
     rows = [
         [way, *(statistics.median(figure) for figure in zip(*found, strict=True))]
         for way, found in ways.items()

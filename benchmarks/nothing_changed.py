@@ -23,6 +23,8 @@ from typing import Any
 import yaml
 from tabulate import tabulate
 
+from benchmarks.alternation import turns
+
 
 def main() -> None:
     """Run the benchmark; print a table and the ratio."""
@@ -39,13 +41,11 @@ def main() -> None:
         run(project, "dvc", "repro")
         make_peer(project, peer)
         seconds: dict[str, list[float]] = {name: [] for name in projects}
-        for repeat in range(arguments.repeats):
-            # Reverse the order in every other round, so that drift affects both alike.
-            for name in projects if repeat % 2 else reversed(projects):
-                started = time.perf_counter()
-                said = run(projects[name], "dvc", "repro")
-                seconds[name].append(time.perf_counter() - started)
-                assert "Running stage" not in said, said
+        for name in turns(projects, arguments.repeats):
+            started = time.perf_counter()
+            said = run(projects[name], "dvc", "repro")
+            seconds[name].append(time.perf_counter() - started)
+            assert "Running stage" not in said, said
     medians = {name: statistics.median(found) for name, found in seconds.items()}
     rows = [[name, medians[name], min(seconds[name]), max(seconds[name])] for name in projects]
     headers = ["dvc repro of", "median s", "min s", "max s"]

@@ -39,6 +39,7 @@ from tabulate import tabulate
 
 from ballast.core.files import read_text
 from ballast.core.params import parse_params
+from benchmarks.alternation import turns
 
 SIZE, QUALITY, DEGREES, BRIGHTNESS, CONTRAST = 224, 95, 15, 0.25, 0.4
 
@@ -62,12 +63,10 @@ def main() -> None:
 
     rates = defaultdict(list)
     given = [f"--{name}={getattr(arguments, name)}" for name in ("data", "images", "workers")]
-    for round_ in range(arguments.rounds):
-        # Reverse the order in every other round, so that drift affects all alike.
-        for name in arguments.only if round_ % 2 else reversed(arguments.only):
-            command = [sys.executable, "-m", "benchmarks.oversampling", *given, f"--once={name}"]
-            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            rates[name].append(arguments.images / float(said.split()[-1]))
+    for name in turns(arguments.only, arguments.rounds):
+        command = [sys.executable, "-m", "benchmarks.oversampling", *given, f"--once={name}"]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        rates[name].append(arguments.images / float(said.split()[-1]))
     medians = {name: statistics.median(rates[name]) for name in arguments.only}
     rows = [[name, medians[name], min(rates[name]), max(rates[name])] for name in medians]
     headers = ["contender", "images/s", "min", "max"]

@@ -29,6 +29,7 @@ from tabulate import tabulate
 
 from ballast.core.images import ImageError, decode_image
 from ballast.dataset.listing import list_files
+from benchmarks.alternation import turns
 
 STAGES = ("split", "split again", "oversample")
 SIDE = 64
@@ -59,11 +60,9 @@ def main() -> None:
             copy_project(Path(folder, str(size)))
             draw_photos(Path(folder, str(size), "data/raw"), size, arguments.data)
         time.sleep(2.1)  # until split can trust the files' modification times
-        for repeat in range(arguments.repeats):
-            # Reverse the order in every other round, so that drift affects all alike.
-            for size in sizes if repeat % 2 else reversed(sizes):
-                for stage, cost in run_stages(Path(folder, str(size))).items():
-                    costs[stage, size].append(cost)
+        for size in turns(sizes, arguments.repeats):
+            for stage, cost in run_stages(Path(folder, str(size))).items():
+                costs[stage, size].append(cost)
 
     seconds = {key: statistics.median(c.seconds for c in found) for key, found in costs.items()}
     memory = {key: max(c.mebibytes for c in found) for key, found in costs.items()}

@@ -24,6 +24,7 @@ from tabulate import tabulate
 from ballast.core.files import read_text
 from ballast.core.params import parse_params
 from ballast.model.inputs import ImageSet
+from benchmarks.alternation import turns
 
 
 def main() -> None:
@@ -45,14 +46,12 @@ def main() -> None:
     numbers = [0, *arguments.threads]
     times, weights = defaultdict(list), defaultdict(set)
     sizes = ["--images", str(arguments.images), "--epochs", str(arguments.epochs)]
-    for repeat in range(arguments.repeats):
-        # Reverse the order in every other round, so that drift affects all alike.
-        for threads in numbers if repeat % 2 else reversed(numbers):
-            command = [sys.executable, "-m", "benchmarks.threads", "--once", str(threads), *sizes]
-            said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            elapsed, hashed = said.split()
-            times[threads].append(float(elapsed))
-            weights[threads].add(hashed)
+    for threads in turns(numbers, arguments.repeats):
+        command = [sys.executable, "-m", "benchmarks.threads", "--once", str(threads), *sizes]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        elapsed, hashed = said.split()
+        times[threads].append(float(elapsed))
+        weights[threads].add(hashed)
     free = statistics.median(times[0])
     rows = [
         [
