@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib import import_module, metadata
 from io import TextIOWrapper
 
-from ballast.core.errors import UserError, one_line_errors
+from ballast.core.errors import UserError, needing_packages, one_line_errors
 
 READER_GONE = 141  # 128 + SIGPIPE, as shells have it
 # Subcommands are imported on demand: some load TensorFlow or DVC.
@@ -114,13 +114,8 @@ def command_line(complete: Collection[str]) -> argparse.ArgumentParser:
     Raises:
         UserError: if a subcommand needs a package that is not installed.
     """
-    try:
+    with needing_packages():
         import shtab  # a program that was started without the environment has none
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"the package {error.name} is not installed; run make, or uv sync --frozen, and begin"
-            " commands with uv run"
-        ) from None
     parser = argparse.ArgumentParser(
         "ballast", description="Balance small image sets, and measure whether it helped."
     )

@@ -36,7 +36,7 @@ from ballast.commands.prediction_file import (
     still_to_do,
 )
 from ballast.core import paths
-from ballast.core.errors import UserError, counted, one_line, warn
+from ballast.core.errors import UserError, counted, needing_packages, one_line, warn
 from ballast.core.files import csv_lines, writing
 from ballast.core.images import ImageError, without_warnings
 from ballast.core.source import BALLAST, source_hash
@@ -118,17 +118,9 @@ def load_classifier(model: Path, coverage: float | None = None) -> "Classifier":
         UserError: as Classifier.load; and if TensorFlow, which is loaded here, is not installed.
     """
     info = read_info(model)
-    try:
+    with needing_packages():
         from ballast.classifier import Classifier, CoverageWarning
         from ballast.keras_setup import make_deterministic
-    except ModuleNotFoundError as error:
-        package = (error.name or "ballast").partition(".")[0]
-        if package == "ballast":
-            raise
-        raise UserError(
-            f"the package {package} is not installed; run make, or uv sync --frozen, and begin"
-            " commands with uv run"
-        ) from None
     make_deterministic(0, info.threads)
     with warnings.catch_warnings(record=True) as found:
         classifier = Classifier.load(model, coverage)

@@ -6,6 +6,7 @@ grow with their number.
 """
 
 import csv
+import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -37,18 +38,13 @@ def part_of(target: Path, *depends: str) -> Path:
         raise UserError(f"{target}: exists; delete it, or choose another --out")
     key = hashlib.sha256("\0".join(depends).encode()).hexdigest()[:KEY_DIGITS]
     part = target.with_name(f"{target.name}.{key}.part")
-    for other in target.parent.glob(f"{glob_escaped(target.name)}.*.part"):
+    for other in target.parent.glob(f"{glob.escape(target.name)}.*.part"):
         if other != part:
             raise UserError(
                 f"{other}: begun with another model, coverage or version; delete it, or choose"
                 " another --out"
             )
     return part
-
-
-def glob_escaped(name: str) -> str:
-    """A name as a pattern that matches nothing else."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 @contextmanager

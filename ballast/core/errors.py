@@ -28,6 +28,25 @@ def counted(number: int, noun: str) -> str:
 
 
 @contextmanager
+def needing_packages() -> Iterator[None]:
+    """For imports on demand: say what to do about a package that is not installed.
+
+    Raises:
+        UserError: instead of a ModuleNotFoundError, but for a module of Ballast's own.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "ballast").partition(".")[0]
+        if package == "ballast":
+            raise
+        raise UserError(
+            f"the package {package} is not installed; run make, or uv sync --frozen, and begin"
+            " commands with uv run"
+        ) from None
+
+
+@contextmanager
 def one_line_errors() -> Iterator[None]:
     """Exit with one line on a UserError (exit code 1) or on Ctrl-C (130); other errors propagate.
 

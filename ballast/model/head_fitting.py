@@ -157,22 +157,25 @@ def fit_head(
     return Head(_to_grid(chosen.scale * found.weights), _to_grid(bias), chosen, found.steps)
 
 
-def unit_length(features: Floats) -> Floats:
-    """Scale each row to length 1; leave rows of zeros unchanged."""
-    return features / lengths(features)
+def unit_length(features: NDArray[Any]) -> Floats:
+    """Scale each row to length 1, in float64; leave rows of zeros unchanged."""
+    unit = features.astype(np.float64)
+    unit /= _lengths(features)[:, None]
+    return unit
 
 
 def unit_rows(features: NDArray[Any]) -> Unit:
     """Scale each row to length 1: at once, or where it is used if they are many."""
-    found = np.empty(len(features))
-    for start in range(0, len(features), BLOCK):
-        block = features[start : start + BLOCK].astype(np.float64)
-        found[start : start + BLOCK] = lengths(block)[:, 0]
-    if features.size > DENSE:
-        return Rows(features, found)
-    unit = features.astype(np.float64)
-    unit /= found[:, None]
-    return unit
+    if features.size <= DENSE:
+        return unit_length(features)
+    return Rows(features, _lengths(features))
+
+
+def _lengths(features: NDArray[Any]) -> Floats:
+    """The length of each row, 1 of a row of zeros; shape (n,)."""
+    blocks = range(0, len(features), BLOCK)
+    found = [lengths(features[i : i + BLOCK].astype(np.float64))[:, 0] for i in blocks]
+    return np.concatenate([np.empty(0), *found])
 
 
 def penalty_of(strength: float, groups: NDArray[np.int64]) -> float:
