@@ -1,6 +1,5 @@
 """The heads that judged the photographs in cross-validation, kept to show what they looked at."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ import numpy as np
 from ballast.core.files import intact
 from ballast.model.head_fitting import Head
 from ballast.model.logits import Floats
+from ballast.model.model_file import npz_bytes
 
 
 class JudgingHead(NamedTuple):
@@ -21,14 +21,13 @@ class JudgingHead(NamedTuple):
 
 def heads_bytes(heads: Sequence[Head]) -> bytes:
     """Serialise heads in their order; there may be none. Equal heads yield equal bytes."""
-    file = io.BytesIO()
     # Multiples of a grid, so float32 holds them without loss.
-    np.savez(
-        file,
-        weights=np.array([head.weights for head in heads], np.float32),
-        bias=np.array([head.bias for head in heads], np.float32),
+    return npz_bytes(
+        {
+            "weights": np.array([head.weights for head in heads], np.float32),
+            "bias": np.array([head.bias for head in heads], np.float32),
+        }
     )
-    return file.getvalue()
 
 
 def read_heads(path: Path) -> list[JudgingHead]:

@@ -5,9 +5,10 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ballast.core.errors import UserError
 from ballast.core.files import at_top
@@ -54,6 +55,19 @@ def archive(entries: Mapping[str, bytes]) -> bytes:
             entry.create_system = 3  # Unix, on every platform
             archive.writestr(entry, data)
     return file.getvalue()
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Serialise arrays for np.load; equal arrays yield equal bytes.
+
+    What np.savez writes depends on the Python: until 3.11.3, zipfile gave its entries other sizes.
+    """
+    entries = {}
+    for name, values in arrays.items():
+        content = io.BytesIO()
+        np.save(content, values, allow_pickle=False)
+        entries[f"{name}.npy"] = content.getvalue()
+    return archive(entries)
 
 
 def with_entries(file: bytes, added: Mapping[str, bytes]) -> bytes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ballast.core.errors import UserError
 from ballast.core.manifest import Row
 from ballast.model.logits import Floats
+from ballast.model.model_file import npz_bytes
 
 ENTRY = "ballast_training_photographs.npz"  # of a .keras file; Keras ignores it
 DECIMALS = 4  # of kept probabilities, so that they have the same bytes on every processor
@@ -53,9 +54,7 @@ def _content(row: Row) -> tuple[str, str, str]:
 def to_bytes(photographs: TrainingPhotographs) -> bytes:
     """Serialise; equal photographs yield equal bytes."""
     rounded = photographs._replace(held_out=photographs.held_out.round(DECIMALS))
-    file = io.BytesIO()
-    np.savez(file, **rounded._asdict())
-    return file.getvalue()
+    return npz_bytes(rounded._asdict())
 
 
 def read_training_photographs(path: Path) -> TrainingPhotographs | None:

@@ -1,12 +1,15 @@
 """What a model file is, and what is said of one that is none."""
 
+import io
+import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ballast.core.errors import UserError
 from ballast.core.paths import MODEL
-from ballast.model.model_file import INFO, archive, read_info, refuse_damage
+from ballast.model.model_file import INFO, archive, npz_bytes, read_info, refuse_damage
 
 WHOLE = archive({INFO: b"{}" * 100})
 
@@ -57,3 +60,18 @@ def test_a_file_of_another_program_is_named() -> None:
     Path("photo.jpg").write_bytes(b"\xff\xd8\xff\xe0")
     assert refusal(Path("photo.jpg")) == "photo.jpg: not saved by Ballast: a JPEG image"
     assert refusal(MODEL.parent) == "models: not saved by Ballast: a folder"
+
+
+def test_arrays_are_written_alike_by_every_python() -> None:
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "none": np.empty((0, 4), np.float32)}
+    data = npz_bytes(arrays)
+    with np.load(io.BytesIO(data), allow_pickle=False) as read:
+        assert {name: read[name].tolist() for name in read.files} == {
+            name: values.tolist() for name, values in arrays.items()
+        }
+    with zipfile.ZipFile(io.BytesIO(data)) as opened:
+        for entry in opened.infolist():
+            assert (entry.extract_version, entry.extra) == (20, b""), "no zip64, unlike np.savez"
+            assert data[entry.header_offset + 18 : entry.header_offset + 26] == (
+                entry.file_size.to_bytes(4, "little") * 2
+            )
