@@ -86,7 +86,7 @@ def trials(
                         ]
                     )
                     few = np.sort(np.concatenate([own[:size], others]))
-                    part = Photographs(of.features[few], of.labels[few], of.groups[few], of.classes)
+                    part = of._replace(places=few, labels=of.labels[few], groups=of.groups[few])
                     used = strategies[name]
                     curve = learning_curve(part, class_, used, seed, most_points=2)
                     gains = []
@@ -145,7 +145,7 @@ def repeated(of: Photographs, counts: Sequence[int]) -> Photographs:
     features = np.rint(of.features[sources] * centres[labels] * noise).astype(np.float32)
     names = [f"class {c:02d}" for c in range(classes)]
     groups = np.array([f"{place:05d}" for place in range(len(labels))])
-    return Photographs(features, labels, groups, names)
+    return Photographs(features, np.arange(len(labels)), labels, groups, names)
 
 
 def main() -> None:
@@ -157,7 +157,8 @@ def main() -> None:
     photos = read_photos(asked.data)
     names = [f"{c}" for c in range(int(photos.labels.max()) + 1)]
     features = kept_features(photos).astype(np.float32)
-    of = Photographs(features, photos.labels, photos.groups.astype(str), names)
+    places = np.arange(len(photos.labels))
+    of = Photographs(features, places, photos.labels, photos.groups.astype(str), names)
     strategies = parse_params(read_text(Path("params.yaml"))).strategies
     rows = []
     for counts in TIMED:

@@ -1,13 +1,16 @@
-"""Measure how time and memory grow with the number of images, for split and oversample.
+"""Measure how time and memory grow with the number of photographs, for every stage and predict.
 
-    python -m benchmarks.scaling                      1,000 to 16,000 images
+    python -m benchmarks.scaling                      1,000 to 16,000 photographs
     python -m benchmarks.scaling --data photos --images 1000 2000 --repeats 5
+    python -m benchmarks.scaling --side 32 --images 10000 20000 40000 --stages split train
 
 Draws that many small photographs into a temporary copy of the project, each from a crop of one
-below --data (without --data, from smooth noise). Runs both stages there as whole processes, with
-the shipped params but augment.factor 1. Prints by number of images the median seconds of each
-stage, and of a second split with nothing changed, and their peak memory in MiB. The last line holds
-the ratios of the seconds to those for half as many images.
+below --data (without --data, from smooth noise). Runs the stages there one after the other as whole
+processes, with the shipped params except for data.image_size, which is --side,
+cross_validation.seeds, which is --seeds, and a store that is large enough. "split again" is a
+second split with nothing changed. Prints for every stage the median seconds and the peak memory in
+MiB of its own process by number of photographs, the largest ratio of seconds to those for half as
+many, and the exponent with which seconds grow, with its interval of 95 %.
 """
 
 import argparse
@@ -19,20 +22,33 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import yaml
 from PIL import Image
+from scipy.stats import linregress, t
 from tabulate import tabulate
 
 from ballast.core.images import ImageError, decode_image
 from ballast.dataset.listing import list_files
 from benchmarks.alternation import turns
 
-STAGES = ("split", "split again", "oversample")
-SIDE = 64
+COMMANDS = {
+    "split": ["stages.split"],
+    "split again": ["stages.split"],
+    "count-classes": ["stages.count_classes"],
+    "oversample": ["stages.oversample"],
+    "compute-weights": ["stages.compute_weights"],
+    "train": ["stages.train"],
+    "cross-validate": ["stages.cross_validate"],
+    "explain": ["stages.explain"],
+    "evaluate": ["stages.evaluate"],
+    "predict": ["ballast", "predict", "--out", "predictions.csv", "data/raw"],
+}
+PROJECT = ("ballast", "dvc.yaml", "params.yaml", "pretrained", "pyproject.toml", "stages")
 CLASSES = 4
 
 
@@ -44,12 +60,15 @@ class Cost(NamedTuple):
 
 
 def main() -> None:
-    """Run the benchmark; print a table and the ratios."""
+    """Run the benchmark; print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, help="folder of photographs to crop")
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 2000, 4000, 8000, 16000])
+    parser.add_argument("--side", type=int, default=64, help="of the photographs, in pixels")
+    parser.add_argument("--seeds", type=int, default=0, help="of cross-validation")
+    parser.add_argument("--stages", nargs="+", choices=COMMANDS, default=[*COMMANDS])
     parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
     sizes = sorted(arguments.images)
@@ -57,41 +76,57 @@ def main() -> None:
     costs: dict[tuple[str, int], list[Cost]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            copy_project(Path(folder, str(size)))
-            draw_photos(Path(folder, str(size), "data/raw"), size, arguments.data)
+            project = Path(folder, str(size))
+            copy_project(project, arguments.side, arguments.seeds)
+            draw_photos(project / "data/raw", size, arguments.side, arguments.data)
         time.sleep(2.1)  # until split can trust the files' modification times
         for size in turns(sizes, arguments.repeats):
-            for stage, cost in run_stages(Path(folder, str(size))).items():
+            for stage, cost in run_stages(Path(folder, str(size)), arguments.stages).items():
                 costs[stage, size].append(cost)
-
-    seconds = {key: statistics.median(c.seconds for c in found) for key, found in costs.items()}
-    memory = {key: max(c.mebibytes for c in found) for key, found in costs.items()}
-    rows = [
-        [size, *(figure[stage, size] for stage in STAGES for figure in (seconds, memory))]
-        for size in sizes
-    ]
-    headers = ["images", *(f"{stage} {unit}" for stage in STAGES for unit in ("s", "MiB"))]
-    print(tabulate(rows, headers=headers, floatfmt=("", *(".1f", ".0f") * 3), tablefmt="github"))
-    ratios = [
-        f"{stage} {2 * size}: {seconds[stage, 2 * size] / seconds[stage, size]:.2f}"
-        for stage in STAGES
-        for size in sizes
-        if 2 * size in sizes
-    ]
-    print("ratios to half as many images:", ", ".join(ratios))
+    print(table(costs, arguments.stages, sizes))
 
 
-def copy_project(folder: Path) -> None:
-    """Copy the code, with params for the new folder of photographs."""
-    for name in ("ballast", "stages"):
-        shutil.copytree(name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+def table(
+    costs: Mapping[tuple[str, int], Sequence[Cost]], stages: Sequence[str], sizes: Sequence[int]
+) -> str:
+    """Format the costs by stage and size."""
+    rows = []
+    for stage in stages:
+        seconds = {n: statistics.median(cost.seconds for cost in costs[stage, n]) for n in sizes}
+        memory = {n: max(cost.mebibytes for cost in costs[stage, n]) for n in sizes}
+        ratios = [seconds[2 * n] / seconds[n] for n in sizes if 2 * n in sizes]
+        cells = [f"{seconds[n]:.1f} s, {memory[n]:.0f} MiB" for n in sizes]
+        points = [(n, cost.seconds) for n in sizes for cost in costs[stage, n]]
+        rows.append([stage, *cells, f"{max(ratios):.2f}" if ratios else "", exponent(points)])
+    headers = ["stage", *(f"{n:,}" for n in sizes), "largest ratio", "exponent"]
+    return tabulate(rows, headers=headers, tablefmt="github")
+
+
+def exponent(points: Sequence[tuple[int, float]]) -> str:
+    """The slope of the logarithm of seconds over that of sizes, with its interval of 95 %."""
+    if len(points) < 3 or len({size for size, _ in points}) < 2:
+        return ""
+    line = linregress(*np.log(points).T)
+    half = t.ppf(0.975, len(points) - 2) * line.stderr
+    return f"{line.slope:.2f} ({line.slope - half:.2f} to {line.slope + half:.2f})"
+
+
+def copy_project(folder: Path, side: int, seeds: int) -> None:
+    """Copy what stages need, with params for the new folder of photographs."""
+    folder.mkdir(parents=True)
+    for name in PROJECT:
+        if Path(name).is_dir():
+            shutil.copytree(name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(name, folder)
     params = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
-    params["data"]["raw"] = "data/raw"
-    params["augment"]["factor"] = 1
+    params["data"] |= {"raw": "data/raw", "image_size": side}
+    params["cross_validation"]["seeds"] = seeds
+    params["runtime"]["image_store"] = 2**20
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
 
 
-def draw_photos(raw: Path, count: int, source: Path | None) -> None:
+def draw_photos(raw: Path, count: int, pixels: int, source: Path | None) -> None:
     """Write photographs, distributed over classes; the same for the same arguments."""
     generator = np.random.default_rng(count)
     pictures = list(readable(source)) if source else []
@@ -105,7 +140,7 @@ def draw_photos(raw: Path, count: int, source: Path | None) -> None:
             image = Image.fromarray(generator.integers(0, 256, (16, 16, 3), dtype=np.uint8))
         path = raw / f"class {number % CLASSES}" / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path, quality=90)
+        image.resize((pixels, pixels), Image.Resampling.BICUBIC).save(path, quality=90)
 
 
 def readable(folder: Path) -> list[Image.Image]:
@@ -123,26 +158,27 @@ def readable(folder: Path) -> list[Image.Image]:
     return images
 
 
-def run_stages(project: Path) -> dict[str, Cost]:
-    """Run split on new photographs, split again, and oversample."""
-    shutil.rmtree(project / ".dvc", ignore_errors=True)
-    costs = {"split": run(project, "split"), "split again": run(project, "split")}
-    run(project, "count_classes")
-    return costs | {"oversample": run(project, "oversample")}
+def run_stages(project: Path, stages: Sequence[str]) -> dict[str, Cost]:
+    """Run all stages up to the last of the given ones, from the start; return their costs."""
+    for made in (".dvc", "outputs", "models", "data/augmented", "predictions.csv"):
+        path = project / made
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    last = max(map([*COMMANDS].index, stages))
+    return {stage: run(project, COMMANDS[stage]) for stage in [*COMMANDS][: last + 1]}
 
 
-def run(project: Path, stage: str) -> Cost:
-    """Run a stage in its own process."""
+def run(project: Path, command: Sequence[str]) -> Cost:
+    """Run a module with its arguments in its own process."""
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-m", f"stages.{stage}"],
+        [sys.executable, "-X", "utf8", "-m", *command],
         cwd=project,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        raise SystemExit(f"stages.{stage} failed in {project}")
+        raise SystemExit(f"{' '.join(command)} failed in {project}")
     return Cost(time.perf_counter() - started, usage.ru_maxrss / 1024)
 
 

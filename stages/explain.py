@@ -88,10 +88,12 @@ def explanations(params: Params) -> Explanations:
     photographs = image_files(read, rows, classes, size, engine.workers, read_range(paths.RANGE))
     features = image_features(backbone, photographs, [row.sha256 for row in rows], store, engine)
 
-    may_train = [place for place, row in enumerate(rows) if not (given and row.split == "test")]
+    free = [place for place, row in enumerate(rows) if not (given and row.split == "test")]
+    may_train = np.array(free, np.int64)
     curves = learning_curves(
         Photographs(
-            features[may_train],
+            features,
+            may_train,
             photographs.labels[may_train],
             np.array([rows[place].group for place in may_train]),
             classes,
@@ -132,7 +134,7 @@ def explanations(params: Params) -> Explanations:
         shortcuts=[]
         if len(classes) > MOST_CLASSES
         else shortcuts(
-            linear_logits(features[train], saved.weights, saved.bias),
+            linear_logits(features, saved.weights, saved.bias)[train],
             photographs.labels[train],
             classes,
             lambda places: pixels_of(train[places]),

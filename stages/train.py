@@ -95,7 +95,7 @@ def main() -> None:
             places = photograph_terms(rows_made, kept)
             judged = held_out(terms, class_weights, params.active_strategy, head)
             known = TrainingPhotographs(
-                seen.astype(backbone.dtype),
+                seen,
                 terms.labels[places],
                 terms.groups[places],
                 judged[places],

@@ -12,7 +12,8 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, NamedTuple
 
 KEY = re.compile(r"[0-9a-f]{64}")
 # The name of a record's file: number, length and checksum. Asking the file system for the lengths
@@ -106,6 +107,16 @@ class ContentStore:
             number: self._added(key, number, data, room and number not in there)
             for number, data in records.items()
         }
+
+    def scratch(self) -> IO[bytes]:
+        """Open a file beside the store that has no name and ends with its last user.
+
+        Folders for temporary files are in memory on many systems; the store's is on a disk.
+        """
+        with suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            return TemporaryFile(dir=self._folder)
+        return TemporaryFile()
 
     def _added(self, key: str, number: int, data: bytes, wanted: bool) -> Record:
         digest = hashlib.sha256(data)

@@ -1,7 +1,7 @@
 """What the stage explain works out from features, heads and judgements: results of each kind."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +105,7 @@ def shown_photographs(
 
 def neighbours(
     rows: Sequence[Row],
-    features: NDArray[np.float32],
+    features: NDArray[Any],
     of: Sequence[str],
     known: Callable[[Row], bool],
 ) -> list[Neighbour]:
@@ -143,7 +143,7 @@ def neighbours(
 
 def evidence(
     seen: Sequence[Seen],
-    maps: NDArray[np.float32],
+    maps: NDArray[np.uint8],
     heads: Mapping[str, JudgingHead],
     classes: Sequence[str],
 ) -> list[Evidence]:
@@ -156,7 +156,7 @@ def evidence(
         classes: names in the order of the heads' outputs.
     """
     found = [
-        evidence_maps(one[None].astype(np.uint8), heads[photograph.path].weights)[
+        evidence_maps(one[None], heads[photograph.path].weights)[
             0, :, :, classes.index(photograph.predicted)
         ]
         for photograph, one in zip(seen, maps, strict=True)

@@ -12,7 +12,7 @@ photographs with a weight train the same head, as variants do not help a frozen 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,8 +45,9 @@ DECIMALS = 3
 class Photographs(NamedTuple):
     """The n photographs of a data set with k classes, or those of them that may train."""
 
-    features: NDArray[np.float32]  # whole numbers, shape (n, d)
-    labels: Indices  # places in `classes`, shape (n,)
+    features: NDArray[Any]  # whole numbers, shape (m, d)
+    places: Indices  # of each photograph among the features, shape (n,)
+    labels: Indices  # index into `classes`, shape (n,)
     groups: NDArray[np.str_]  # names that come from content, shape (n,)
     classes: Sequence[str]  # k
 
@@ -120,7 +121,7 @@ def learning_curve(
                 return None
             kept = _thinned(of, rest, seed, draw)
             order = _shuffled(sorted({*names} - {*dealt[fold::folds]}), seed, draw, fold)
-            seen = of.features[own[held[own]]].astype(np.float64)
+            seen = of.features[of.places[own[held[own]]]].astype(np.float64)
             for point, size in enumerate(sizes):
                 some = own[np.isin(of.groups[own], order[:size])]
                 head = _fitted(of, some, rest, kept, strategy)
@@ -241,7 +242,7 @@ def _fitted(
     weights = class_weights(counts, strategy.class_weights, strategy.weight_power, strategy.beta)
     in_order = [weights[name] * stand_for[name] / terms[name] for name in of.classes]
     groups = np.unique(of.groups[index], return_inverse=True)[1].astype(np.int64)
-    chosen = Terms(of.features[index], of.labels[index], groups)
+    chosen = Terms(of.features[of.places[index]], of.labels[index], groups)
     return fit_probe(chosen, np.array(in_order), strategy)
 
 

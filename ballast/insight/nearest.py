@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ballast.model.logits import Floats, lengths
 
-BLOCK = 64  # photographs compared at a time: with 2,000 known ones, their distances take 1 MB
+# Photographs compared at a time, and known ones: their distances take 2 MB.
+BLOCK, KNOWN = 64, 4096
 DECIMALS = 6  # of distances; those between different photographs are of the order of 0.1
 
 
@@ -39,10 +40,15 @@ def nearest(
     count = min(count, len(known))
     places = np.empty((len(features), count), dtype=np.int64)
     found = np.empty((len(features), count))
-    for start, distances in distance_blocks(features, known, groups, known_groups):
-        rows = slice(start, start + len(distances))
-        places[rows] = np.argsort(distances, axis=1, kind="stable")[:, :count]
-        found[rows] = np.take_along_axis(distances, places[rows], axis=1)
+    for rows, first, distances in distance_blocks(features, known, groups, known_groups):
+        before = slice(min(count, first))  # columns filled with those of earlier blocks
+        numbers = np.broadcast_to(np.arange(first, first + distances.shape[1]), distances.shape)
+        among = np.hstack([found[rows, before], distances])
+        order = np.argsort(among, axis=1, kind="stable")[:, :count]
+        filled = slice(order.shape[1])
+        found[rows, filled] = np.take_along_axis(among, order, axis=1)
+        numbers = np.hstack([places[rows, before], numbers])
+        places[rows, filled] = np.take_along_axis(numbers, order, axis=1)
     return Nearest(places, found)
 
 
@@ -53,8 +59,10 @@ def nearest_distance(
     known_groups: NDArray[np.int64] | None = None,
 ) -> Floats:
     """The distance to the nearest known photograph, shape (m,); arguments as of nearest."""
-    blocks = distance_blocks(features, known, groups, known_groups)
-    return np.concatenate([np.empty(0), *(distances.min(axis=1) for _, distances in blocks)])
+    found = np.full(len(features), np.inf)
+    for rows, _, distances in distance_blocks(features, known, groups, known_groups):
+        found[rows] = np.minimum(found[rows], distances.min(axis=1))
+    return found
 
 
 def distance_blocks(
@@ -62,8 +70,8 @@ def distance_blocks(
     known: NDArray[Any],
     groups: NDArray[np.int64] | None,
     known_groups: NDArray[np.int64] | None,
-) -> Iterator[tuple[int, Floats]]:
-    """Yield distances to all known photographs, BLOCK rows at a time, so that memory stays flat.
+) -> Iterator[tuple[slice, int, Floats]]:
+    """Yield distances, those of BLOCK photographs to KNOWN others at a time: memory stays flat.
 
     The distance is 1 - cosine, 0 to 2. Sums of products of whole numbers below 2**53 are exact, and
     square roots and quotients are rounded correctly: with the exact backbone, distances have the
@@ -71,15 +79,18 @@ def distance_blocks(
     rare cases.
 
     Yields:
-        The place of the block's first photograph, and its distances, shape (b, n).
+        The photographs, the place of the first known one, and the distances, shape (b, c). Known
+        ones come in their order.
     """
-    references = known.astype(np.float64, copy=False)
-    scale = lengths(references).T
-    for start in range(0, len(features), BLOCK):
-        rows = features[start : start + BLOCK].astype(np.float64, copy=False)
-        cosines = rows @ references.T / (lengths(rows) * scale)
-        distances = np.maximum(np.round(1 - cosines, DECIMALS), 0.0)
-        if groups is not None and known_groups is not None:
-            same = groups[start : start + BLOCK, None] == known_groups
-            distances[same] = np.inf
-        yield start, distances
+    for first in range(0, len(known), KNOWN):
+        references = known[first : first + KNOWN].astype(np.float64, copy=False)
+        scale = lengths(references).T
+        for start in range(0, len(features), BLOCK):
+            rows = slice(start, start + BLOCK)
+            asked = features[rows].astype(np.float64, copy=False)
+            cosines = asked @ references.T / (lengths(asked) * scale)
+            distances = np.maximum(np.round(1 - cosines, DECIMALS), 0.0)
+            if groups is not None and known_groups is not None:
+                same = groups[rows, None] == known_groups[first : first + KNOWN]
+                distances[same] = np.inf
+            yield rows, first, distances

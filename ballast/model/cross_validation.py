@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from ballast.workers.processes import engine_of
 from ballast.workers.progress import with_progress
 
 Plan = Sequence[tuple[Row, int]]  # from plan_rounds
-FeaturesOf = Callable[[ImageFiles, Sequence[str]], NDArray[np.float32]]  # of images and SHA-256s
+FeaturesOf = Callable[[ImageFiles, Sequence[str]], NDArray[Any]]  # of images and SHA-256s
 
 
 class CrossValidated(NamedTuple):
@@ -148,7 +148,7 @@ class _Made(NamedTuple):
     """Training images of one seed."""
 
     places: dict[tuple[Row, int], int]  # by photograph and round
-    features: NDArray[np.float32]  # shape (n, d)
+    features: NDArray[Any]  # shape (n, d)
 
 
 def _made(

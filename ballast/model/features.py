@@ -15,7 +15,7 @@ from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from platform import node
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,9 @@ BATCH_SIZE = 64
 # Up to here, the form without TensorFlow is done before TensorFlow would be imported: 32 images of
 # 160 pixels take 0.8 s. It would be up to 250, but where many are missing, others often follow.
 FEW = 32
+# Bytes of features that are held in memory: those of 52,428 photographs with the exact backbone.
+# More are in a file that is mapped into memory, which the system can take back.
+IN_MEMORY = 2**27
 LIBRARIES = ("keras", "numpy", "pillow", "pillow-heif")
 
 
@@ -181,7 +184,7 @@ def image_features(
     sha256: Sequence[str],
     store: ContentStore,
     engine: Engine,
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Read the features of images from the store; compute and store those that are missing.
 
     Args:
@@ -193,7 +196,8 @@ def image_features(
             cores, and other processes would take seconds to import it.
 
     Returns:
-        Shape (n, d), in the order of the images.
+        Shape (n, d) and the backbone's dtype, in the order of the images; on disk if they are more
+        than IN_MEMORY.
 
     Raises:
         UserError: if an image cannot be read, or the engine fails.
@@ -205,7 +209,7 @@ def image_features(
 
 def pixel_features(
     backbone: Backbone, pixels: NDArray[np.uint8], store: ContentStore
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Like image_features, for n images in memory: RGB of shape (n, size, size, 3)."""
     start = f"{backbone.key}:pixels:".encode()
     keys = [hashlib.sha256(start + image.tobytes()).hexdigest() for image in pixels]
@@ -222,7 +226,7 @@ def _kept(
     keys: Sequence[str],
     store: ContentStore,
     compute: Callable[[Sequence[Sequence[int]]], Iterator[NDArray[np.float32]]],
-) -> NDArray[np.float32]:
+) -> NDArray[Any]:
     """Read features from the store by their keys; compute and store those that are missing.
 
     Args:
@@ -232,10 +236,15 @@ def _kept(
         compute: yields the features of each batch of places among the keys.
 
     Returns:
-        Shape (n, d), in the order of the keys.
+        Shape (n, d) and the backbone's dtype, in the order of the keys.
     """
-    features = np.empty((len(keys), backbone.width), dtype=np.float32)
-    length = backbone.width * np.dtype(backbone.dtype).itemsize
+    shape, length = (len(keys), backbone.width), backbone.width * np.dtype(backbone.dtype).itemsize
+    features: NDArray[Any] = np.empty(
+        shape if len(keys) * length <= IN_MEMORY else 0, backbone.dtype
+    )
+    if features.shape != shape:
+        with store.scratch() as file:
+            features = np.memmap(file, backbone.dtype, "w+", shape=shape)
     missing = []
     for place, key in enumerate(keys):
         store.numbers(key)  # tells the store that the entry is in use

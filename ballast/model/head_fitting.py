@@ -302,7 +302,7 @@ def held_out_probabilities(
             head = optimum(unit, labels, trained, penalty, offsets)
         slopes = _to_grid(calibration.scale * head.weights)
         bias = _to_grid(calibration.scale * head.bias + rarity)
-        found[out] = linear_probabilities(features[out], slopes, bias)
+        found[out] = linear_probabilities(features, slopes, bias)[out]  # without a copy of a part
     return found
 
 

@@ -20,7 +20,7 @@ LEAST_NORM = 1e-3
 class Terms(NamedTuple):
     """The n training images that a head is fitted to."""
 
-    features: NDArray[np.float32]  # shape (n, d)
+    features: NDArray[Any]  # shape (n, d)
     labels: NDArray[np.int64]  # class indices, shape (n,)
     groups: NDArray[np.int64]  # of the photographs that they were made from, shape (n,)
 
@@ -61,7 +61,7 @@ def held_out(
 
 def _weighted(
     terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy
-) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
+) -> tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
     """Features, labels and groups of the terms, their weights, and the offsets of the logits."""
     counts = np.bincount(terms.labels, minlength=len(class_weights))
     shares = class_priors(terms.labels, class_weights, balanced=strategy.balanced_batches)

@@ -79,7 +79,7 @@ def test_neighbours_are_known_photographs_of_other_groups() -> None:
 
 
 def test_evidence_is_for_the_predicted_class_on_one_scale() -> None:
-    maps = np.zeros((2, 2, 2, 2), np.float32)
+    maps = np.zeros((2, 2, 2, 2), np.uint8)
     maps[:, 0, 1, 0] = 100, 50  # speaks for the first class
     maps[:, 1, 1, 1] = 10, 5
     weights = np.array([[1.0, 0.0], [0.0, 1.0]])

@@ -34,14 +34,13 @@ def photographs(*counts: int, apart: float = 0.7, film: int = 1) -> Photographs:
     lifted = np.arange(20) % len(counts) == labels[:, None]
     features = np.rint(np.exp(random.normal(1, 1, (len(labels), 20)) + apart * lifted))
     groups = np.array([f"group {place // film}" for place in range(len(labels))])
-    return Photographs(features.astype(np.float32), labels, groups, NAMES[: len(counts)])
+    places = np.arange(len(labels))
+    return Photographs(features.astype("<u2"), places, labels, groups, NAMES[: len(counts)])
 
 
 def shuffled(of: Photographs) -> Photographs:
     order = np.random.default_rng(2).permutation(len(of.labels))
-    return of._replace(
-        features=of.features[order], labels=of.labels[order], groups=of.groups[order]
-    )
+    return of._replace(places=order, labels=of.labels[order], groups=of.groups[order])
 
 
 def curve(gain: float, low: float, high: float) -> Curve:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ballast.insight import nearest as module
 from ballast.insight.nearest import BLOCK, nearest, nearest_distance
 
 
@@ -38,6 +39,12 @@ def test_those_of_the_same_group_come_last_at_an_infinite_distance() -> None:
     assert found.distances.tolist() == [[1, np.inf, np.inf]]
 
 
+def test_also_where_known_ones_come_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KNOWN", 2)
+    test_those_of_the_same_group_come_last_at_an_infinite_distance()
+    test_of_equally_near_ones_the_first_comes_first()
+
+
 def test_more_than_there_are_gives_all() -> None:
     assert nearest(np.array([[1, 0]]), np.array([[1, 0], [0, 1]]), 9).places.shape == (1, 2)
     assert nearest(np.empty((0, 2)), np.array([[1, 0]]), 1).places.shape == (0, 1)
@@ -58,6 +65,12 @@ def test_blocks_and_the_order_of_summation_change_no_bit(seed: int, m: int, n: i
     assert np.array_equal(found.places, mirrored.places)
     assert np.array_equal(found.distances, mirrored.distances)
     assert np.array_equal(nearest_distance(features, known), found.distances[:, 0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "KNOWN", 7)
+        blocks = nearest(features, known, 3)
+        assert np.array_equal(nearest_distance(features, known), found.distances[:, 0])
+    assert np.array_equal(found.places, blocks.places)
+    assert np.array_equal(found.distances, blocks.distances)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 30), st.integers(1, 8))

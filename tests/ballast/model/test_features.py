@@ -80,7 +80,7 @@ class Images:
 def expected(backbone: Backbone, files: list[bytes]) -> bytes:
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(data))) for data in files])
     features = np.asarray(backbone.load().predict_on_batch(pixels))
-    return (features + 0.0).tobytes()  # no -0.0
+    return features.astype(backbone.dtype).tobytes()
 
 
 def records(folder: Path) -> list[Path]:
@@ -97,6 +97,22 @@ def test_an_image_seen_before_is_not_read_again(
     assert sorted(more.asked) == [0, 1], "the two new images"
     assert more.features(backbone, tmp_path) == expected(backbone, files[::-1])
     assert more.asked == []
+
+
+def test_large_ones_are_in_a_file_that_nobody_has_to_remove(
+    backbone: Backbone, files: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, store = Images(files), ContentStore(tmp_path, 10)
+    read = ImageFiles(images.read, np.zeros(5, np.int64), SIZE, 2, list("abcde"))
+    small = image_features(backbone, read, images.sha256, store, HERE)
+    assert not isinstance(small, np.memmap)
+    kept = records(tmp_path)
+    monkeypatch.setattr(features, "IN_MEMORY", 5 * backbone.width * 2 - 1)
+    large = image_features(backbone, read, images.sha256, store, HERE)
+    assert isinstance(large, np.memmap)
+    assert large.dtype == small.dtype == "<u2"
+    assert large.tolist() == small.tolist()
+    assert records(tmp_path) == kept
 
 
 def test_another_range_of_deep_greys_gives_other_features(
@@ -209,8 +225,10 @@ def test_a_backbone_is_frozen_and_the_exact_one_is_kept_as_whole_numbers(
     assert not backbone.load().trainable_weights
     Images(files[:1]).features(backbone, tmp_path)
     (record,) = records(tmp_path)
-    features = np.frombuffer(expected(backbone, files[:1]), np.float32)
-    assert np.array_equal(np.frombuffer(record.read_bytes(), "<u2"), features)
+    assert record.read_bytes() == expected(backbone, files[:1])
+    (pixels,) = (np.asarray(Image.open(io.BytesIO(data))) for data in files[:1])
+    computed = np.asarray(backbone.load().predict_on_batch(pixels[None]))
+    assert np.array_equal(np.frombuffer(record.read_bytes(), "<u2"), computed[0])
 
 
 def test_a_cluster_gives_the_same_bytes(
