@@ -102,7 +102,6 @@ def inspected(folder: Path, params: Params) -> list[Photo]:
         folder_layout(folder).places,
         params.data.max_megapixels,
         Engine(2),
-        hashes=False,
     )
     photos = [found for found in results if not isinstance(found, Rejection)]
     return [*{(photo.class_, photo.sha256): photo for photo in photos}.values()]

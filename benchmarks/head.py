@@ -36,6 +36,7 @@ from ballast.core.files import read_text
 from ballast.core.images import decode_image, image_array
 from ballast.core.params import EXACT_BACKBONE, Augment, Train, parse_params
 from ballast.core.paths import KERAS_DOWNLOADS
+from ballast.dataset.duplicates import HashTable
 from ballast.dataset.groups import copy_sets
 from ballast.dataset.layout import folder_layout
 from ballast.dataset.scan import inspect_files, sort_out
@@ -78,13 +79,14 @@ class Photos(NamedTuple):
 def read_photos(folder: Path) -> Photos:
     """Read the photographs of a folder, or of its train/, and group copies."""
     root = folder / "train" if (folder / "train").is_dir() else folder
-    photos, *_ = sort_out([*inspect_files(root, folder_layout(root).places, 30, Engine(workers=1))])
+    hashes, places = HashTable(), folder_layout(root).places
+    photos, *_ = sort_out([*inspect_files(root, places, 30, Engine(workers=1), hashes)])
     names = sorted({photo.class_ for photo in photos})
     return Photos(
         [(root / photo.path).read_bytes() for photo in photos],
         [photo.sha256 for photo in photos],
         np.array([names.index(photo.class_) for photo in photos]),
-        np.asarray(copy_sets(photos, 31)[0]),
+        np.asarray(copy_sets(photos, hashes, 31)[0]),
     )
 
 

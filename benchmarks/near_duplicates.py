@@ -18,11 +18,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 from tabulate import tabulate
 
 from ballast.core.images import ImageError, decode_image, without_warnings
-from ballast.dataset.duplicates import HASHES, find_copies, perceptual_hashes
+from ballast.dataset.duplicates import HASHES, HashTable, find_copies, perceptual_hashes
 from ballast.dataset.listing import list_files
 
 
@@ -85,7 +86,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     photos = read_photos(arguments.folder, arguments.most)
-    originals = [perceptual_hashes(photo) for photo in photos]
+    originals = hashed(photos)
     rows = [
         [way, *(f"{share_found(originals, photos, COPIES[way], b):.3f}" for b in arguments.bits)]
         for way in COPIES
@@ -114,21 +115,29 @@ def read_photos(folder: Path, most: int) -> list[Image.Image]:
 
 
 def share_found(
-    originals: Sequence[bytes],
+    originals: NDArray[np.uint8],
     photos: Sequence[Image.Image],
     make_copy: Callable[[Image.Image], Image.Image],
     bits: int,
 ) -> float:
     """The share of copies that are matched to their originals, 0 to 1."""
-    copies = [perceptual_hashes(make_copy(photo)) for photo in photos]
-    sets, *_ = find_copies([*originals, *copies], bits)
+    copies = hashed([make_copy(photo) for photo in photos])
+    sets, *_ = find_copies(np.concatenate([originals, copies]), bits)
     return float(np.mean(sets[: len(photos)] == sets[len(photos) :]))
+
+
+def hashed(photos: Sequence[Image.Image]) -> NDArray[np.uint8]:
+    """The hashes of photographs, a row each."""
+    table = HashTable()
+    for photo in photos:
+        table.append(perceptual_hashes(photo))
+    return table.rows()
 
 
 def search_seconds(count: int) -> float:
     """The median time of 5 searches among `count` pictures with random hashes."""
     generator = np.random.default_rng(0)
-    hashes = [generator.bytes(32 * HASHES) for _ in range(count)]
+    hashes = generator.integers(0, 256, (count, 32 * HASHES), np.uint8)
     times = []
     for _ in range(5):
         start = time.perf_counter()

@@ -38,6 +38,7 @@ from ballast.core.manifest import Row, class_names, read_image, subset_rows
 from ballast.core.params import Params, Strategy, parse_params
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.dataset.checks import check_classes
+from ballast.dataset.duplicates import HashTable
 from ballast.dataset.folds import split_photos
 from ballast.dataset.groups import copy_sets
 from ballast.dataset.layout import folder_layout
@@ -197,19 +198,15 @@ def mean_over_classes(figures: dict[str, float | None]) -> float:
 
 def split(raw: Path, params: Params, run: Run, folds: int | None) -> list[Row]:
     """The rows of the manifest for one seed and fold."""
-    found = inspect_files(
-        raw,
-        folder_layout(raw).places,
-        params.data.max_megapixels,
-        Engine(workers=1),
-    )
+    hashes, places = HashTable(), folder_layout(raw).places
+    found = inspect_files(raw, places, params.data.max_megapixels, Engine(workers=1), hashes)
     photos, _, rejections = sort_out([*found])
     check_classes(raw, photos, rejections)
     if folds and any(photo.given == "test" for photo in photos):
         # Leave the test folder out; the folds are made from the rest.
         photos = [p._replace(given=None) for p in photos if p.given != "test"]
     paths = [photo.path for photo in photos]
-    copies = copy_sets(photos, params.split.near_duplicates, params.augment.flip)
+    copies = copy_sets(photos, hashes, params.split.near_duplicates, params.augment.flip)
     members = find_groups(raw, params, photos, [], paths, {}, copies)
     groups = [member.group for member in members]
     count, val = folds or params.split.folds, params.split.val

@@ -33,6 +33,7 @@ from tabulate import tabulate
 
 from ballast.core.files import read_text, write_csv
 from ballast.core.params import parse_params
+from ballast.dataset.duplicates import HashTable
 from ballast.dataset.exclusion import excluded
 from ballast.dataset.layout import Place
 from ballast.dataset.listing import list_files, printable
@@ -98,7 +99,8 @@ def warm_up() -> None:
             Image.new("RGB", (64, 64)).save(Path(folder) / name)
         places = dict.fromkeys(names, Place("all", None))
         assert all(
-            isinstance(one, Photo) for one in inspect_files(Path(folder), places, 1, Engine(1))
+            isinstance(one, Photo)
+            for one in inspect_files(Path(folder), places, 1, Engine(1), HashTable())
         )
 
 
@@ -137,7 +139,7 @@ def _inspect(
     result: Photo | Rejection | None = None
     crash = ""
     try:
-        (result,) = inspect_files(raw, {path: place}, megapixels, Engine(1))
+        (result,) = inspect_files(raw, {path: place}, megapixels, Engine(1), HashTable())
     except Exception as error:  # which would end split
         crash = f"{type(error).__name__}: {error}"
     seconds = time.perf_counter() - started

@@ -8,9 +8,10 @@ import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 from ballast.core.errors import UserError
 from ballast.core.paths import PARAMS, PIPELINE
@@ -102,8 +103,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(fresh, ignore_errors=True)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+@contextmanager
+def writing_file(path: Path) -> Iterator[IO[bytes]]:
     """Write a file completely or not at all: under a temporary name first, then renamed.
+
+    Yields:
+        The file, open for writing.
 
     Raises:
         UserError: like writing; no partial file remains.
@@ -112,11 +117,22 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
         try:
-            temporary.write_bytes(data)
+            with temporary.open("wb") as file:
+                yield file
             temporary.replace(path)
-        except OSError:
+        except BaseException:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file completely or not at all.
+
+    Raises:
+        UserError: like writing; no partial file remains.
+    """
+    with writing_file(path) as file:
+        file.write(data)
 
 
 def link_or_write(path: str, same: str, data: bytes) -> None:
@@ -203,7 +219,9 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
     A cell that a spreadsheet would run as a formula is prefixed with a ', as OWASP's page on CSV
     injection advises; read_csv removes it.
     """
-    write_bytes(path, "".join(f"{line}\n" for line in csv_lines([columns, *rows])).encode())
+    with writing_file(path) as file:
+        for line in csv_lines(chain([columns], rows)):
+            file.write(f"{line}\n".encode())
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
@@ -226,23 +244,23 @@ def as_given(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and FORMULA.match(cell) else cell
 
 
-def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Read UTF-8 CSV with a header.
+def read_csv(path: Path, columns: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Read UTF-8 CSV with a header, row by row.
 
     Args:
         path: of the file.
         columns: names that the header must begin with.
 
-    Returns:
+    Yields:
         For each row, its cells by column name.
 
     Raises:
         UserError: like intact.
     """
     with intact(path), path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file, strict=True)
+        rows = csv.reader(file, strict=True)
+        header = next(rows, [])
         if header[: len(columns)] != [*columns]:
             raise ValueError(header)
-        return [
-            {name: as_given(cell) for name, cell in zip(header, row, strict=True)} for row in rows
-        ]
+        for row in rows:
+            yield {name: as_given(cell) for name, cell in zip(header, row, strict=True)}

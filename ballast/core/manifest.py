@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from sys import intern
 from typing import Literal, NamedTuple
 
 from ballast.core.errors import UserError
@@ -52,13 +53,13 @@ def read_manifest(path: Path) -> list[Row]:
         return [
             Row(
                 path=cells["path"],
-                class_=cells["class"],
-                split=cells["split"],  # type: ignore[arg-type]  # written from a Subset
+                class_=intern(cells["class"]),  # one text for all that are equal
+                split=intern(cells["split"]),  # type: ignore[arg-type]  # written from a Subset
                 group=cells["group"],
                 sha256=cells["sha256"],
                 width=int(cells["width"]),
                 height=int(cells["height"]),
-                given=cells["given"] or None,  # type: ignore[arg-type]  # written from a Subset
+                given=intern(cells["given"]) or None,  # type: ignore[arg-type]  # as above
             )
             for cells in read_csv(path, COLUMNS)
         ]
@@ -79,7 +80,7 @@ def read_augmented(path: Path) -> list[AugmentedRow]:
         return [
             AugmentedRow(
                 path=cells["path"],
-                class_=cells["class"],
+                class_=intern(cells["class"]),
                 source=cells["source"],
                 round_=int(cells["round"]),
                 sha256=cells["sha256"],

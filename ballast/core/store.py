@@ -12,8 +12,9 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import IO, NamedTuple
+
+from ballast.core.mapped import scratch_file
 
 KEY = re.compile(r"[0-9a-f]{64}")
 # The name of a record's file: number, length and checksum. Asking the file system for the lengths
@@ -33,19 +34,20 @@ class Record(NamedTuple):
     path: str  # of the store's file; '' if it has none
 
 
-class _Kept(NamedTuple):
-    """The records of a key."""
+class _Entry(NamedTuple):
+    """The records of a key that could be removed."""
 
-    names: dict[int, str]  # of their files, by number
-    size: int  # bytes of all files, according to their names
+    modified: int  # when they were last used, in ns
+    key: str
+    size: int  # bytes of all files
 
 
 class ContentStore:
     """Numbered records by key, with one subfolder per key.
 
     The store never fails: an unreadable folder or a damaged record counts as missing, and what
-    cannot be written is not kept. Several processes may use it at once; a process does not see what
-    others add after it has opened the store.
+    cannot be written is not kept. Several processes may use it at once. Folders are read when their
+    keys are asked for: names of a million records would take half a gigabyte of memory.
     """
 
     def __init__(self, folder: Path, mebibytes: int) -> None:
@@ -57,9 +59,10 @@ class ContentStore:
                 this object has read or added are kept.
         """
         self._folder = folder
-        self._kept = _oldest_first(folder)
         self._used: set[str] = set()
-        self._total = sum(kept.size for kept in self._kept.values())
+        self._last: tuple[str, dict[int, str]] = "", {}  # the key asked for last, and its names
+        self._total = sum(entry.size for entry in _entries(folder))
+        self._removable: Iterator[_Entry] | None = None  # those used longest ago come first
         self.room = mebibytes * 2**20  # bytes, at most
         with suppress(OSError):
             free = shutil.disk_usage(next(p for p in folder.absolute().parents if p.exists())).free
@@ -68,13 +71,12 @@ class ContentStore:
 
     def numbers(self, key: str) -> set[int]:
         """The numbers of the records that seem to exist; reading shows whether they are intact."""
-        kept = self._kept.get(key)
-        if kept is None:
-            return set()
-        self._used.add(key)
-        with suppress(OSError):
-            os.utime(f"{self._folder}/{key}")
-        return set(kept.names)
+        names = self._names(key)
+        if names:
+            self._used.add(key)
+            with suppress(OSError):
+                os.utime(f"{self._folder}/{key}")
+        return {*names}
 
     def read(self, key: str, numbers: Sequence[int]) -> Iterator[Record | None]:
         """Read records.
@@ -87,8 +89,7 @@ class ContentStore:
             Each record; None for one that is missing or damaged. A damaged one is removed.
         """
         for number in numbers:
-            kept = self._kept.get(key)
-            yield self._checked(key, number) if kept and number in kept.names else None
+            yield self._checked(key, number) if number in self._names(key) else None
 
     def add(self, key: str, records: Mapping[int, bytes]) -> dict[int, Record]:
         """Add records, or none of them if there is no room.
@@ -101,7 +102,7 @@ class ContentStore:
             All of `records` by number; those that were not written have no path.
         """
         self._used.add(key)
-        there = self._kept.get(key, _Kept({}, 0)).names
+        there = {*self._names(key)}
         room = self._make_room(sum(len(data) for n, data in records.items() if n not in there))
         return {
             number: self._added(key, number, data, room and number not in there)
@@ -109,14 +110,14 @@ class ContentStore:
         }
 
     def scratch(self) -> IO[bytes]:
-        """Open a file beside the store that has no name and ends with its last user.
+        """Open a scratch_file in the store's folder."""
+        return scratch_file(self._folder)
 
-        Folders for temporary files are in memory on many systems; the store's is on a disk.
-        """
-        with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            return TemporaryFile(dir=self._folder)
-        return TemporaryFile()
+    def _names(self, key: str) -> dict[int, str]:
+        """The names of a key's files, by number."""
+        if self._last[0] != key:
+            self._last = key, _names(f"{self._folder}/{key}")[0]
+        return self._last[1]
 
     def _added(self, key: str, number: int, data: bytes, wanted: bool) -> Record:
         digest = hashlib.sha256(data)
@@ -124,13 +125,14 @@ class ContentStore:
         path = f"{self._folder}/{key}/{name}"
         written = wanted and self.room > 0 and self._write(key, path, data)
         if written:
-            self._note(key, number, name, len(data))
+            self._names(key)[number] = name
+            self._total += len(data)
         return Record(data, digest.hexdigest(), path if written else "")
 
     def _write(self, key: str, path: str, data: bytes) -> bool:
         """Write a new file completely or not at all."""
         with suppress(OSError):
-            if key not in self._kept:
+            if not self._names(key):
                 (self._folder / key).mkdir(parents=True, exist_ok=True)
             # If the file exists, another run has written it or is writing it.
             file = open(path, "xb", buffering=0)  # noqa: PTH123, SIM115  # 20 µs less than Path's
@@ -142,7 +144,7 @@ class ContentStore:
         return False
 
     def _checked(self, key: str, number: int) -> Record | None:
-        name = self._kept[key].names[number]
+        name = self._names(key)[number]
         path = f"{self._folder}/{key}/{name}"
         _, length, check = name.split("-")
         with suppress(OSError):
@@ -157,48 +159,45 @@ class ContentStore:
                 return Record(data, digest.hexdigest(), path)
         with suppress(OSError):
             Path(path).unlink()
-            self._note(key, number, None, -int(length))
+            del self._names(key)[number]
+            self._total -= int(length)
         return None
 
     def _make_room(self, length: int) -> bool:
         """Remove the least recently used records until there is room; False if there is none."""
-        if self._total + length > self.room:
-            for key in [key for key in self._kept if key not in self._used]:
-                shutil.rmtree(self._folder / key, ignore_errors=True)
-                self._total -= self._kept.pop(key).size
-                if self._total + length <= self.room:
-                    break
-        return self._total + length <= self.room
-
-    def _note(self, key: str, number: int, name: str | None, difference: int) -> None:
-        """Note that a file was added or removed."""
-        names, size = self._kept.get(key, _Kept({}, 0))
-        if name:
-            names[number] = name
-        else:
-            del names[number]
-        self._kept[key] = _Kept(names, size + difference)
-        self._total += difference
+        if self._total + length > self.room and self._removable is None:
+            self._removable = iter(sorted(_entries(self._folder)))
+        while self._total + length > self.room:
+            entry = next(self._removable or iter(()), None)
+            if entry is None:
+                return False
+            if entry.key not in self._used:
+                shutil.rmtree(self._folder / entry.key, ignore_errors=True)
+                self._total -= entry.size
+        return True
 
 
-def _oldest_first(folder: Path) -> dict[str, _Kept]:
-    """The records of each key; the least recently used key comes first."""
-    found = []
+def _entries(folder: Path) -> Iterator[_Entry]:
+    """The keys of a store, in any order."""
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if KEY.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                with suppress(OSError), os.scandir(entry.path) as files:
-                    names, size = {}, 0
-                    for file in files:
-                        if match := NAME.fullmatch(file.name):
-                            names[int(match[1])] = file.name
-                            size += int(match[2])
-                        else:  # of an earlier version of Ballast, with another name
-                            size += file.stat(follow_symlinks=False).st_size
+                with suppress(OSError):
                     modified = entry.stat(follow_symlinks=False).st_mtime_ns
-                    found.append((modified, entry.name, _Kept(names, size)))
-    found.sort(key=lambda kept: kept[:2])
-    return {key: kept for _, key, kept in found}
+                    yield _Entry(modified, entry.name, _names(entry.path)[1])
+
+
+def _names(folder: str) -> tuple[dict[int, str], int]:
+    """The names of a key's files by number, and the bytes of all files in its folder."""
+    names, size = {}, 0
+    with suppress(OSError), os.scandir(folder) as files:
+        for file in files:
+            if match := NAME.fullmatch(file.name):
+                names[int(match[1])] = file.name
+                size += int(match[2])
+            else:  # of an earlier version of Ballast, with another name
+                size += file.stat(follow_symlinks=False).st_size
+    return names, size
 
 
 def _check(key: str, number: int, digest: bytes) -> str:

@@ -1,6 +1,12 @@
-"""Finds near duplicates: pictures re-encoded, resized, mirrored or slightly cropped."""
+"""Finds near duplicates: pictures re-encoded, resized, mirrored or slightly cropped.
+
+Hashes take 672 bytes a picture. They are in a file, of which the search reads what it compares.
+"""
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from tempfile import gettempdir
+from threading import Lock
 from typing import NamedTuple
 
 import imagehash
@@ -11,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ballast.core.images import HASHED
+from ballast.core.mapped import scratch_file
 
 HASH_SIDE = 16  # 256 bits: with 64, crops of 5 % are no closer than unrelated pictures
 THUMB = HASHED
@@ -37,6 +44,8 @@ HORIZONTAL, VERTICAL = 1, 2
 WAYS = np.array([0] * len(CROPS) + [HORIZONTAL, VERTICAL], dtype=np.int64)
 ORDERS = 16
 NEIGHBOURS = 8
+BLOCK = 2**16  # hashes that are compared at a time: 2 MiB
+PAIRS = 2**20  # close pairs that are collected before their sets are merged: 32 MiB
 
 
 class Copies(NamedTuple):
@@ -54,6 +63,29 @@ class _Pairs(NamedTuple):
     second: NDArray[np.int64]
     bits: NDArray[np.int64]
     ways: NDArray[np.int64]
+
+
+class HashTable:
+    """The hashes of n pictures, a row each; several threads may add to it."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Make an empty table, in a scratch_file of this folder or else of the system's."""
+        self._file = scratch_file(folder or Path(gettempdir()))
+        self._count, self._lock = 0, Lock()
+
+    def append(self, hashes: bytes) -> int:
+        """Add the hashes of a picture; return their row."""
+        with self._lock:
+            self._file.write(hashes)
+            self._count += 1
+            return self._count - 1
+
+    def rows(self) -> NDArray[np.uint8]:
+        """All rows, shape (n, HASHES * 32); only what is used of them is in memory."""
+        self._file.flush()
+        if not self._count:  # an empty file cannot be mapped
+            return np.empty((0, HASHES * 32), dtype=np.uint8)
+        return np.memmap(self._file, np.uint8, "r", shape=(self._count, HASHES * 32))
 
 
 def perceptual_hashes(image: Image.Image) -> bytes:
@@ -85,29 +117,33 @@ def perceptual_hashes(image: Image.Image) -> bytes:
 
 
 def find_copies(
-    hashes: Sequence[bytes],
+    hashes: NDArray[np.uint8],
     max_bits: int,
     labels: Sequence[int] | None = None,
     ways: Collection[int] = (),
+    order: NDArray[np.int64] | None = None,
 ) -> Copies:
     """Find pictures that are copies of one another, directly or through others.
 
     Mirror images are copies, unless their labels differ: a left hand is no right one.
 
     Args:
-        hashes: of n pictures, as perceptual_hashes returns them.
+        hashes: of m pictures, as the rows of a HashTable.
         max_bits: maximum difference between the hashes of copies, in bits of 256.
-        labels: the label of each picture, a number; None if all have the same.
+        labels: the label of each of n pictures, a number; None if all have the same.
         ways: of mirroring that make copies of pictures with different labels, too.
+        order: the rows of the n pictures in an order that decides which equal hashes are compared;
+            None for all rows as they come.
 
     Returns:
         The sets of copies; a picture without copies is in a set of its own. And the pairs of mirror
         images with different labels, whether their way is in `ways` or not.
     """
-    of = np.zeros(len(hashes)) if labels is None else np.asarray(labels)
-    sets, bits = no_copies(len(hashes))
+    order = np.arange(len(hashes)) if order is None else order
+    of = np.zeros(len(order)) if labels is None else np.asarray(labels)
+    sets, bits = no_copies(len(order))
     across = [np.empty((0, 4), dtype=np.int64)]
-    for pairs in _close_pairs(hashes, max_bits):
+    for pairs in _collected(_close_pairs(hashes, order, max_bits)):
         apart = (pairs.ways > 0) & (of[pairs.first] != of[pairs.second])
         across.append(np.column_stack(pairs)[apart])
         sets = _join(sets, bits, _Pairs(*(column[~apart] for column in pairs)))
@@ -127,32 +163,51 @@ def _join(sets: NDArray[np.int64], bits: NDArray[np.int64], pairs: _Pairs) -> ND
     return merge(sets, pairs.first, pairs.second)
 
 
-def _close_pairs(hashes: Sequence[bytes], max_bits: int) -> Iterator[_Pairs]:
+def _collected(found: Iterator[_Pairs]) -> Iterator[_Pairs]:
+    """Put pairs together until there are PAIRS: each merge visits every picture."""
+    parts: list[_Pairs] = []
+    count = 0
+    for part in found:
+        parts.append(part)
+        count += len(part.first)
+        if count >= PAIRS:
+            yield _Pairs(*map(np.concatenate, zip(*parts, strict=True)))
+            parts, count = [], 0
+    if parts:
+        yield _Pairs(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _close_pairs(
+    hashes: NDArray[np.uint8], order: NDArray[np.int64], max_bits: int
+) -> Iterator[_Pairs]:
     """Find pictures with close hashes.
 
     Not all pairs are compared. The hashes are sorted ORDERS times, each time by other bits, and
     each is compared with the next NEIGHBOURS ones (Charikar 2002, STOC, section 4). This takes
     O(n log n), however similar the pictures are.
     """
-    codes = np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, 32)
-    owners = np.repeat(np.arange(len(hashes)), HASHES)
-    mirrored = np.tile(WAYS, len(hashes))
+    codes = hashes.reshape(-1, 32)
+    rows = (order[:, None] * HASHES + np.arange(HASHES)).ravel()
     generator = np.random.Generator(np.random.PCG64(0))
     for _ in range(ORDERS):
-        order = np.argsort(_keys(codes, generator.permutation(256)[:64]), kind="stable")
-        words, members, ways = codes[order].view(np.uint64), owners[order], mirrored[order]
-        for step in range(1, min(NEIGHBOURS, len(codes) - 1) + 1):
-            differing = np.bitwise_count(words[:-step] ^ words[step:]).sum(axis=1, dtype=np.int64)
-            first, second = members[:-step], members[step:]
-            close = np.flatnonzero((differing <= max_bits) & (first != second))
-            if len(close):
-                one, other = first[close], second[close]
-                yield _Pairs(
-                    np.minimum(one, other),
-                    np.maximum(one, other),
-                    differing[close],
-                    (ways[:-step] ^ ways[step:])[close],
-                )
+        sorted_ = np.argsort(_keys(codes, rows, generator.permutation(256)[:64]), kind="stable")
+        for start in range(0, len(sorted_), BLOCK):
+            some = sorted_[start : start + BLOCK + NEIGHBOURS]
+            words = codes[rows[some]].view(np.uint64)
+            members, ways = some // HASHES, WAYS[some % HASHES]
+            for step in range(1, min(NEIGHBOURS, len(some) - 1) + 1):
+                here, next_ = slice(min(BLOCK, len(some) - step)), slice(step, BLOCK + step)
+                differing = np.bitwise_count(words[here] ^ words[next_]).sum(1, dtype=np.int64)
+                first, second = members[here], members[next_]
+                close = np.flatnonzero((differing <= max_bits) & (first != second))
+                if len(close):
+                    one, other = first[close], second[close]
+                    yield _Pairs(
+                        np.minimum(one, other),
+                        np.maximum(one, other),
+                        differing[close],
+                        (ways[here] ^ ways[next_])[close],
+                    )
 
 
 def no_copies(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -181,11 +236,13 @@ def merge(
     return renumbered
 
 
-def _keys(codes: NDArray[np.uint8], chosen: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The 64 chosen bits of each code, as an integer."""
-    keys = np.empty(len(codes), dtype=">u8")
-    for start in range(0, len(codes), 65536):  # 16 MiB of unpacked bits at a time
-        single = np.unpackbits(codes[start : start + 65536], axis=1)
+def _keys(
+    codes: NDArray[np.uint8], rows: NDArray[np.int64], chosen: NDArray[np.int64]
+) -> NDArray[np.uint64]:
+    """The 64 chosen bits of the codes in some rows, as integers."""
+    keys = np.empty(len(rows), dtype=">u8")
+    for start in range(0, len(rows), BLOCK):  # 16 MiB of unpacked bits at a time
+        single = np.unpackbits(codes[rows[start : start + BLOCK]], axis=1)
         packed = np.packbits(single[:, chosen], axis=1)
-        keys[start : start + 65536] = np.ascontiguousarray(packed).view(">u8")[:, 0]
+        keys[start : start + BLOCK] = np.ascontiguousarray(packed).view(">u8")[:, 0]
     return keys.astype(np.uint64)

@@ -114,14 +114,12 @@ def _groups(
     members: dict[Hashable, list[int]] = defaultdict(list)
     for index in places:
         members[groups[index]].append(index)
-    found = [
-        _Group(
-            indices,
-            Counter(sorted(photos[index].class_ for index in indices)),  # sums have an order
-            min(_rank(seed, photos[index]) for index in indices),
-        )
-        for indices in members.values()
-    ]
+    counts: dict[tuple[str, ...], Counter[str]] = {}  # one for all groups of the same classes
+    found = []
+    for indices in members.values():
+        classes = tuple(sorted(photos[index].class_ for index in indices))  # sums have an order
+        rank = min(_rank(seed, photos[index]) for index in indices)
+        found.append(_Group(indices, counts.setdefault(classes, Counter(classes)), rank))
     return sorted(found, key=lambda group: group.rank)
 
 

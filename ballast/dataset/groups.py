@@ -15,6 +15,7 @@ from ballast.dataset.duplicates import (
     HORIZONTAL,
     VERTICAL,
     Copies,
+    HashTable,
     find_copies,
     merge,
     no_copies,
@@ -30,13 +31,19 @@ FLIPS: dict[Flip | None, tuple[int, ...]] = {
 }
 
 
-def copy_sets(photos: Sequence[Photo], max_bits: int | None, flip: Flip | None = None) -> Copies:
+def copy_sets(
+    photos: Sequence[Photo],
+    hashes: HashTable,
+    max_bits: int | None,
+    flip: Flip | None = None,
+) -> Copies:
     """Find photographs that are identical or near duplicates.
 
     Mirror images in two classes are copies only if augment.flip makes the one from the other.
 
     Args:
-        photos: with hashes, unless max_bits is None.
+        photos: with rows in the table, unless max_bits is None.
+        hashes: of the photographs.
         max_bits: maximum difference between the perceptual hashes of copies, in bits of 256; None
             finds only files with the same bytes.
         flip: the param augment.flip.
@@ -46,13 +53,13 @@ def copy_sets(photos: Sequence[Photo], max_bits: int | None, flip: Flip | None =
     """
     # Sort by content: the order of equal hashes decides which ones are compared.
     order = sorted(range(len(photos)), key=lambda index: photos[index].sha256)
-    hashes = [photos[index].hashes for index in order]
     names = sorted({photo.class_ for photo in photos})
     number = {name: place for place, name in enumerate(names)}
     labels = [number[photos[index].class_] for index in order]
     found = Copies(*no_copies(len(order)), np.empty((0, 3), dtype=np.int64))
     if max_bits is not None:
-        found = find_copies(hashes, max_bits, labels, FLIPS[flip])
+        rows = np.array([photos[index].hashes for index in order], dtype=np.int64)
+        found = find_copies(hashes.rows(), max_bits, labels, FLIPS[flip], rows)
     sets, bits, mirrors = found
     same = np.array(
         [

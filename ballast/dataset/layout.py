@@ -60,7 +60,12 @@ def folder_layout(raw: Path, exclude: Sequence[str] = ()) -> Layout:
     parents, notes = _class_parents(raw, seen)
     for parent in parents:
         _refuse_copy(raw, parent, seen)
-    places = {path: reasons.get(path) or _place(path, parents) for path in paths}
+    same: dict[Place | str, Place | str] = {}  # one value for all that are equal
+    places = {
+        path: same.setdefault(found, found)
+        for path in paths
+        for found in [reasons.get(path) or _place(path, parents)]
+    }
     return Layout(places, sorted(parents), notes)
 
 

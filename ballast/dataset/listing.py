@@ -3,9 +3,13 @@
 import errno
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ballast.core.errors import UserError
 
@@ -54,15 +58,19 @@ def list_files(raw: Path) -> list[str]:
     except (OSError, ValueError) as error:  # a ValueError if the name contains a NUL
         reason = error.strerror if isinstance(error, OSError) else error
         raise UserError(f"params.yaml: data.raw: {raw}: cannot be read: {reason}") from None
-    paths: list[Path] = []
+    paths: list[str] = []
+
+    def below(folder: str) -> str:
+        return folder[len(str(raw)) :].strip(os.sep).replace(os.sep, "/")
 
     def note_unreadable(error: OSError) -> None:
-        paths.append(Path(error.filename))
+        paths.append(below(error.filename))
 
     for folder, folders, names in os.walk(raw, onerror=note_unreadable, followlinks=False):
-        paths += [Path(folder) / name for name in names]
-        paths += [path for name in folders if is_link(path := Path(folder) / name)]
-    return sorted(path.relative_to(raw).as_posix() for path in paths)
+        start = f"{inside}/" if (inside := below(folder)) else ""
+        paths += [start + name for name in names]
+        paths += [start + name for name in folders if is_link(Path(folder) / name)]
+    return sorted(paths)
 
 
 def _expanded(raw: Path) -> Path | str:
@@ -74,7 +82,7 @@ def _expanded(raw: Path) -> Path | str:
 
 
 class FileState(NamedTuple):
-    """The metadata that change with a file's content. Times are in ns."""
+    """The metadata that change with a file's content, in 64 bits each. Times are in ns."""
 
     size: int  # in bytes
     modified: int
@@ -82,31 +90,40 @@ class FileState(NamedTuple):
     inode: int
 
 
-def file_states(raw: Path, paths: Sequence[str]) -> dict[str, FileState | None]:
-    """Look up the state of each path, relative to `raw`; None if it cannot be read."""
-    states: dict[str, FileState | None] = {}
-    for path in paths:
-        try:
-            state = (raw / path).stat()
-        except OSError:
-            states[path] = None
-            continue
-        states[path] = FileState(state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+States = NDArray[np.int64]  # the FileState of n files, shape (n, 4)
+
+
+def file_states(raw: Path, paths: Collection[str]) -> States:
+    """Look up the state of each of n paths, relative to `raw`; of what cannot be read, all is 0."""
+    states = np.zeros((len(paths), len(FileState._fields)), dtype=np.int64)
+    for place, path in enumerate(paths):
+        with suppress(OSError):
+            found = os.stat(f"{raw}{os.sep}{path}")  # noqa: PTH116  # a Path takes as long as stat
+            state = FileState(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+            # An inode may have more bits, and so does a damaged time.
+            states[place] = [(value + 2**63) % 2**64 - 2**63 for value in state]
     return states
 
 
-def refuse_changes(raw: Path, before: Mapping[str, FileState | None]) -> None:
+def refuse_changes(raw: Path, paths: Sequence[str], before: States) -> None:
     """Refuse a folder that has changed since its states were taken.
 
     Args:
         raw: the folder.
-        before: what file_states returned.
+        paths: what list_files returned then.
+        before: what file_states returned of them.
 
     Raises:
         UserError: naming the first file that was added, removed or changed.
     """
-    after = file_states(raw, list_files(raw))
-    changed = sorted(path for path, _ in before.items() ^ after.items())
+    now = list_files(raw)
+    after = file_states(raw, now)
+    if [*paths] == now:
+        changed = [paths[place] for place in np.flatnonzero((before != after).any(axis=1))[:1]]
+    else:
+        old = {*zip(paths, map(bytes, before), strict=True)}
+        new = {*zip(now, map(bytes, after), strict=True)}
+        changed = sorted(path for path, _ in old ^ new)
     if changed:
         raise UserError(
             f"{raw / printable(changed[0])}: changed while the folder was being read;"

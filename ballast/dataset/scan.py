@@ -1,17 +1,22 @@
 """Finds the photographs and classes in a folder, and rejects everything else."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, inspect_image, without_warnings
 from ballast.core.manifest import Subset
-from ballast.dataset.duplicates import perceptual_hashes
+from ballast.dataset.duplicates import HashTable, perceptual_hashes
 from ballast.dataset.layout import Place
 from ballast.dataset.listing import UNREADABLE, printable, unreadable
 from ballast.workers.processes import Engine, each
@@ -29,7 +34,7 @@ class Photo(NamedTuple):
     sha256: str
     width: int
     height: int
-    hashes: bytes = b""  # as perceptual_hashes returns them; empty if not computed
+    hashes: int = -1  # their row in the HashTable; -1 if not computed
     greys: Range | None = None  # all values of a deep grey, which may be equal
 
 
@@ -47,7 +52,7 @@ class Content(NamedTuple):
     sha256: str = ""
     width: int = 0
     height: int = 0
-    hashes: bytes = b""
+    hashes: bytes = b""  # as perceptual_hashes returns them; empty if not computed
     greys: Range | None = None
 
 
@@ -56,9 +61,8 @@ def inspect_files(
     places: Mapping[str, Place | str],
     max_megapixels: float,
     engine: Engine,
-    *,
-    hashes: bool = True,
-    known: Mapping[str, Content] | None = None,
+    table: HashTable | None = None,
+    known: Iterable[Content | None] | None = None,
 ) -> Iterator[Photo | Rejection]:
     """Read and decode files in parallel.
 
@@ -67,8 +71,9 @@ def inspect_files(
         places: what the layout says of each path.
         max_megapixels: larger images are rejected.
         engine: what decodes the files; this process reads them.
-        hashes: whether to compute perceptual hashes.
-        known: the content, by path, of files that need not be read again.
+        table: which perceptual hashes are added to; without one, they are not computed.
+        known: of each path the content, if the file need not be read again; with its hashes if
+            there is a table.
 
     Yields:
         One result per path, in the order of `places`.
@@ -76,32 +81,41 @@ def inspect_files(
     Raises:
         UserError: naming a file that crashes the process or needs too much memory.
     """
-    known = known or {}
-    found = {
-        path: _unopened_problem(raw, place, max_megapixels, path) or place
-        for path, place in places.items()
-    }
-    unread = (path for path, of in found.items() if isinstance(of, Place) and path not in known)
-    inspected = each(
-        partial(_inspect, max_megapixels, hashes),
-        ((str(raw / path), *_read(raw / path)) for path in unread),
-        engine,
-        lambda item: item[0],
-    )
-    for path, of in found.items():
-        if isinstance(of, Place):
-            yield _result(path, of, known.get(path) or next(inspected))
-        else:
-            yield Rejection(printable(path), of)
-    # Exhaust the generator, which stops the workers.
-    assert next(inspected, None) is None
+    results: deque[Photo | Rejection | tuple[str, Place]] = deque()  # of unread ones, their places
+
+    def unread() -> Iterator[tuple[str, bytes, str]]:
+        for (path, place), content in zip(places.items(), known or repeat(None)):  # noqa: B905
+            problem = _unopened_problem(raw, place, max_megapixels, path)
+            if problem or isinstance(place, str):
+                results.append(Rejection(printable(path), problem or str(place)))
+            elif content:
+                results.append(_result(path, place, content, table))
+            else:
+                results.append((path, place))
+                yield str(raw / path), *_read(raw / path)
+
+    inspect = partial(_inspect, max_megapixels, table is not None)
+    for content in each(inspect, unread(), engine, lambda item: item[0]):
+        while isinstance(result := results.popleft(), Photo | Rejection):
+            yield result
+        path, place = result
+        yield _result(path, place, content, table)
+    for result in results:
+        assert isinstance(result, Photo | Rejection)
+        yield result
 
 
-def content_of(result: Photo | Rejection) -> Content | None:
-    """The content to cache for later runs; None if the result does not depend on the bytes."""
-    if isinstance(result, Photo):
-        return Content("", *result[3:])
-    return None if result.reason.startswith(UNREADABLE) else Content(result.reason)
+def content_of(result: Photo | Rejection, hashes: NDArray[np.uint8]) -> Content | None:
+    """The content to cache for later runs; None if the result does not depend on the bytes.
+
+    Args:
+        result: of a file.
+        hashes: rows of the table that the result refers to.
+    """
+    if isinstance(result, Rejection):
+        return None if result.reason.startswith(UNREADABLE) else Content(result.reason)
+    own = hashes[result.hashes].tobytes() if result.hashes >= 0 else b""
+    return Content("", result.sha256, result.width, result.height, own, result.greys)
 
 
 def _unopened_problem(
@@ -151,10 +165,14 @@ def _inspect(max_megapixels: float, hashes: bool, file: tuple[str, bytes, str]) 
     return Content("", hashlib.sha256(data).hexdigest(), width, height, found, greys)
 
 
-def _result(path: str, place: Place, content: Content) -> Photo | Rejection:
-    if content.reason:
-        return Rejection(path, content.reason)
-    return Photo(path, place.class_, place.given, *content[1:])
+def _result(
+    path: str, place: Place, content: Content, table: HashTable | None
+) -> Photo | Rejection:
+    reason, sha256, width, height, hashes, greys = content
+    if reason:
+        return Rejection(path, reason)
+    row = table.append(hashes) if table else -1
+    return Photo(path, place.class_, place.given, sha256, width, height, row, greys)
 
 
 def sort_out(

@@ -7,14 +7,19 @@ trusted only if it is older than the moment when it was read: a later change the
 import hashlib
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ballast.core.errors import UserError
-from ballast.core.files import write_bytes
+from ballast.core.files import writing_file
 from ballast.dataset.layout import Place
-from ballast.dataset.listing import FileState
+from ballast.dataset.listing import FileState, States
 from ballast.dataset.scan import Content, Photo, Rejection, content_of
 
 # The coarsest resolution of timestamps in a common file system, FAT, in ns.
@@ -29,102 +34,117 @@ class Inspection(NamedTuple):
 
 
 def unchanged(
-    kept: Mapping[str, Inspection], states: Mapping[str, FileState | None]
-) -> dict[str, Content]:
-    """The contents, by path, of files whose state is still the cached one."""
-    return {
-        path: inspection.content
-        for path, inspection in kept.items()
-        if states.get(path) == inspection.state
-    }
+    kept: Iterable[tuple[str, Inspection]], paths: Iterable[str], states: States
+) -> Iterator[Content | None]:
+    """The content of each file whose state is still the cached one; None of the others.
+
+    Args:
+        kept: from read_inspections, in the order of its paths.
+        paths: of n files; where they are not in order, some contents are not found.
+        states: of the files, shape (n, 4).
+    """
+    left = iter(kept)
+    name, inspection = next(left, (None, None))
+    for path, state in zip(paths, states, strict=True):
+        while name is not None and name < path:
+            name, inspection = next(left, (None, None))
+        same = inspection and name == path and inspection.state == FileState(*state.tolist())
+        yield inspection.content if inspection and same else None
 
 
 def trusted(
-    states: Mapping[str, FileState | None],
+    states: States,
     places: Mapping[str, Place | str],
     results: Sequence[Photo | Rejection],
+    hashes: NDArray[np.uint8],
     moment: int,
-) -> dict[str, Inspection]:
+) -> Iterator[tuple[str, Inspection]]:
     """Choose the results that may be cached: those that depend on the content of a file alone.
 
     Args:
-        states: of files by path, the same before and after they were read.
-        places: what the layout says of the same paths.
+        states: of n files, the same before and after they were read; shape (n, 4).
+        places: what the layout says of their paths.
         results: of the same files, in the same order.
+        hashes: rows of the table that the results refer to.
         moment: a time before the states were read again, in ns since 1970.
 
-    Returns:
-        Inspections by path.
+    Yields:
+        Paths and inspections.
     """
-    contents = zip(states.items(), map(content_of, results), strict=True)
-    return {
-        path: Inspection(state, content)
-        for (path, state), content in contents
-        if state
-        and content
-        and isinstance(places[path], Place)
-        and max(state.modified, state.changed) < moment - CLOCK
-    }
+    for (path, place), row, result in zip(places.items(), states, results, strict=True):
+        state = FileState(*row.tolist())
+        if any(state) and isinstance(place, Place):
+            content = content_of(result, hashes)
+            if content and max(state.modified, state.changed) < moment - CLOCK:
+                yield path, Inspection(state, content)
 
 
-def read_inspections(path: Path, origin: Mapping[str, object]) -> dict[str, Inspection]:
-    """Read what write_inspections wrote.
+def read_inspections(
+    path: Path, origin: Mapping[str, object]
+) -> Generator[tuple[str, Inspection], None, None]:
+    """Read what write_inspections wrote; nothing if it is missing, damaged or of another origin.
 
     Args:
         path: of the file.
         origin: as passed to write_inspections.
 
-    Returns:
-        Inspections by path; empty if the file is missing, damaged or of another origin.
+    Yields:
+        Paths and inspections, one after the other: a million take more than a gigabyte.
     """
     try:
-        header, _, body = path.read_bytes().partition(b"\n")
-        if json.loads(header) != _header(origin, body):
-            return {}
-        return {
-            name: Inspection(
-                FileState(*state),
-                Content(reason, digest, width, height, b64decode(hashes), _pair(greys)),
-            )
-            for name, state, (reason, digest, width, height), hashes, greys in map(
-                json.loads, body.splitlines()
-            )
-        }
-    except (OSError, ValueError, TypeError):
-        return {}
+        with path.open("rb") as file:
+            if file.readline() != _header(origin):
+                return
+            checked = _is_whole(file, origin)
+            file.seek(0)
+            lines = islice(file, 1, None)
+            for line in lines if checked else ():
+                if line.startswith(b"["):
+                    name, state, (reason, digest, width, height), hashes, greys = json.loads(line)
+                    content = reason, digest, width, height, b64decode(hashes), _pair(greys)
+                    yield name, Inspection(FileState(*state), Content(*content))
+    except OSError:
+        return
 
 
 def write_inspections(
-    path: Path, origin: Mapping[str, object], inspections: Mapping[str, Inspection]
+    path: Path, origin: Mapping[str, object], inspections: Iterable[tuple[str, Inspection]]
 ) -> None:
     """Write inspections completely, or not at all if the file cannot be written.
 
     Args:
         path: of the file.
         origin: what else the contents depend on: versions and params, in JSON's types.
-        inspections: by path.
+        inspections: with their paths.
     """
-    lines = [
-        json.dumps(
-            [
-                *(name, state, content[:4]),
-                *(b64encode(content.hashes).decode(), content.greys or ()),
-            ],
-            separators=(",", ":"),
-        )
-        for name, (state, content) in inspections.items()
-    ]
-    body = "\n".join(lines).encode()
-    header = json.dumps(_header(origin, body)).encode()
-    try:
-        write_bytes(path, header + b"\n" + body)
-    except UserError:
-        return  # it only saves time
+    with suppress(UserError), writing_file(path) as file:  # it only saves time
+        header = _header(origin)
+        digest = hashlib.sha256(header)
+        file.write(header)
+        for name, (state, content) in inspections:
+            hashes = b64encode(content.hashes).decode()
+            line = _line([name, state, content[:4], hashes, content.greys or ()])
+            digest.update(line)
+            file.write(line)
+        file.write(_line({"sha256": digest.hexdigest()}))
+
+
+def _is_whole(file: IO[bytes], origin: Mapping[str, object]) -> bool:
+    """Whether the last line has the checksum of the others; the first has been read."""
+    digest, last = hashlib.sha256(_header(origin)), b""
+    for line in file:
+        digest.update(last)
+        last = line
+    return last == _line({"sha256": digest.hexdigest()})
 
 
 def _pair(ends: Sequence[float]) -> tuple[float, float] | None:
     return (ends[0], ends[1]) if ends else None
 
 
-def _header(origin: Mapping[str, object], body: bytes) -> dict[str, object]:
-    return {"origin": dict(origin), "sha256": hashlib.sha256(body).hexdigest()}
+def _header(origin: Mapping[str, object]) -> bytes:
+    return _line({"origin": dict(origin)})
+
+
+def _line(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from ballast.core.greys import range_of_all, share_used
 from ballast.core.manifest import Row
 from ballast.core.params import Params
 from ballast.dataset.checks import check_classes
-from ballast.dataset.duplicates import Copies, merge
+from ballast.dataset.duplicates import Copies, HashTable, merge
 from ballast.dataset.exclusion import unmatched
 from ballast.dataset.folds import most_folds, split_photos
 from ballast.dataset.groups import (
@@ -40,6 +41,7 @@ class Scan(NamedTuple):
     """What is in a folder, before photographs are grouped."""
 
     layout: Layout
+    hashes: HashTable  # of the photographs and others
     photos: list[Photo]
     twins: list[tuple[Photo, Photo]]  # those left out as identical to another, each with that one
     rejections: list[Rejection]
@@ -80,8 +82,8 @@ def scan_folder(raw: Path, params: Params, inspections: Path) -> Scan:
     else:
         layout, unused = read_folders(raw, exclude, params.split.group)
         report |= {"unused_table": unused} if unused else {}
-    found = sort_out(inspect_all(raw, layout, params, inspections))
-    return Scan(layout, *found, groups, report)
+    results, hashes = inspect_all(raw, layout, params, inspections)
+    return Scan(layout, hashes, *sort_out(results), groups, report)
 
 
 def read_folders(
@@ -109,14 +111,14 @@ def group_photographs(raw: Path, params: Params, scan: Scan) -> Grouped:
     Raises:
         UserError: if no classifier can be trained on them, or split.group is wrong.
     """
-    layout, photos, twins, rejections, groups, tables = scan
+    layout, hashes, photos, twins, rejections, groups, tables = scan
     unused, exclude = tables.get("unused_table"), params.data.exclude
     hint = f"; or set data.labels: {unused}" if unused else ""
     check_classes(raw, photos, scan.left_out, layout, hint)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
     flip = params.augment.flip
-    copies = copy_sets(photos, params.split.near_duplicates, flip)
+    copies = copy_sets(photos, hashes, params.split.near_duplicates, flip)
     members = find_groups(raw, params, photos, twins, files, groups, copies)
     dropped = to_drop(members, params.split.label_conflicts, params.split.leakage)
     empty = empty_class_folders(raw, layout, [photo.class_ for photo in photos])
@@ -196,29 +198,37 @@ def validation_share(params: Params) -> float:
 
 def inspect_all(
     raw: Path, layout: Layout, params: Params, inspections: Path
-) -> list[Photo | Rejection]:
-    """Inspect all files, reusing cached results; refuse files that change meanwhile."""
+) -> tuple[list[Photo | Rejection], HashTable]:
+    """Inspect all files, reusing cached results; refuse files that change meanwhile.
+
+    Returns:
+        What each file is, and the perceptual hashes, if split.near_duplicates needs them.
+    """
     places = layout.places
-    before = file_states(raw, [*places])
-    hashes = params.split.near_duplicates is not None
+    before = file_states(raw, places)
+    hashed = params.split.near_duplicates is not None
+    hashes = HashTable(inspections.parent)
     engine = engine_of(params.runtime)
     megapixels = params.data.max_megapixels
-    origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashes, **code_versions()}
-    kept = read_inspections(inspections, origin)
-    inspected = inspect_files(
-        raw, places, megapixels, engine, hashes=hashes, known=unchanged(kept, before)
-    )
-    results = list(with_progress(inspected, len(places), "photographs"))
+    origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashed, **code_versions()}
+    with closing(read_inspections(inspections, origin)) as kept:
+        inspected = inspect_files(
+            raw,
+            places,
+            megapixels,
+            engine,
+            hashes if hashed else None,
+            unchanged(kept, places, before),
+        )
+        results = list(with_progress(inspected, len(places), "photographs"))
     moment = time.time_ns()
-    refuse_changes(raw, before)
-    fresh = trusted(before, places, results, moment)
-    if fresh != kept:
-        write_inspections(inspections, origin, fresh)
-    table = params.split.group
-    return [
-        Rejection(result.path, "table for split.group") if result.path == table else result
-        for result in results
-    ]
+    refuse_changes(raw, [*places], before)
+    fresh = trusted(before, places, results, hashes.rows(), moment)
+    write_inspections(inspections, origin, fresh)
+    if params.split.group in places:
+        place = [*places].index(params.split.group)
+        results[place] = Rejection(results[place].path, "table for split.group")
+    return results, hashes
 
 
 def find_groups(

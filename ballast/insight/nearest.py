@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ballast.model.logits import Floats, lengths
+from ballast.model.logits import Floats, float_blocks, lengths
 
 # Photographs compared at a time, and known ones: their distances take 2 MB.
 BLOCK, KNOWN = 64, 4096
@@ -82,8 +82,7 @@ def distance_blocks(
         The photographs, the place of the first known one, and the distances, shape (b, c). Known
         ones come in their order.
     """
-    for first in range(0, len(known), KNOWN):
-        references = known[first : first + KNOWN].astype(np.float64, copy=False)
+    for places, references in float_blocks(known, KNOWN):
         scale = lengths(references).T
         for start in range(0, len(features), BLOCK):
             rows = slice(start, start + BLOCK)
@@ -91,6 +90,5 @@ def distance_blocks(
             cosines = asked @ references.T / (lengths(asked) * scale)
             distances = np.maximum(np.round(1 - cosines, DECIMALS), 0.0)
             if groups is not None and known_groups is not None:
-                same = groups[rows, None] == known_groups[first : first + KNOWN]
-                distances[same] = np.inf
-            yield rows, first, distances
+                distances[groups[rows, None] == known_groups[places]] = np.inf
+            yield rows, places.start, distances

@@ -24,6 +24,7 @@ from PIL import features as pillow
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.images import DECODING, image_array
+from ballast.core.mapped import release
 from ballast.core.params import EXACT_BACKBONE, Train
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.core.source import BALLAST, source_hash
@@ -58,6 +59,7 @@ FEW = 32
 # Bytes of features that are held in memory: those of 52,428 photographs with the exact backbone.
 # More are in a file that is mapped into memory, which the system can take back.
 IN_MEMORY = 2**27
+RELEASED = 2**14  # photographs after which the pages of that file are given back
 LIBRARIES = ("keras", "numpy", "pillow", "pillow-heif")
 
 
@@ -253,6 +255,8 @@ def _kept(
             features[place] = np.frombuffer(record.data, backbone.dtype)
         else:
             missing.append(place)
+        if place % RELEASED == 0:
+            release(features)
     batches = [missing[start : start + BATCH_SIZE] for start in range(0, len(missing), BATCH_SIZE)]
     # Also if they are not kept: the same values as from the store, for example without -0.0.
     computed = chain.from_iterable(batch.astype(backbone.dtype) for batch in compute(batches))
@@ -260,6 +264,8 @@ def _kept(
     for place, row in zip(missing, shown, strict=True):
         features[place] = row
         store.add(keys[place], {0: row.tobytes()})
+        if place % RELEASED == 0:
+            release(features)
     return features
 
 

@@ -16,7 +16,6 @@ scale of all logits, and the tau of a post-hoc logit adjustment (Menon et al. 20
 arXiv:2007.07314, eq. 9).
 """
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -28,7 +27,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
-from ballast.model.logits import Floats, lengths, linear_probabilities
+from ballast.model.logits import Floats, float_blocks, lengths, linear_probabilities
 
 Labels = NDArray[np.int64]
 
@@ -101,20 +100,16 @@ class Rows(NamedTuple):
     def times(self, slopes: Floats) -> Floats:
         """Multiply them by slopes of shape (m, d); the result has the shape (m, n)."""
         found = np.empty((len(slopes), len(self.lengths)))
-        for start, block in self._blocks():
-            found[:, start : start + len(block)] = slopes @ block.T
+        for rows, block in float_blocks(self.features, BLOCK):
+            found[:, rows] = slopes @ block.T
         return found / self.lengths
 
     def summed(self, weights: Floats) -> Floats:
         """Add them up with weights of shape (m, n); the result has the shape (m, d)."""
         scaled, found = weights / self.lengths, np.zeros((len(weights), self.features.shape[1]))
-        for start, block in self._blocks():
-            found += scaled[:, start : start + len(block)] @ block
+        for rows, block in float_blocks(self.features, BLOCK):
+            found += scaled[:, rows] @ block
         return found
-
-    def _blocks(self) -> Iterator[tuple[int, Floats]]:
-        for start in range(0, len(self.lengths), BLOCK):
-            yield start, self.features[start : start + BLOCK].astype(np.float64)
 
 
 Unit = Floats | Rows  # of length 1: an array of shape (n, d), or what stands for one
@@ -173,8 +168,7 @@ def unit_rows(features: NDArray[Any]) -> Unit:
 
 def _lengths(features: NDArray[Any]) -> Floats:
     """The length of each row, 1 of a row of zeros; shape (n,)."""
-    blocks = range(0, len(features), BLOCK)
-    found = [lengths(features[i : i + BLOCK].astype(np.float64))[:, 0] for i in blocks]
+    found = [lengths(block)[:, 0] for _, block in float_blocks(features, BLOCK)]
     return np.concatenate([np.empty(0), *found])
 
 

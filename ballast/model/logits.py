@@ -1,13 +1,30 @@
 """Logits and probabilities of a linear head on features of length 1, in float64."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ballast.core.mapped import release
+
 Floats = NDArray[np.float64]
 
 BLOCK = 4096  # photographs that are converted to float64 at a time
+RELEASED = 2**16  # photographs after which pages of mapped features are given back: 168 MB
+
+
+def float_blocks(features: NDArray[Any], size: int = BLOCK) -> Iterator[tuple[slice, Floats]]:
+    """Convert features of shape (n, d) to float64, some rows at a time; they may be mapped.
+
+    Yields:
+        The rows of a block, and their features.
+    """
+    for start in range(0, len(features), size):
+        rows = slice(start, min(start + size, len(features)))
+        yield rows, features[rows].astype(np.float64, copy=False)
+        if rows.stop % RELEASED == 0 or rows.stop == len(features):
+            release(features)
 
 
 def linear_logits(features: NDArray[Any], weights: Floats, bias: Floats) -> Floats:
@@ -17,9 +34,8 @@ def linear_logits(features: NDArray[Any], weights: Floats, bias: Floats) -> Floa
     is exact, so the processor's order of summation does not matter.
     """
     found = np.empty((len(features), len(bias)))
-    for start in range(0, len(features), BLOCK):
-        block = features[start : start + BLOCK].astype(np.float64)
-        found[start : start + BLOCK] = block @ weights / lengths(block) + bias
+    for rows, block in float_blocks(features):
+        found[rows] = block @ weights / lengths(block) + bias
     return found
 
 

@@ -17,7 +17,7 @@ def read_history(path: Path) -> dict[str, list[float]]:
         UserError: if the file is missing, edited or damaged.
     """
     with intact(path):
-        rows = read_csv(path, ("step",))
+        rows = [*read_csv(path, ("step",))]
         if not rows or "loss" not in rows[0]:
             raise ValueError(path)
         return {key: [float(row[key]) for row in rows] for key in rows[0] if key != "step"}

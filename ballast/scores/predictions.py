@@ -1,7 +1,9 @@
 """Predictions of a model for the test photographs, written and read as a table."""
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from sys import intern
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +51,10 @@ def read_predictions(path: Path) -> Predictions:
         UserError: if the file is missing or has another format.
     """
     with intact(path):
-        return _parsed(read_csv(path, COLUMNS))
+        part = _Part([], [], [], array("d"))
+        for row in read_csv(path, COLUMNS):
+            part.add(row)
+        return part.predictions()
 
 
 def write_judgements(path: Path, classes: Sequence[str], judgements: Judgements) -> None:
@@ -70,11 +75,12 @@ def read_judgements(path: Path) -> dict[str, dict[int, Predictions]]:
         UserError: if the file is missing or has another format.
     """
     with intact(path):
-        parts: dict[str, dict[int, list[dict[str, str]]]] = {}
+        parts: dict[str, dict[int, _Part]] = {}
         for row in read_csv(path, JUDGED):
-            parts.setdefault(row["strategy"], {}).setdefault(int(row["seed"]), []).append(row)
+            by_seed = parts.setdefault(row["strategy"], {})
+            by_seed.setdefault(int(row["seed"]), _Part([], [], [], array("d"))).add(row)
         return {
-            strategy: {seed: _parsed(rows) for seed, rows in by_seed.items()}
+            strategy: {seed: part.predictions() for seed, part in by_seed.items()}
             for strategy, by_seed in parts.items()
         }
 
@@ -90,12 +96,23 @@ def _lines(predictions: Predictions) -> Iterator[list[str]]:
         yield [path, true, guess, *(f"{p:.9g}" for p in row)]
 
 
-def _parsed(rows: Sequence[dict[str, str]]) -> Predictions:
-    names = rows[0] if rows else ()
-    classes = [column.removeprefix(PREFIX) for column in names if column.startswith(PREFIX)]
-    return Predictions(
-        classes=classes,
-        paths=[row["path"] for row in rows],
-        true=[row["true"] for row in rows],
-        probabilities=np.array([[float(row[PREFIX + name]) for name in classes] for row in rows]),
-    )
+class _Part(NamedTuple):
+    """Predictions that are read row by row."""
+
+    classes: list[str]
+    paths: list[str]
+    true: list[str]
+    probabilities: "array[float]"  # row after row
+
+    def add(self, row: Mapping[str, str]) -> None:
+        if not self.paths:
+            names = (name for name in row if name.startswith(PREFIX))
+            self.classes.extend(name.removeprefix(PREFIX) for name in names)
+        self.paths.append(row["path"])
+        self.true.append(intern(row["true"]))
+        self.probabilities.extend(float(row[PREFIX + name]) for name in self.classes)
+
+    def predictions(self) -> Predictions:
+        shape = (len(self.paths), len(self.classes)) if self.paths else (0,)
+        found = np.array(self.probabilities).reshape(shape)
+        return Predictions(self.classes, self.paths, self.true, found)

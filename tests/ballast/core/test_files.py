@@ -29,7 +29,7 @@ def test_json_and_csv_have_fixed_bytes_and_come_back(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {"z": 0.1, "ä": None}
     write_csv(tmp_path / "a.csv", ("path", "reason"), [("a\nb", 'say "no", or')])
     assert (tmp_path / "a.csv").read_bytes() == b'path,reason\n"a\nb","say ""no"", or"\n'
-    assert read_csv(tmp_path / "a.csv", ["path"]) == [{"path": "a\nb", "reason": 'say "no", or'}]
+    assert [*read_csv(tmp_path / "a.csv", ["path"])] == [{"path": "a\nb", "reason": 'say "no", or'}]
 
 
 def test_the_last_bits_of_a_float_do_not_reach_a_file(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_floats_of_a_csv_file_are_those_of_a_json_file(tmp_path: Path) -> None:
     values = [0.1 + 0.2, 4.333333333333333, 1e-20, -1.5, 0.0, 1 / 3 * 1e9]
     write_csv(tmp_path / "a.csv", ["x", "numpy's", "n"], [(x, np.float64(x), 7) for x in values])
     write_json(tmp_path / "a.json", values)
-    rows = read_csv(tmp_path / "a.csv", ["x", "numpy's"])
+    rows = [*read_csv(tmp_path / "a.csv", ["x", "numpy's"])]
     assert [float(row["x"]) for row in rows] == read_json(tmp_path / "a.json")
     assert [row["x"] for row in rows] == [row["numpy's"] for row in rows]
     assert [row["x"] for row in rows][:4] == ["0.3", "4.33333333333", "1e-20", "-1.5"]
@@ -142,7 +142,7 @@ def test_any_cell_comes_back(text: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.csv"
         write_csv(path, ["path", "n"], [[text, -1.5]])
-        assert read_csv(path, ["path", "n"]) == [{"path": text, "n": "-1.5"}]
+        assert [*read_csv(path, ["path", "n"])] == [{"path": text, "n": "-1.5"}]
 
 
 def test_what_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Path) -> None:

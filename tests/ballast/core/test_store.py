@@ -196,14 +196,3 @@ def test_two_stores_at_once_do_not_lose_what_both_add(tmp_path: Path) -> None:
     two.add(KEY, {0: b"zero", 7: RECORDS[7]})
     one.add(KEY, {1: b""})
     assert found(ContentStore(tmp_path, 1)) == RECORDS
-
-
-def test_a_scratch_file_is_in_the_folder_and_has_no_name(tmp_path: Path) -> None:
-    folder = tmp_path / "made when it is needed"
-    with ContentStore(folder, 0).scratch() as file:
-        assert os.fstat(file.fileno()).st_dev == folder.stat().st_dev
-        assert os.fstat(file.fileno()).st_nlink == 0
-        assert [*folder.iterdir()] == []
-    (tmp_path / "file").touch()
-    with ContentStore(tmp_path / "file", 0).scratch() as file:
-        file.write(b"elsewhere, if it must")

@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
+from ballast.dataset import duplicates
 from ballast.dataset.duplicates import (
     HASHES,
     HORIZONTAL,
     VERTICAL,
+    HashTable,
     find_copies,
     merge,
     perceptual_hashes,
@@ -26,11 +29,18 @@ def picture(seed: int, size: tuple[int, int] = (120, 90)) -> Image.Image:
     return Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
 
 
+def hashed(*images: Image.Image) -> NDArray[np.uint8]:
+    """The hashes of pictures, a row each."""
+    table = HashTable()
+    assert [table.append(perceptual_hashes(image)) for image in images] == [*range(len(images))]
+    return table.rows()
+
+
 @pytest.mark.parametrize("how", COPIES)
 def test_a_copy_is_found_and_nothing_else(how: str) -> None:
     originals = [picture(seed) for seed in range(20)]
     copies = [COPIES[how](image) for image in originals]
-    hashes = [perceptual_hashes(image) for image in (*originals, *copies)]
+    hashes = hashed(*originals, *copies)
     sets, bits, _ = find_copies(hashes, MAX_BITS)
     assert np.array_equal(sets[:20], sets[20:])
     assert len(set(sets)) == 20
@@ -49,7 +59,7 @@ def test_copies_of_copies_are_one_set() -> None:
     hash_b, hash_c = hash_a.copy(), hash_a.copy()
     hash_b[:, :20] = 1
     hash_c[:, :40] = 1
-    hashes = [np.packbits(each, axis=1).tobytes() for each in (hash_a, hash_b, hash_c)]
+    hashes = np.packbits([hash_a, hash_b, hash_c], axis=2).reshape(3, -1)
     sets, bits, _ = find_copies(hashes, 20)
     assert len(set(sets)) == 1
     assert bits.tolist() == [20, 20, 20]
@@ -72,7 +82,7 @@ def test_a_copy_is_found_among_many_others(flips: list[int], seed: int) -> None:
         first[generator.permutation(256)[:count]] ^= 1
         copies[index, 0] = first
     codes = np.packbits(np.concatenate([others, copies]), axis=2)
-    sets, *_ = find_copies([code.tobytes() for code in codes], MAX_BITS)
+    sets, *_ = find_copies(codes.reshape(len(codes), -1), MAX_BITS)
     found = sum(sets[index] == sets[300 + index] for index in range(len(flips)))
     assert found >= len(flips) - 1  # 1 in 400 of those that differ in 24 bits is missed
     assert len(set(sets)) == 300 + len(flips) - found
@@ -81,30 +91,51 @@ def test_a_copy_is_found_among_many_others(flips: list[int], seed: int) -> None:
 def test_many_that_are_all_alike_are_one_set() -> None:
     generator = np.random.default_rng(0)
     bits = generator.random((3000, HASHES, 256)) < 0.03
-    hashes = [code.tobytes() for code in np.packbits(bits, axis=2)]
+    hashes = np.packbits(bits, axis=2).reshape(3000, -1)
     sets, *_ = find_copies(hashes, MAX_BITS)
     assert len(set(sets)) == 1
 
 
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_the_sizes_of_blocks_change_nothing(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    bits = np.repeat(generator.random((40, HASHES, 256)) < 0.5, 2, axis=0)
+    bits ^= generator.random(bits.shape) < np.linspace(0.01, 0.2, 80)[:, None, None]
+    hashes = np.packbits(bits, axis=2).reshape(80, -1)
+    labels = [*generator.integers(0, 2, 80)]
+    expected = find_copies(hashes, MAX_BITS, labels)
+    assert 40 < len({*expected.sets}) < 80
+    monkeypatch.setattr(duplicates, "BLOCK", block)
+    monkeypatch.setattr(duplicates, "PAIRS", block)
+    found = find_copies(hashes, MAX_BITS, labels)
+    assert all(map(np.array_equal, found, expected))
+
+
+def test_rows_in_another_order_give_what_pictures_in_that_order_do() -> None:
+    hashes = hashed(*map(picture, (1, 2, 1, 3)))
+    order = np.array([3, 2, 0])
+    found = find_copies(hashes, MAX_BITS, order=order)
+    assert all(map(np.array_equal, found, find_copies(hashes[order], MAX_BITS)))
+    assert found.sets[1] == found.sets[2] != found.sets[0]
+
+
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_few_pictures(count: int) -> None:
-    sets, bits, _ = find_copies(
-        [perceptual_hashes(picture(seed)) for seed in range(count)], MAX_BITS
-    )
+    sets, bits, _ = find_copies(hashed(*map(picture, range(count))), MAX_BITS)
     assert len(set(sets)) == count
     assert bits.tolist() == [256] * count
 
 
 def test_pictures_of_one_colour_are_hashed() -> None:
-    flat = [perceptual_hashes(Image.new("RGB", (9, 5), colour)) for colour in ("red", "red")]
+    flat = hashed(Image.new("RGB", (9, 5), "red"), Image.new("RGB", (9, 5), "red"))
     assert len(set(find_copies(flat, MAX_BITS)[0])) == 1
 
 
-def mirrored(*ways: Image.Transpose) -> list[bytes]:
+def mirrored(*ways: Image.Transpose) -> NDArray[np.uint8]:
     """Hashes of a picture, and of it mirrored."""
     image = picture(1)
     pictures = [image, *(image.transpose(way) for way in ways)]
-    return [perceptual_hashes(each) for each in pictures]
+    return hashed(*pictures)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +167,7 @@ def test_pictures_that_are_alike_as_they_are_need_no_mirror() -> None:
     half = np.asarray(picture(1))
     image = Image.fromarray(np.concatenate([half, half[:, ::-1]], axis=1))
     pictures = [image, image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
-    found = find_copies([perceptual_hashes(each) for each in pictures], MAX_BITS, [7, 8])
+    found = find_copies(hashed(*pictures), MAX_BITS, [7, 8])
     assert found.sets[0] == found.sets[1]
     assert not len(found.mirrors)
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ballast.core.errors import UserError
+from ballast.dataset.duplicates import HashTable
 from ballast.dataset.groups import copy_sets, join_keys, keys_by_pattern, keys_by_table, with_twins
 from ballast.dataset.scan import Photo
 
@@ -14,7 +15,7 @@ def photo(path: str, sha256: str) -> Photo:
 
 def test_without_hashes_the_same_bytes_are_copies() -> None:
     photos = [photo("cat/1", "b"), photo("cat/2", "a"), photo("dog/1", "b")]
-    sets, bits, _ = copy_sets(photos, None)
+    sets, bits, _ = copy_sets(photos, HashTable(), None)
     assert sets[0] == sets[2] != sets[1]
     assert bits.tolist() == [0, 256, 0]
 

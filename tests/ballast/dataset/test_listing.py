@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -83,20 +84,21 @@ def test_a_printable_path_is_itself_and_other_bytes_are_spelt_out() -> None:
 def test_a_folder_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text("1")
-    before = file_states(tmp_path, list_files(tmp_path))
-    refuse_changes(tmp_path, before)
+    paths = list_files(tmp_path)
+    before = file_states(tmp_path, paths)
+    refuse_changes(tmp_path, paths, before)
 
     (tmp_path / "b").write_text("12")
     with pytest.raises(
         UserError, match=r"/b: changed while the folder was being read; run dvc repro"
     ):
-        refuse_changes(tmp_path, before)
+        refuse_changes(tmp_path, paths, before)
     (tmp_path / "b").unlink()
     with pytest.raises(UserError, match="/b: changed"):
-        refuse_changes(tmp_path, before)
+        refuse_changes(tmp_path, paths, before)
     (tmp_path / "0").touch()
     with pytest.raises(UserError, match="/0: changed"):
-        refuse_changes(tmp_path, before)
+        refuse_changes(tmp_path, paths, before)
 
 
 def listing_as_nobody(folder: Path) -> str:
@@ -121,3 +123,16 @@ def test_a_folder_that_may_not_be_read_is_told(closed: str) -> None:
             said = pool.apply(listing_as_nobody, (raw,))
         (Path(top) / closed).chmod(0o755)
     assert said == f"params.yaml: data.raw: {raw}: cannot be read: Permission denied"
+
+
+def test_states_hold_whatever_a_file_system_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").touch()
+    os.utime(tmp_path / "old", (-1.5, -1.5))
+    old, none = file_states(tmp_path, ["old", "none"]).tolist()
+    assert old[1] == -1_500_000_000
+    assert none == [0, 0, 0, 0]
+    huge = SimpleNamespace(st_size=1, st_mtime_ns=2**64 - 5, st_ctime_ns=-5, st_ino=2**63 + 7)
+    monkeypatch.setattr(os, "stat", lambda _: huge)
+    assert file_states(tmp_path, ["huge"]).tolist() == [[1, -5, -5, 7 - 2**63]]

@@ -1,0 +1,36 @@
+"""Arrays in files, for what is too large for memory."""
+
+import mmap
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def scratch_file(folder: Path) -> IO[bytes]:
+    """Open a file without a name, which ends with its last user.
+
+    Args:
+        folder: on a disk with room, which the system's folder for temporary files often is not; the
+            latter is used if a file cannot be made in `folder`.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return TemporaryFile(dir=folder)
+    except OSError:
+        return TemporaryFile()
+
+
+def release(array: NDArray[Any]) -> None:
+    """Let the system have the memory of an array that is a mapped file, or part of one.
+
+    What has been read or written is in the system's cache of files, or is read again when it is
+    needed. Without this, such an array counts as this process's memory once it has been used.
+    """
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+        base.madvise(mmap.MADV_DONTNEED)

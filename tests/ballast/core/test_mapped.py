@@ -1,0 +1,60 @@
+"""Arrays in files: without a name, and without memory of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from ballast.core.mapped import release, scratch_file
+
+PROGRAM = """
+import sys
+from pathlib import Path
+import numpy as np
+from ballast.core.mapped import release, scratch_file
+
+def resident():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmRSS"))
+
+with scratch_file(Path(sys.argv[1])) as file:
+    array = np.memmap(file, "<u2", "w+", shape=(100, 2**19))  # 100 MiB
+before = resident()
+for row in range(100):
+    array[row] = row
+    release(array[row:])
+print(resident() - before)
+print(sum(int(row[0]) for row in array))
+print(resident() - before)
+release(array)
+print(resident() - before)
+"""
+
+
+def test_a_scratch_file_is_in_the_folder_and_has_no_name(tmp_path: Path) -> None:
+    folder = tmp_path / "made when it is needed"
+    with scratch_file(folder) as file:
+        assert os.fstat(file.fileno()).st_dev == folder.stat().st_dev
+        assert os.fstat(file.fileno()).st_nlink == 0
+        assert [*folder.iterdir()] == []
+    (tmp_path / "file").touch()
+    with scratch_file(tmp_path / "file") as file:
+        file.write(b"elsewhere, if it must")
+
+
+def test_what_is_released_takes_no_memory_and_stays(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    written, total, read, released = map(int, done.stdout.split())
+    assert total == sum(range(100))
+    assert written < 10
+    assert read > 5, "a row was read through each page"
+    assert released < 5
+
+
+def test_an_array_in_memory_is_left_alone() -> None:
+    array = np.arange(6).reshape(2, 3)
+    release(array[1:])
+    assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
