@@ -9,13 +9,13 @@ for prediction in classifier.predict(["rex.jpg", "tom.jpg"]):
 """
 
 import warnings
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, NamedTuple, cast, overload
+from typing import IO, Any, NamedTuple, cast, overload
 
 import numpy as np
 from joblib import cpu_count
@@ -25,7 +25,7 @@ from PIL import Image
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
-from ballast.core.images import ImageError, as_seen, decode_image, resize_image
+from ballast.core.images import ImageError, as_seen, decode_image, resize_image, without_warnings
 from ballast.dataset.listing import unread_path
 from ballast.insight.nearest import nearest_distance
 from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty_at
@@ -36,13 +36,15 @@ from ballast.insight.prediction_sets import (
     without_promise,
 )
 from ballast.keras_setup import keras
-from ballast.model.inference import BATCH_SIZE, outputs
+from ballast.model.features import Backbone, features_elsewhere
+from ballast.model.inference import BATCH_SIZE, Outputs, of_features, outputs
 from ballast.model.model_file import read_info
 from ballast.model.saved import input_size, load_model
 from ballast.model.training_photographs import (
     needed_training_photographs,
     read_training_photographs,
 )
+from ballast.workers.processes import Engine
 from ballast.workers.threads import ahead
 
 # A path, the bytes of a file, a file that is open for reading bytes, a Pillow image, or a uint8
@@ -53,6 +55,7 @@ ImageSource = (
 )  # fmt: skip
 
 TOO_LARGE = "larger than any image of data.max_megapixels"
+NO_MEMORY = "not enough memory to decode it"
 
 
 class CoverageWarning(UserWarning):
@@ -185,11 +188,39 @@ class Classifier(NamedTuple):
         decode = partial(self._array, size)
         decoded = ahead(decode, images, workers or cpu_count(), 2 * BATCH_SIZE)
         with closing(decoded) as arrays:
-            while batch := list(islice(arrays, BATCH_SIZE)):
-                good = [array for array in batch if not isinstance(array, ImageError)]
-                rows = iter(self._predictions(np.stack(good)) if good else ())
-                for array in batch:
-                    yield array if isinstance(array, ImageError) else next(rows)
+            yield from self._in_batches(arrays, partial(outputs, self.model))
+
+    def stream_elsewhere(
+        self, paths: Iterable[str], backbone: Backbone, engine: Engine
+    ) -> Generator[Prediction | ImageError, None, None]:
+        """Like stream, for files, of which the workers of an engine compute the features.
+
+        Args:
+            paths: of files that this process can read.
+            backbone: the model's own, from own_backbone.
+            engine: not local.
+
+        Raises:
+            UserError: as stream and features_elsewhere do.
+        """
+        decode = partial(_pixels, self.max_megapixels, self.greys, backbone.image_size)
+        read = partial(_content, most_bytes(self.max_megapixels))
+        with closing(ahead(read, paths, cpu_count(), 2 * BATCH_SIZE)) as files:
+            found = features_elsewhere(backbone, decode, files, engine)
+            yield from self._in_batches(found, partial(of_features, self.model))
+
+    def _in_batches(
+        self,
+        found: Iterable[NDArray[Any] | ImageError],
+        outputs_of: Callable[[NDArray[Any]], Outputs],
+    ) -> Iterator[Prediction | ImageError]:
+        """Predict batches of pixels or features, among errors, which stay where they are."""
+        left = iter(found)
+        while batch := list(islice(left, BATCH_SIZE)):
+            good = [array for array in batch if not isinstance(array, ImageError)]
+            rows = iter(self._predictions(outputs_of(np.stack(good))) if good else ())
+            for array in batch:
+                yield array if isinstance(array, ImageError) else next(rows)
 
     def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
@@ -198,22 +229,22 @@ class Classifier(NamedTuple):
         except ImageError as error:
             return error
         except MemoryError:
-            return ImageError("not enough memory to decode it")
+            return ImageError(NO_MEMORY)
 
-    def _predictions(self, images: NDArray[np.uint8]) -> list[Prediction]:
-        probabilities, features = outputs(self.model, images)
+    def _predictions(self, found: Outputs) -> list[Prediction]:
+        probabilities, features = found
         if not np.isfinite(probabilities).all():
             raise UserError(
                 "the model predicts NaN or infinite probabilities: it is damaged, or Ballast did"
                 " not train it; train a new one"
             )
-        unlike: list[float] | list[None] = [None] * len(images)
-        trained_on = [False] * len(images)
+        unlike: list[float] | list[None] = [None] * len(probabilities)
+        trained_on = [False] * len(probabilities)
         if self.known and features is not None:
             distances = nearest_distance(features, self.known.features)
             unlike = novelty_at(distances, self.known).tolist()
             trained_on = (distances == 0).tolist()
-        sets: list[list[str]] | list[None] = [None] * len(images)
+        sets: list[list[str]] | list[None] = [None] * len(probabilities)
         if self.thresholds:
             places = prediction_sets(probabilities, self.thresholds)
             sets = [[self.classes[place] for place in found] for found in places]
@@ -278,6 +309,29 @@ def decode_source(
     else:
         raise TypeError(_not_an_image(image))
     return decode_image(data, max_megapixels, greys=greys)
+
+
+def _content(most: int, path: str) -> tuple[str, bytes | ImageError]:
+    try:
+        return path, _read(path, most)
+    except ImageError as error:
+        return path, error
+
+
+def _pixels(
+    max_megapixels: float, greys: Range | None, size: int, content: bytes | ImageError
+) -> NDArray[np.uint8] | ImageError:
+    """Decode a file's content on a worker, as stream does here."""
+    if isinstance(content, ImageError):
+        return content
+    try:
+        with without_warnings():
+            image = decode_image(content, max_megapixels, greys=greys)
+        return np.asarray(resize_image(image, size), dtype=np.uint8)
+    except ImageError as error:
+        return error
+    except MemoryError:
+        return ImageError(NO_MEMORY)
 
 
 def _not_an_image(image: object) -> str:

@@ -5,12 +5,12 @@
     python -m benchmarks.scaling --side 32 --images 10000 20000 40000 --stages split train
 
 Draws that many small photographs into a temporary copy of the project, each from a crop of one
-below --data (without --data, from smooth noise). Runs the stages there one after the other as whole
-processes, with the shipped params except for data.image_size, which is --side,
-cross_validation.seeds, which is --seeds, and a store that is large enough. "split again" is a
-second split with nothing changed. Prints for every stage the median seconds and the peak memory in
-MiB of its own process by number of photographs, the largest ratio of seconds to those for half as
-many, and the exponent with which seconds grow, with its interval of 95 %.
+below --data (without --data, from smooth noise with a tint for each class). Runs the stages there
+one after the other as whole processes, with the shipped params except for data.image_size, which is
+--side, cross_validation.seeds, which is --seeds, and a store that is large enough. "split again" is
+a second split with nothing changed. Prints for every stage the median seconds and the peak memory
+in MiB of its own process by number of photographs, the largest ratio of seconds to those for half
+as many, and the exponent with which seconds grow, with its interval of 95 %.
 """
 
 import argparse
@@ -137,7 +137,9 @@ def draw_photos(raw: Path, count: int, pixels: int, source: Path | None) -> None
             left, top = (int(generator.integers(0, n - side + 1)) for n in whole.size)
             image = whole.crop((left, top, left + side, top + side))
         else:
-            image = Image.fromarray(generator.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+            noise = generator.integers(0, 256, (16, 16, 3))
+            noise[:, :, number % CLASSES % 3] //= 1 + number % CLASSES  # tints that can be learned
+            image = Image.fromarray(noise.astype(np.uint8))
         path = raw / f"class {number % CLASSES}" / f"{number}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         image.resize((pixels, pixels), Image.Resampling.BICUBIC).save(path, quality=90)

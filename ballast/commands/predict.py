@@ -20,6 +20,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from io import BufferedReader, TextIOWrapper
 from itertools import tee
 from pathlib import Path
@@ -37,8 +38,9 @@ from ballast.commands.prediction_file import (
 )
 from ballast.core import paths
 from ballast.core.errors import UserError, counted, needing_packages, one_line, warn
-from ballast.core.files import csv_lines, writing
+from ballast.core.files import at_top, csv_lines, read_text, writing
 from ballast.core.images import ImageError, without_warnings
+from ballast.core.params import EXACT_BACKBONE, parse_params
 from ballast.core.source import BALLAST, source_hash
 from ballast.dataset.listing import about, is_folder, is_hidden, list_files, printable
 from ballast.insight.novelty import UNLIKE
@@ -47,6 +49,8 @@ from ballast.scores.predictions import PREFIX
 
 if TYPE_CHECKING:  # it loads TensorFlow, which --help and a wrong command line do without
     from ballast.classifier import Classifier, Prediction
+
+    Stream = Callable[[Iterable[str]], Iterator[Prediction | ImageError]]
 
 SOME_UNREAD = 3
 NO_IMAGES = "no images there"  # a warning: a wrong folder may be the reason
@@ -142,8 +146,29 @@ def run(options: argparse.Namespace) -> int:
         paths = named_files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
         if options.out:
             model = hashlib.sha256(options.model.read_bytes()).hexdigest()
-            return write_predictions(classifier, paths, options.out, model, str(options.coverage))
+            stream = streaming(classifier)
+            told = model, str(options.coverage)
+            return write_predictions(classifier, stream, paths, options.out, *told)
         return print_predictions(classifier, paths, options.format or "table")
+
+
+def streaming(classifier: "Classifier") -> "Stream":
+    """What predicts many files: this process, or the engine of params.yaml if it can."""
+    if not at_top():
+        return classifier.stream
+    params = parse_params(read_text(paths.PARAMS))
+    if params.runtime.engine == "local":
+        return classifier.stream
+    from ballast.model.inference import own_backbone
+    from ballast.workers.processes import engine_of
+
+    backbone = own_backbone(classifier.model, params.train)
+    if backbone is None:
+        name = params.runtime.engine
+        warn(f"the model has not the backbone {EXACT_BACKBONE}, so {name} is not used")
+        return classifier.stream
+    engine = engine_of(params.runtime)
+    return partial(classifier.stream_elsewhere, backbone=backbone, engine=engine)
 
 
 def print_predictions(classifier: "Classifier", paths: Iterable[str], format_: str) -> int:
@@ -153,19 +178,24 @@ def print_predictions(classifier: "Classifier", paths: Iterable[str], format_: s
         print(header)
     count: Counter[str] = Counter()
     with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
-        for name, said in predictions_of(classifier, paths, progress, count):
+        for name, said in predictions_of(classifier.stream, paths, progress, count):
             if not isinstance(said, ImageError):
                 progress.write(line(printable(name), said), file=sys.stdout)
     return summarise(count)
 
 
 def write_predictions(
-    classifier: "Classifier", paths: Iterable[str], target: Path, *depends: str
+    classifier: "Classifier",
+    stream: "Stream",
+    paths: Iterable[str],
+    target: Path,
+    *depends: str,
 ) -> int:
     """Write the table of --out, or go on with the part of it that is there; return the exit code.
 
     Args:
         classifier: the model.
+        stream: predicts files with it.
         paths: of all files.
         target: the table.
         depends: what tells the model and its settings from others.
@@ -188,7 +218,7 @@ def write_predictions(
             yield row
 
     def new(left: Iterable[str], progress: "tqdm[Any]") -> Iterator[Sequence[object]]:
-        for name, said in predictions_of(classifier, left, progress, count):
+        for name, said in predictions_of(stream, left, progress, count):
             if isinstance(said, ImageError):
                 yield [printable(name), *[""] * (len(header) - 2), str(said)]
             else:
@@ -207,14 +237,14 @@ def write_predictions(
 
 
 def predictions_of(
-    classifier: "Classifier",
+    stream: "Stream",
     paths: Iterable[str],
     progress: "tqdm[Any]",
     count: "Counter[str]",
 ) -> Iterator[tuple[str, "Prediction | ImageError"]]:
     """Yield the path and the prediction of each image; count them, and warn of unreadable ones."""
     names, images = tee(paths)
-    for name, said in zip(names, classifier.stream(images), strict=True):
+    for name, said in zip(names, stream(images), strict=True):
         if isinstance(said, ImageError):
             count[UNREAD] += 1
             progress.write(f"WARNING: {one_line(about(name, said))}", file=sys.stderr)

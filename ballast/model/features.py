@@ -7,7 +7,7 @@ factor, fold or seed only computes the features of new images.
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
@@ -15,14 +15,13 @@ from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from platform import node
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import features as pillow
 
 from ballast.core.errors import UserError
-from ballast.core.greys import Range
 from ballast.core.images import DECODING, image_array
 from ballast.core.mapped import release
 from ballast.core.params import EXACT_BACKBONE, Train
@@ -52,7 +51,7 @@ SHAPING = (
     "model/layers.py",
     "model/maps.py",
 )
-BATCH_SIZE = 64
+BATCH_SIZE, BATCH_BYTES = 64, 2**24  # images, and bytes of their files sent to a worker
 # Up to here, the form without TensorFlow is done before TensorFlow would be imported: 32 images of
 # 160 pixels take 0.8 s. It would be up to 250, but where many are missing, others often follow.
 FEW = 32
@@ -63,6 +62,8 @@ RELEASED = 2**14  # photographs after which the pages of that file are given bac
 LIBRARIES = ("keras", "numpy", "pillow", "pillow-heif")
 
 
+Content = TypeVar("Content")  # of a file: its bytes, or more
+Unread = TypeVar("Unread")  # what stands for an image that cannot be read
 # From RGB images of shape (n, size, size, 3), uint8, to features of shape (n, d).
 Computing = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -276,16 +277,53 @@ def _computed(
         compute = _computing(backbone, sum(map(len, batches)))
         yield from map(compute, pixel_batches(images, map(np.array, batches)))
         return
-    work = partial(_elsewhere, backbone.train, backbone.image_size, backbone.key, images.greys)
-    named = (
-        (_span([images.paths[place] for place in places]), tuple(map(images.read, places)))
-        for places in batches
-    )
-    yield from each(work, named, engine, itemgetter(0))
+    files = ((images.paths[place], images.read(place)) for places in batches for place in places)
+    decode = partial(image_array, size=backbone.image_size, greys=images.greys)
+    yield from (np.stack([row]) for row in features_elsewhere(backbone, decode, files, engine))
+
+
+def features_elsewhere(
+    backbone: Backbone,
+    decode: Callable[[Content], NDArray[np.uint8] | Unread],
+    files: Iterable[tuple[str, Content]],
+    engine: Engine,
+) -> Iterator[NDArray[np.float32] | Unread]:
+    """Compute the features of images on the workers of an engine, which need no file of ours.
+
+    Args:
+        backbone: a worker loads its own copy once, and compares the key.
+        decode: from a file's content to pixels of shape (size, size, 3), or to what stands for an
+            image that cannot be read; it can be pickled.
+        files: paths and contents.
+        engine: not local.
+
+    Yields:
+        For each file its features, shape (d,), or what stands for an unreadable one.
+
+    Raises:
+        UserError: as each does, or if a worker would compute other features.
+    """
+    work = partial(_elsewhere, backbone.train, backbone.image_size, backbone.key, decode)
+    yield from chain.from_iterable(each(work, _batches(files), engine, itemgetter(0)))
+
+
+def _batches(files: Iterable[tuple[str, Content]]) -> Iterator[tuple[str, tuple[Content, ...]]]:
+    """Put files together, up to BATCH_SIZE or BATCH_BYTES; named by the first and last path."""
+    paths: list[str] = []
+    batch: list[Content] = []
+    size = 0
+    for path, content in files:
+        paths.append(path)
+        batch.append(content)
+        size += len(content) if isinstance(content, bytes) else 0
+        if len(batch) == BATCH_SIZE or size >= BATCH_BYTES:
+            yield _span(paths), tuple(batch)
+            paths, batch, size = [], [], 0
+    if batch:
+        yield _span(paths), tuple(batch)
 
 
 def _span(paths: Sequence[str]) -> str:
-    """Name a batch by its first and last path."""
     return paths[0] if len(paths) == 1 else f"{paths[0]} to {paths[-1]}"
 
 
@@ -293,9 +331,9 @@ def _elsewhere(
     train: Train,
     image_size: int,
     key: str,
-    greys: Range | None,
-    batch: tuple[str, tuple[bytes, ...]],
-) -> NDArray[np.float32]:
+    decode: Callable[[Content], NDArray[np.uint8] | Unread],
+    batch: tuple[str, tuple[Content, ...]],
+) -> list[NDArray[np.float32] | Unread]:
     """Compute the features of a named batch on a worker, if its backbone has the given key."""
     _, files = batch
     backbone = _workers_backbone(train, image_size)
@@ -304,8 +342,10 @@ def _elsewhere(
             f"worker {node()} has another backbone, code or libraries, so its features could"
             " differ; check out this commit there and run uv sync --frozen"
         )
-    pixels = np.stack([image_array(data, image_size, greys) for data in files])
-    return np.asarray(backbone.load().predict_on_batch(pixels))
+    decoded = [decode(content) for content in files]
+    pixels = [found for found in decoded if isinstance(found, np.ndarray)]
+    rows = iter(np.asarray(backbone.load().predict_on_batch(np.stack(pixels))) if pixels else ())
+    return [next(rows) if isinstance(found, np.ndarray) else found for found in decoded]
 
 
 @cache

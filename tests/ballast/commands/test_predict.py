@@ -416,6 +416,36 @@ def test_a_table_has_a_row_for_every_file_and_is_not_replaced(
     assert other.stderr == "ERROR: --out writes csv, not json\n"
 
 
+def test_a_cluster_makes_the_same_table(features_project: Project, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"not an image")
+    files = ("data/raw/one", str(tmp_path / "broken.jpg"), str(tmp_path / "none.jpg"))
+    tables = []
+    params = features_project.folder / "params.yaml"
+    before = params.read_text(encoding="utf-8")
+    for engine in ("local", "dask"):
+        features_project.set_params({"runtime.engine": engine, "runtime.workers": 1})
+        target = tmp_path / f"{engine}.csv"
+        done = features_project.ballast("predict", "--out", str(target), *files)
+        assert done.returncode == 3, done.stderr
+        assert "3 predicted, 2 could not be read" in done.stderr
+        tables.append(target.read_bytes())
+    params.write_text(before, encoding="utf-8")
+    assert tables[0] == tables[1]
+
+
+def test_a_model_whose_features_no_engine_computes_predicts_here(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    params = reproduced.folder / "params.yaml"
+    before = params.read_text(encoding="utf-8")
+    reproduced.set_params({"runtime.engine": "dask"})
+    done = reproduced.ballast("predict", "--out", str(tmp_path / "all.csv"), "data/raw/one")
+    params.write_text(before, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    told = "WARNING: the model has not the backbone efficientnet_lite0, so dask is not used"
+    assert done.stderr.splitlines()[0] == told
+
+
 @pytest.mark.long
 def test_a_table_is_the_same_however_often_the_command_was_killed(
     features_project: Project, raw: Path, tmp_path: Path

@@ -12,16 +12,24 @@ from typing import Any
 import numpy as np
 import pytest
 from msgspec.structs import replace
+from numpy.typing import NDArray
 from PIL import Image
 from stripes import TRAIN
 
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
+from ballast.core.images import ImageError, image_array
 from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
 from ballast.core.store import ContentStore
 from ballast.keras_setup import keras
 from ballast.model import features
-from ballast.model.features import Backbone, _elsewhere, image_features, read_backbone
+from ballast.model.features import (
+    Backbone,
+    _batches,
+    _elsewhere,
+    image_features,
+    read_backbone,
+)
 from ballast.model.inputs import ImageFiles
 from ballast.workers.processes import Engine
 
@@ -81,6 +89,13 @@ def expected(backbone: Backbone, files: list[bytes]) -> bytes:
     pixels = np.stack([np.asarray(Image.open(io.BytesIO(data))) for data in files])
     features = np.asarray(backbone.load().predict_on_batch(pixels))
     return features.astype(backbone.dtype).tobytes()
+
+
+def decoded(data: bytes) -> NDArray[np.uint8] | ImageError:
+    try:
+        return image_array(data, SIZE)
+    except ImageError as error:
+        return error
 
 
 def records(folder: Path) -> list[Path]:
@@ -258,7 +273,26 @@ def test_a_batch_is_named_by_its_first_and_last_image(
 
 def test_a_worker_with_another_backbone_is_one_line(files: list[bytes]) -> None:
     with pytest.raises(UserError, match=r"^worker \S+ has another backbone, code or lib"):
-        _elsewhere(EXACT, SIZE, "another key", None, ("0.png", (files[0],)))
+        _elsewhere(EXACT, SIZE, "another key", decoded, ("0.png", (files[0],)))
+
+
+def test_what_cannot_be_read_stays_where_it_is(backbone: Backbone, files: list[bytes]) -> None:
+    batch = ("3 files", (b"no image", files[0], b""))
+    first, second, third = _elsewhere(EXACT, SIZE, backbone.key, decoded, batch)
+    assert isinstance(second, np.ndarray)
+    assert second.astype(backbone.dtype).tobytes() == expected(backbone, files[:1])
+    assert (str(first)[:10], str(third)) == ("not a JPEG", "empty file")
+    (alone,) = _elsewhere(EXACT, SIZE, backbone.key, decoded, ("1 file", (b"",)))
+    assert str(alone) == "empty file"
+
+
+def test_large_files_go_in_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "BATCH_BYTES", 10)
+    files = [("a", b"1234"), ("b", b"12345678"), ("c", None), ("d", b"1"), ("e", b"1" * 99)]
+    assert [*_batches(files)] == [
+        ("a to b", (b"1234", b"12345678")),
+        ("c to e", (None, b"1", b"1" * 99)),
+    ]
 
 
 def test_tensorflow_without_gpus_gives_the_same_key(
