@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ def copy_sets(
     hashes: HashTable,
     max_bits: int | None,
     flip: Flip | None = None,
+    find: Callable[..., Copies] = find_copies,
 ) -> Copies:
     """Find photographs that are identical or near duplicates.
 
@@ -47,6 +48,7 @@ def copy_sets(
         max_bits: maximum difference between the perceptual hashes of copies, in bits of 256; None
             finds only files with the same bytes.
         flip: the param augment.flip.
+        find: find_copies, or what remembers its results.
 
     Returns:
         Like find_copies. The result depends on content, not on names or order.
@@ -59,7 +61,7 @@ def copy_sets(
     found = Copies(*no_copies(len(order)), np.empty((0, 3), dtype=np.int64))
     if max_bits is not None:
         rows = np.array([photos[index].hashes for index in order], dtype=np.int64)
-        found = find_copies(hashes.rows(), max_bits, labels, FLIPS[flip], rows)
+        found = find(hashes.rows(), max_bits, labels, FLIPS[flip], rows)
     sets, bits, mirrors = found
     same = np.array(
         [

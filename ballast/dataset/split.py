@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from ballast.core.greys import range_of_all, share_used
 from ballast.core.manifest import Row
 from ballast.core.params import Params
 from ballast.dataset.checks import check_classes
+from ballast.dataset.copies_cache import cached_copies
 from ballast.dataset.duplicates import Copies, HashTable, merge
 from ballast.dataset.exclusion import unmatched
 from ballast.dataset.folds import most_folds, split_photos
@@ -41,10 +43,10 @@ class Scan(NamedTuple):
     """What is in a folder, before photographs are grouped."""
 
     layout: Layout
-    hashes: HashTable  # of the photographs and others
     photos: list[Photo]
     twins: list[tuple[Photo, Photo]]  # those left out as identical to another, each with that one
     rejections: list[Rejection]
+    copies: Copies  # among the photographs
     groups: Mapping[str, str] = {}  # by path, as a table says
     tables: Mapping[str, Any] = {}  # what the data report says of tables
 
@@ -83,7 +85,10 @@ def scan_folder(raw: Path, params: Params, inspections: Path) -> Scan:
         layout, unused = read_folders(raw, exclude, params.split.group)
         report |= {"unused_table": unused} if unused else {}
     results, hashes = inspect_all(raw, layout, params, inspections)
-    return Scan(layout, hashes, *sort_out(results), groups, report)
+    photos, twins, rejections = sort_out(results)
+    find = partial(cached_copies, inspections.with_name("copies.npz"))
+    copies = copy_sets(photos, hashes, params.split.near_duplicates, params.augment.flip, find)
+    return Scan(layout, photos, twins, rejections, copies, groups, report)
 
 
 def read_folders(
@@ -111,20 +116,19 @@ def group_photographs(raw: Path, params: Params, scan: Scan) -> Grouped:
     Raises:
         UserError: if no classifier can be trained on them, or split.group is wrong.
     """
-    layout, hashes, photos, twins, rejections, groups, tables = scan
+    layout, photos, twins, rejections, copies, groups, tables = scan
     unused, exclude = tables.get("unused_table"), params.data.exclude
     hint = f"; or set data.labels: {unused}" if unused else ""
     check_classes(raw, photos, scan.left_out, layout, hint)
     files = [photo.path for photo in (*photos, *(photo for photo, _ in twins))]
     files += [rejection.path for rejection in rejections]
-    flip = params.augment.flip
-    copies = copy_sets(photos, hashes, params.split.near_duplicates, flip)
     members = find_groups(raw, params, photos, twins, files, groups, copies)
     dropped = to_drop(members, params.split.label_conflicts, params.split.leakage)
     empty = empty_class_folders(raw, layout, [photo.class_ for photo in photos])
     losses = class_losses(layout, rejections)
     report = data_report(members, twins, rejections, dropped, empty, losses)
     report["unmatched_exclude"] = unmatched([*layout.places], exclude)
+    flip = params.augment.flip
     mirrored = mirrored_classes(photos, copies, flip)
     if mirrored:
         report["mirrored_classes"] = {"flip": flip, "pairs": mirrored}

@@ -4,8 +4,10 @@ With kept features and a convex head, a training of a few hundred photographs ta
 second, so all trainings run in one process; those of thousands share its cores.
 """
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +19,11 @@ from threadpoolctl import threadpool_limits
 from ballast.augment.variants import augmented_path, oversampled_images
 from ballast.balance.class_weights import class_weights
 from ballast.balance.oversampling import plan_rounds, target_counts
+from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.manifest import Row, class_names, read_image
 from ballast.core.params import Params, Strategy
-from ballast.core.store import ContentStore
+from ballast.core.store import ContentStore, Record
 from ballast.dataset.folds import Trial
 from ballast.model.features import Backbone, image_features
 from ballast.model.head_fitting import Head
@@ -191,9 +194,12 @@ def _made(
     size, raw, runtime = params.data.image_size, Path(params.data.raw), params.runtime
     whole = sorted(rounds.items())
     made = oversampled_images(whole, raw, seed, size, params.augment, store, runtime, greys)
-    images = [*with_progress(made, rounds.total(), "images")]
+    images = [
+        (row, round_, record._replace(data=b"") if record.path else record)
+        for row, round_, record in with_progress(made, rounds.total(), "images")
+    ]
     files = ImageFiles(
-        read=lambda place: images[place][2].data,
+        read=lambda place: _data(images[place][2]),
         labels=np.zeros(len(images), dtype=np.int64),  # features do not depend on them
         size=size,
         workers=engine_of(runtime).workers,
@@ -201,6 +207,15 @@ def _made(
     )
     places = {(row, round_): place for place, (row, round_, _) in enumerate(images)}
     return _Made(places, features_of(files, [record.sha256 for _, _, record in images]))
+
+
+def _data(record: Record) -> bytes:
+    """The data of a record, which are in the store's file if it has one."""
+    with suppress(OSError):
+        data = record.data or Path(record.path).read_bytes()
+        if hashlib.sha256(data).hexdigest() == record.sha256:
+            return data
+    raise UserError(f"{record.path}: removed or changed by another run; run this again")
 
 
 def _terms(plan: Plan, made: _Made, classes: Sequence[str]) -> Terms:

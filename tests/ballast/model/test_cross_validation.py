@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ballast.balance.oversampling import plan_rounds
+from ballast.core.errors import UserError
 from ballast.core.manifest import Row, Subset
 from ballast.core.params import EXACT_LEAST_SIZE, Params, Strategy, parse_params
 from ballast.core.store import ContentStore
 from ballast.dataset.folds import Trial, fold_trials, given_trial
 from ballast.model import cross_validation
 from ballast.model.cross_validation import (
+    _data,
     cross_validate,
     judgements_of,
 )
@@ -198,3 +200,17 @@ def test_a_fold_judges_the_same_alone_and_among_others(rows: list[Row], judge: J
     every, alone = (judge({1: some}, "balanced")["balanced"][1] for some in (trials, trials[:1]))
     places = [every.paths.index(path) for path in alone.paths]
     assert np.array_equal(every.probabilities[places], alone.probabilities)
+
+
+def test_an_image_is_read_from_the_store_again_and_checked(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path, 10)
+    record = store.add("a" * 64, {0: b"an image"})[0]
+    assert _data(record) == b"an image"
+    light = record._replace(data=b"")
+    assert _data(light) == b"an image"
+    Path(record.path).write_bytes(b"another")
+    with pytest.raises(UserError, match=f"^{record.path}: removed or changed by another run"):
+        _data(light)
+    Path(record.path).unlink()
+    with pytest.raises(UserError, match="run this again"):
+        _data(light)
