@@ -1,7 +1,7 @@
 """The lists of images with their hashes: photographs, and the training images made from them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from sys import intern
 from typing import Literal, NamedTuple
@@ -49,9 +49,14 @@ def read_manifest(path: Path) -> list[Row]:
     Raises:
         UserError: if the file is missing or not a manifest.
     """
+    return [*manifest_rows(path)]
+
+
+def manifest_rows(path: Path) -> Iterator[Row]:
+    """Like read_manifest, row by row, for what needs a part of it."""
     with intact(path):
-        return [
-            Row(
+        for cells in read_csv(path, COLUMNS):
+            yield Row(
                 path=cells["path"],
                 class_=intern(cells["class"]),  # one text for all that are equal
                 split=intern(cells["split"]),  # type: ignore[arg-type]  # written from a Subset
@@ -61,8 +66,12 @@ def read_manifest(path: Path) -> list[Row]:
                 height=int(cells["height"]),
                 given=intern(cells["given"]) or None,  # type: ignore[arg-type]  # as above
             )
-            for cells in read_csv(path, COLUMNS)
-        ]
+
+
+def groups_of(path: Path, photographs: Collection[str]) -> dict[str, str]:
+    """The group of some photographs, by path; errors as of read_manifest."""
+    wanted = {*photographs}
+    return {row.path: row.group for row in manifest_rows(path) if row.path in wanted}
 
 
 def write_augmented(path: Path, rows: Sequence[AugmentedRow]) -> None:
@@ -76,17 +85,20 @@ def read_augmented(path: Path) -> list[AugmentedRow]:
     Raises:
         UserError: if the file is missing or not such a list.
     """
+    return [*augmented_rows(path)]
+
+
+def augmented_rows(path: Path) -> Iterator[AugmentedRow]:
+    """Like read_augmented, row by row, for what needs a part of it."""
     with intact(path):
-        return [
-            AugmentedRow(
+        for cells in read_csv(path, AUGMENTED_COLUMNS):
+            yield AugmentedRow(
                 path=cells["path"],
                 class_=intern(cells["class"]),
                 source=cells["source"],
                 round_=int(cells["round"]),
                 sha256=cells["sha256"],
             )
-            for cells in read_csv(path, AUGMENTED_COLUMNS)
-        ]
 
 
 def subset_rows(rows: Sequence[Row], subset: Subset) -> list[Row]:

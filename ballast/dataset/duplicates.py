@@ -187,14 +187,13 @@ def _close_pairs(
     O(n log n), however similar the pictures are.
     """
     codes = hashes.reshape(-1, 32)
-    rows = (order[:, None] * HASHES + np.arange(HASHES)).ravel()
     generator = np.random.Generator(np.random.PCG64(0))
     for _ in range(ORDERS):
-        sorted_ = np.argsort(_keys(codes, rows, generator.permutation(256)[:64]), kind="stable")
+        sorted_ = np.argsort(_keys(codes, order, generator.permutation(256)[:64]), kind="stable")
         for start in range(0, len(sorted_), BLOCK):
             some = sorted_[start : start + BLOCK + NEIGHBOURS]
-            words = codes[rows[some]].view(np.uint64)
-            members, ways = some // HASHES, WAYS[some % HASHES]
+            members, numbers = np.divmod(some, HASHES)
+            words, ways = codes[order[members] * HASHES + numbers].view(np.uint64), WAYS[numbers]
             for step in range(1, min(NEIGHBOURS, len(some) - 1) + 1):
                 here, next_ = slice(min(BLOCK, len(some) - step)), slice(step, BLOCK + step)
                 differing = np.bitwise_count(words[here] ^ words[next_]).sum(1, dtype=np.int64)
@@ -237,12 +236,15 @@ def merge(
 
 
 def _keys(
-    codes: NDArray[np.uint8], rows: NDArray[np.int64], chosen: NDArray[np.int64]
+    codes: NDArray[np.uint8], order: NDArray[np.int64], chosen: NDArray[np.int64]
 ) -> NDArray[np.uint64]:
-    """The 64 chosen bits of the codes in some rows, as integers."""
-    keys = np.empty(len(rows), dtype=">u8")
-    for start in range(0, len(rows), BLOCK):  # 16 MiB of unpacked bits at a time
-        single = np.unpackbits(codes[rows[start : start + BLOCK]], axis=1)
-        packed = np.packbits(single[:, chosen], axis=1)
-        keys[start : start + BLOCK] = np.ascontiguousarray(packed).view(">u8")[:, 0]
-    return keys.astype(np.uint64)
+    """The 64 chosen bits of the codes of pictures in some order, as integers."""
+    keys = np.empty((len(order), HASHES), dtype=np.uint64)
+    pictures = BLOCK // HASHES + 1  # 16 MiB of unpacked bits
+    for start in range(0, len(order), pictures):
+        some = slice(start, start + pictures)
+        rows = order[some, None] * HASHES + np.arange(HASHES)
+        single = np.unpackbits(codes[rows], axis=2)
+        packed = np.packbits(single[:, :, chosen], axis=2)
+        keys[some] = np.ascontiguousarray(packed).view(">u8")[:, :, 0]
+    return keys.ravel()

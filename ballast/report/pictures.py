@@ -1,8 +1,7 @@
 """Thumbnails for a page: contact sheets and the mistakes of a run."""
 
 import io
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -17,7 +16,14 @@ from ballast.core.counts import Counts
 from ballast.core.errors import UserError
 from ballast.core.greys import Range, read_range
 from ballast.core.images import decode_image
-from ballast.core.manifest import AugmentedRow, read_augmented, read_image, read_manifest
+from ballast.core.manifest import (
+    AugmentedRow,
+    Row,
+    augmented_rows,
+    groups_of,
+    manifest_rows,
+    read_image,
+)
 from ballast.report.overlays import overlay_jpeg
 from ballast.scores.explanations import Evidence, Explanations
 from ballast.scores.mistakes import MISTAKES, Mistake, confident_mistakes
@@ -50,9 +56,10 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
     Raises:
         UserError: if an image list is missing, edited or damaged.
     """
-    photographs = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
-    groups = {path: row.group for path, row in photographs.items()}
-    shown = contact_rows(read_augmented(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
+    groups = groups_of(folder / paths.MANIFEST, run.predictions[0].paths)
+    mistakes = confident_mistakes(run.predictions, MISTAKES, groups)
+    photographs = _rows_of(folder / paths.MANIFEST, [mistake.path for mistake in mistakes])
+    shown = contact_rows(augmented_rows(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
     read = image_reader(folder / paths.AUGMENTED)
     greys = _greys(folder)
     sheets = {
@@ -63,7 +70,7 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
         sheets={class_: [image for image in made if image] for class_, made in sheets.items()},
         mistakes=[
             (mistake, _thumbnail(partial(read_image, raw), photographs.get(mistake.path), greys))
-            for mistake in confident_mistakes(run.predictions, MISTAKES, groups)
+            for mistake in mistakes
         ],
     )
 
@@ -95,7 +102,6 @@ def explained_pictures(
     Raises:
         UserError: if the manifest is missing, edited or damaged.
     """
-    rows = {row.path: row for row in read_manifest(folder / paths.MANIFEST)}
     greys, read = _greys(folder), partial(read_image, raw)
     thumbnails = {mistake.path: image for mistake, image in pictures.mistakes}
     wanted = [
@@ -103,6 +109,7 @@ def explained_pictures(
         *(one.path for one in found.evidence),
         *(one.path for one in found.label_issues[:LABEL_ISSUES]),
     ]
+    rows = _rows_of(folder / paths.MANIFEST, wanted)
     for path in dict.fromkeys(wanted):
         if path not in thumbnails:
             thumbnails[path] = _thumbnail(read, rows.get(path), greys)
@@ -114,7 +121,13 @@ def explained_pictures(
     return Explained(found, thumbnails, overlays)
 
 
-def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[AugmentedRow]]:
+def _rows_of(manifest: Path, photographs: Collection[str]) -> dict[str, Row]:
+    """The rows of some photographs, by path."""
+    wanted = {*photographs}
+    return {row.path: row for row in manifest_rows(manifest) if row.path in wanted}
+
+
+def contact_rows(rows: Iterable[AugmentedRow], images: int) -> dict[str, list[AugmentedRow]]:
     """Select the first photograph of each class by path, with its augmented variants.
 
     Args:
@@ -125,13 +138,17 @@ def contact_rows(rows: Sequence[AugmentedRow], images: int) -> dict[str, list[Au
         Rows by class name (sorted), in the order of their variant numbers; number 0 is the
         photograph itself.
     """
-    made: dict[str, dict[str, list[AugmentedRow]]] = defaultdict(lambda: defaultdict(list))
+    first: dict[str, list[AugmentedRow]] = {}
     for row in rows:
-        made[row.class_][row.source].append(row)
-    chosen = {}
-    for name, by_source in sorted(made.items()):
-        chosen[name] = sorted(by_source[min(by_source)], key=lambda row: row.round_)[:images]
-    return chosen
+        of_class = first.setdefault(row.class_, [row])
+        if row.source < of_class[0].source:
+            of_class[:] = [row]
+        elif row.source == of_class[0].source and row is not of_class[0]:
+            of_class.append(row)
+    return {
+        name: sorted(found, key=lambda row: row.round_)[:images]
+        for name, found in sorted(first.items())
+    }
 
 
 def sheet_classes(counts: Counts) -> list[str]:

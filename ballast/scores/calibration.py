@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from ballast.scores.metrics import CALIBRATION_BINS
 
+DRAWN = 2**22  # numbers that are drawn at a time: 32 MiB
+
 
 class Yardstick(NamedTuple):
     """Calibration errors of a perfectly calibrated model on so many photographs."""
@@ -33,8 +35,11 @@ def perfect_calibration_error(
         Mean and 95th percentile of the error that metrics.calibration_error computes.
     """
     confidence = probabilities.max(axis=1)
-    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
-    inner_edges = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
+    random, inner_edges = np.random.default_rng(seed), np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
     members = np.eye(CALIBRATION_BINS)[np.searchsorted(inner_edges, confidence)]
-    errors = np.abs((right - confidence) @ members).sum(axis=1) / len(confidence)
+    errors, at_a_time = np.empty(draws), max(1, DRAWN // len(confidence))
+    for start in range(0, draws, at_a_time):
+        some = slice(start, min(start + at_a_time, draws))
+        right = random.random((some.stop - start, len(confidence))) < confidence
+        errors[some] = np.abs((right - confidence) @ members).sum(axis=1) / len(confidence)
     return Yardstick(float(errors.mean()), float(np.quantile(errors, 0.95)))

@@ -11,7 +11,7 @@ import numpy as np
 from ballast.core import paths
 from ballast.core.counts import Counts
 from ballast.core.files import intact, read_json
-from ballast.core.manifest import read_augmented, read_manifest
+from ballast.core.manifest import augmented_rows, groups_of
 from ballast.scores.estimates import strategy_intervals
 from ballast.scores.history import History, read_history
 from ballast.scores.intervals import Interval, MetricIntervals
@@ -77,13 +77,13 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any]) -> Run:
     Raises:
         UserError: if a file is missing, edited or damaged.
     """
-    rows = read_manifest(folder / paths.MANIFEST)
     trainings = list(
         read_judgements(folder / paths.JUDGEMENTS).get(params["strategy"], {}).values()
     )
     tested = read_predictions(folder / paths.PREDICTIONS)
     predictions = trainings or [tested]
-    groups, saved_accuracy = {row.path: row.group for row in rows}, None
+    judged_paths = [*predictions[0].paths, *tested.paths]
+    groups, saved_accuracy = groups_of(folder / paths.MANIFEST, judged_paths), None
     with intact(folder / (paths.JUDGEMENTS if trainings else paths.PREDICTIONS)):
         judged = judged_by(predictions, groups)
         if not judged.true.size:
@@ -98,7 +98,7 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any]) -> Run:
         metrics=strategy_intervals(judged),
         predictions=predictions,
         counts=read_json(folder / paths.CLASS_COUNTS),
-        made=Counter(row.class_ for row in read_augmented(folder / paths.AUGMENTED_LIST)),
+        made=Counter(row.class_ for row in augmented_rows(folder / paths.AUGMENTED_LIST)),
         weights=read_json(folder / paths.CLASS_WEIGHTS),
         training=read_training(folder / paths.TRAINING),
         history=read_history(folder / paths.HISTORY),
@@ -126,7 +126,7 @@ def read_reference(run: Run, folder: Path, name: str) -> Arm | None:
     trainings = list(read_judgements(folder / paths.JUDGEMENTS).get(name, {}).values())
     if name == run.params["strategy"] or not trainings:
         return None
-    groups = {row.path: row.group for row in read_manifest(folder / paths.MANIFEST)}
+    groups = groups_of(folder / paths.MANIFEST, trainings[0].paths)
     with intact(folder / paths.JUDGEMENTS):
         judged = judged_by(trainings, groups)
         if not np.array_equal(judged.true, run.judged.true) or (

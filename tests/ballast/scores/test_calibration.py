@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ballast.scores import calibration
 from ballast.scores.calibration import perfect_calibration_error
 from ballast.scores.metrics import calibration_error, reliability
 from ballast.scores.predictions import Predictions
@@ -32,3 +33,10 @@ def test_it_is_that_of_metrics_json() -> None:
 
 def test_certainty_has_no_error() -> None:
     assert perfect_calibration_error(np.eye(3), seed=0) == (0, 0)
+
+
+def test_drawing_a_part_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], 50)
+    whole = perfect_calibration_error(probabilities, seed=1)
+    monkeypatch.setattr(calibration, "DRAWN", 7 * 50)
+    assert perfect_calibration_error(probabilities, seed=1) == pytest.approx(whole, abs=1e-12)
