@@ -15,7 +15,7 @@ from functools import partial
 from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
-from typing import IO, Any, NamedTuple, cast, overload
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast, overload
 
 import numpy as np
 from joblib import cpu_count
@@ -36,7 +36,6 @@ from ballast.insight.prediction_sets import (
     without_promise,
 )
 from ballast.keras_setup import keras
-from ballast.model.features import Backbone, features_elsewhere
 from ballast.model.inference import BATCH_SIZE, Outputs, of_features, outputs
 from ballast.model.model_file import read_info
 from ballast.model.saved import input_size, load_model
@@ -44,8 +43,11 @@ from ballast.model.training_photographs import (
     needed_training_photographs,
     read_training_photographs,
 )
-from ballast.workers.processes import Engine
 from ballast.workers.threads import ahead
+
+if TYPE_CHECKING:
+    from ballast.model.features import Backbone
+    from ballast.workers.processes import Engine
 
 # A path, the bytes of a file, a file that is open for reading bytes, a Pillow image, or a uint8
 # array: RGB (height, width, 3) or grey (height, width).
@@ -191,7 +193,7 @@ class Classifier(NamedTuple):
             yield from self._in_batches(arrays, partial(outputs, self.model))
 
     def stream_elsewhere(
-        self, paths: Iterable[str], backbone: Backbone, engine: Engine
+        self, paths: Iterable[str], backbone: "Backbone", engine: "Engine"
     ) -> Generator[Prediction | ImageError, None, None]:
         """Like stream, for files, of which the workers of an engine compute the features.
 
@@ -203,6 +205,9 @@ class Classifier(NamedTuple):
         Raises:
             UserError: as stream and features_elsewhere do.
         """
+        # It needs packages of the pipeline, which prediction on one machine does without.
+        from ballast.model.features import features_elsewhere
+
         decode = partial(_pixels, self.max_megapixels, self.greys, backbone.image_size)
         read = partial(_content, most_bytes(self.max_megapixels))
         with closing(ahead(read, paths, cpu_count(), 2 * BATCH_SIZE)) as files:

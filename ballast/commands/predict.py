@@ -40,7 +40,6 @@ from ballast.core import paths
 from ballast.core.errors import UserError, counted, needing_packages, one_line, warn
 from ballast.core.files import at_top, csv_lines, read_text, writing
 from ballast.core.images import ImageError, without_warnings
-from ballast.core.params import EXACT_BACKBONE, parse_params
 from ballast.core.source import BALLAST, source_hash
 from ballast.dataset.listing import about, is_folder, is_hidden, list_files, printable
 from ballast.insight.novelty import UNLIKE
@@ -156,10 +155,14 @@ def streaming(classifier: "Classifier") -> "Stream":
     """What predicts many files: this process, or the engine of params.yaml if it can."""
     if not at_top():
         return classifier.stream
+    try:
+        from ballast.core.params import EXACT_BACKBONE, parse_params
+    except ModuleNotFoundError:  # where Ballast is installed for prediction alone
+        return classifier.stream
     params = parse_params(read_text(paths.PARAMS))
     if params.runtime.engine == "local":
         return classifier.stream
-    from ballast.model.inference import own_backbone
+    from ballast.model.own_backbone import own_backbone
     from ballast.workers.processes import engine_of
 
     backbone = own_backbone(classifier.model, params.train)

@@ -1,12 +1,15 @@
 """Arrays in files, for what is too large for memory."""
 
 import mmap
+import os
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ballast.core.files import writing
 
 
 def scratch_file(folder: Path) -> IO[bytes]:
@@ -21,6 +24,22 @@ def scratch_file(folder: Path) -> IO[bytes]:
         return TemporaryFile(dir=folder)
     except OSError:
         return TemporaryFile()
+
+
+def mapped_array(folder: Path, dtype: str, shape: tuple[int, int]) -> NDArray[Any]:
+    """Make an array of zeros in a scratch_file.
+
+    Raises:
+        UserError: if the disk has no room for it, which would end the process when it is filled.
+    """
+    with scratch_file(folder) as file:
+        if hasattr(os, "posix_fallocate"):  # not on Windows and macOS
+            with writing(folder):
+                size = shape[0] * shape[1] * np.dtype(dtype).itemsize
+                os.posix_fallocate(file.fileno(), 0, size)
+        return np.memmap(
+            file, dtype, "r+" if os.fstat(file.fileno()).st_size else "w+", shape=shape
+        )
 
 
 def release(array: NDArray[Any]) -> None:

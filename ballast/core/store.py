@@ -12,9 +12,11 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import Any, NamedTuple
 
-from ballast.core.mapped import scratch_file
+from numpy.typing import NDArray
+
+from ballast.core.mapped import mapped_array
 
 KEY = re.compile(r"[0-9a-f]{64}")
 # The name of a record's file: number, length and checksum. Asking the file system for the lengths
@@ -109,9 +111,9 @@ class ContentStore:
             for number, data in records.items()
         }
 
-    def scratch(self) -> IO[bytes]:
-        """Open a scratch_file in the store's folder."""
-        return scratch_file(self._folder)
+    def mapped(self, dtype: str, shape: tuple[int, int]) -> NDArray[Any]:
+        """Make a mapped_array in the store's folder."""
+        return mapped_array(self._folder, dtype, shape)
 
     def _names(self, key: str) -> dict[int, str]:
         """The names of a key's files, by number."""

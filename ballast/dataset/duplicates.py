@@ -1,13 +1,14 @@
 """Finds near duplicates: pictures re-encoded, resized, mirrored or slightly cropped.
 
-Hashes take 672 bytes a picture. They are in a file, of which the search reads what it compares.
+Hashes take 672 bytes a picture. Those of many are in a file, of which the search reads what it
+compares.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from tempfile import gettempdir
 from threading import Lock
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import imagehash
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import Image
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from ballast.core.files import writing
 from ballast.core.images import HASHED
 from ballast.core.mapped import scratch_file
 
@@ -45,6 +47,7 @@ WAYS = np.array([0] * len(CROPS) + [HORIZONTAL, VERTICAL], dtype=np.int64)
 ORDERS = 16
 NEIGHBOURS = 8
 BLOCK = 2**16  # hashes that are compared at a time: 2 MiB
+IN_MEMORY = 2**25  # bytes of hashes that are held before they are written to a file
 PAIRS = 2**20  # close pairs that are collected before their sets are merged: 32 MiB
 
 
@@ -66,25 +69,42 @@ class _Pairs(NamedTuple):
 
 
 class HashTable:
-    """The hashes of n pictures, a row each; several threads may add to it."""
+    """The hashes of n pictures, a row each; several threads may add to it.
+
+    Those of more than 50,000 are in a file.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Make an empty table, in a scratch_file of this folder or else of the system's."""
-        self._file = scratch_file(folder or Path(gettempdir()))
+        """Make an empty table; a scratch_file will be in this folder, or else in the system's."""
+        self._folder = folder or Path(gettempdir())
+        self._few: bytearray = bytearray()
+        self._file: IO[bytes] | None = None
         self._count, self._lock = 0, Lock()
 
     def append(self, hashes: bytes) -> int:
-        """Add the hashes of a picture; return their row."""
+        """Add the hashes of a picture; return their row.
+
+        Raises:
+            UserError: if the disk is full.
+        """
         with self._lock:
-            self._file.write(hashes)
+            self._few += hashes
             self._count += 1
+            if len(self._few) >= IN_MEMORY:
+                with writing(self._folder):
+                    self._file = self._file or scratch_file(self._folder)
+                    self._file.write(self._few)
+                self._few.clear()
             return self._count - 1
 
     def rows(self) -> NDArray[np.uint8]:
-        """All rows, shape (n, HASHES * 32); only what is used of them is in memory."""
-        self._file.flush()
-        if not self._count:  # an empty file cannot be mapped
-            return np.empty((0, HASHES * 32), dtype=np.uint8)
+        """All rows, shape (n, HASHES * 32); of many, only what is used is in memory."""
+        if not self._file:
+            return np.frombuffer(bytes(self._few), np.uint8).reshape(-1, HASHES * 32)
+        with writing(self._folder):
+            self._file.write(self._few)
+            self._few.clear()
+            self._file.flush()
         return np.memmap(self._file, np.uint8, "r", shape=(self._count, HASHES * 32))
 
 

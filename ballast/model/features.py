@@ -242,12 +242,11 @@ def _kept(
         Shape (n, d) and the backbone's dtype, in the order of the keys.
     """
     shape, length = (len(keys), backbone.width), backbone.width * np.dtype(backbone.dtype).itemsize
-    features: NDArray[Any] = np.empty(
-        shape if len(keys) * length <= IN_MEMORY else 0, backbone.dtype
-    )
-    if features.shape != shape:
-        with store.scratch() as file:
-            features = np.memmap(file, backbone.dtype, "w+", shape=shape)
+    features: NDArray[Any]
+    if len(keys) * length <= IN_MEMORY:
+        features = np.empty(shape, backbone.dtype)
+    else:
+        features = store.mapped(backbone.dtype, shape)
     missing = []
     for place, key in enumerate(keys):
         store.numbers(key)  # tells the store that the entry is in use

@@ -3,16 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
-from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from ballast.core.params import EXACT_BACKBONE, Train
-from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.keras_setup import keras
-from ballast.model.features import Backbone, read_backbone
 from ballast.model.inputs import ImageFiles, ordered_batches, pixel_batches
 from ballast.model.logits import linear_probabilities
-from ballast.model.maps import maps_network
 from ballast.model.probe import probe_of
 
 # Fixed, because the batch size can change the last bits of the probabilities.
@@ -31,22 +26,6 @@ def of_features(model: keras.Model, features: NDArray[np.float32]) -> Outputs:
     probe = probe_of(model.layers[-1])
     assert probe is not None
     return Outputs(linear_probabilities(features, probe.weights, probe.bias), features)
-
-
-def own_backbone(model: keras.Model, train: Train) -> Backbone | None:
-    """The exact backbone, if it is that of a model with a linear head; None for other models.
-
-    Args:
-        model: a saved model that was loaded.
-        train: params of any training.
-    """
-    probe, exact = probe_of(model.layers[-1]), replace(train, backbone=EXACT_BACKBONE, weights=None)
-    if probe is None or maps_network(probe.features) is None:
-        return None
-    backbone = read_backbone(exact, model.layers[-1].input_shape[1], KERAS_DOWNLOADS)
-    own, shipped = probe.features.get_weights(), backbone.load().get_weights()
-    same = len(own) == len(shipped) and all(map(np.array_equal, own, shipped))
-    return backbone if same else None
 
 
 def predict(model: keras.Model, images: NDArray[np.uint8] | ImageFiles) -> NDArray[np.float64]:

@@ -1,13 +1,16 @@
 """Arrays in files: without a name, and without memory of their own."""
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from ballast.core.mapped import release, scratch_file
+from ballast.core.errors import UserError
+from ballast.core.mapped import mapped_array, release, scratch_file
 
 PROGRAM = """
 import sys
@@ -58,3 +61,18 @@ def test_an_array_in_memory_is_left_alone() -> None:
     array = np.arange(6).reshape(2, 3)
     release(array[1:])
     assert array.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_an_array_for_which_there_is_no_room_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = mapped_array(tmp_path, "<u2", (3, 5))
+    array[1] = 7
+    assert array.tolist() == [[0] * 5, [7] * 5, [0] * 5]
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(UserError, match=f"^{tmp_path}: cannot be written: No space left"):
+        mapped_array(tmp_path, "<u2", (3, 5))

@@ -1,5 +1,7 @@
 """Near duplicates: copies are found, other pictures are not, in n log n."""
 
+from pathlib import Path
+
 import imagehash
 import numpy as np
 import pytest
@@ -94,6 +96,24 @@ def test_many_that_are_all_alike_are_one_set() -> None:
     hashes = np.packbits(bits, axis=2).reshape(3000, -1)
     sets, *_ = find_copies(hashes, MAX_BITS)
     assert len(set(sets)) == 1
+
+
+def test_many_hashes_are_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pictures = [*map(picture, range(5))]
+    few = hashed(*pictures)
+    monkeypatch.setattr(duplicates, "IN_MEMORY", 2 * few.shape[1])
+    many = hashed(*pictures)
+    assert isinstance(many, np.memmap)
+    assert not isinstance(few, np.memmap)
+    assert np.array_equal(few, many)
+    table = HashTable(tmp_path)
+    table.append(few[0].tobytes())
+    assert np.array_equal(table.rows(), few[:1])
+    for row in few[1:]:
+        table.append(row.tobytes())
+    assert np.array_equal(table.rows(), few)
+    assert np.array_equal(table.rows(), few)
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize("block", [1, 7, 1000])
