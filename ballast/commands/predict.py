@@ -159,7 +159,11 @@ def streaming(classifier: "Classifier") -> "Stream":
         from ballast.core.params import EXACT_BACKBONE, parse_params
     except ModuleNotFoundError:  # where Ballast is installed for prediction alone
         return classifier.stream
-    params = parse_params(read_text(paths.PARAMS))
+    try:
+        params = parse_params(read_text(paths.PARAMS))
+    except UserError as error:  # perhaps of another DVC project, whose params mean nothing here
+        warn(f"{error}; so this machine predicts")
+        return classifier.stream
     if params.runtime.engine == "local":
         return classifier.stream
     from ballast.model.own_backbone import own_backbone

@@ -446,6 +446,20 @@ def test_a_model_whose_features_no_engine_computes_predicts_here(
     assert done.stderr.splitlines()[0] == told
 
 
+def test_in_another_dvc_project_its_params_are_no_obstacle(
+    reproduced: Project, tmp_path: Path
+) -> None:
+    params = reproduced.folder / "params.yaml"
+    before = params.read_text(encoding="utf-8")
+    params.write_text("their_own: 1\n", encoding="utf-8")
+    done = reproduced.ballast("predict", "--out", str(tmp_path / "all.csv"), "data/raw/one")
+    params.write_text(before, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    first = done.stderr.splitlines()[0]
+    assert first.startswith("WARNING: params.yaml: ")
+    assert first.endswith("; so this machine predicts")
+
+
 @pytest.mark.long
 def test_a_table_is_the_same_however_often_the_command_was_killed(
     features_project: Project, raw: Path, tmp_path: Path
