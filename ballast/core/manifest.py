@@ -68,10 +68,15 @@ def manifest_rows(path: Path) -> Iterator[Row]:
             )
 
 
+def rows_of(path: Path, photographs: Collection[str]) -> Iterator[Row]:
+    """The rows of some photographs, given by their paths; errors as of read_manifest."""
+    wanted = {*photographs}
+    return (row for row in manifest_rows(path) if row.path in wanted)
+
+
 def groups_of(path: Path, photographs: Collection[str]) -> dict[str, str]:
     """The group of some photographs, by path; errors as of read_manifest."""
-    wanted = {*photographs}
-    return {row.path: row.group for row in manifest_rows(path) if row.path in wanted}
+    return {row.path: row.group for row in rows_of(path, photographs)}
 
 
 def write_augmented(path: Path, rows: Sequence[AugmentedRow]) -> None:

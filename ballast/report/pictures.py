@@ -1,7 +1,7 @@
 """Thumbnails for a page: contact sheets and the mistakes of a run."""
 
 import io
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -18,11 +18,10 @@ from ballast.core.greys import Range, read_range
 from ballast.core.images import decode_image
 from ballast.core.manifest import (
     AugmentedRow,
-    Row,
     augmented_rows,
     groups_of,
-    manifest_rows,
     read_image,
+    rows_of,
 )
 from ballast.report.overlays import overlay_jpeg
 from ballast.scores.explanations import Evidence, Explanations
@@ -58,7 +57,8 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
     """
     groups = groups_of(folder / paths.MANIFEST, run.predictions[0].paths)
     mistakes = confident_mistakes(run.predictions, MISTAKES, groups)
-    photographs = _rows_of(folder / paths.MANIFEST, [mistake.path for mistake in mistakes])
+    shown_paths = [mistake.path for mistake in mistakes]
+    photographs = {row.path: row for row in rows_of(folder / paths.MANIFEST, shown_paths)}
     shown = contact_rows(augmented_rows(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
     read = image_reader(folder / paths.AUGMENTED)
     greys = _greys(folder)
@@ -109,7 +109,7 @@ def explained_pictures(
         *(one.path for one in found.evidence),
         *(one.path for one in found.label_issues[:LABEL_ISSUES]),
     ]
-    rows = _rows_of(folder / paths.MANIFEST, wanted)
+    rows = {row.path: row for row in rows_of(folder / paths.MANIFEST, wanted)}
     for path in dict.fromkeys(wanted):
         if path not in thumbnails:
             thumbnails[path] = _thumbnail(read, rows.get(path), greys)
@@ -119,12 +119,6 @@ def explained_pictures(
         if (image := thumbnails[one.path])
     }
     return Explained(found, thumbnails, overlays)
-
-
-def _rows_of(manifest: Path, photographs: Collection[str]) -> dict[str, Row]:
-    """The rows of some photographs, by path."""
-    wanted = {*photographs}
-    return {row.path: row for row in manifest_rows(manifest) if row.path in wanted}
 
 
 def contact_rows(rows: Iterable[AugmentedRow], images: int) -> dict[str, list[AugmentedRow]]:
