@@ -55,22 +55,24 @@ with quiet():
 __all__ = ["keras", "make_deterministic", "prepare_training", "quiet", "tf"]
 
 
-def make_deterministic(seed: int, threads: int) -> None:
+def make_deterministic(seed: int, threads: int, operations: int | None = None) -> None:
     """Seed Keras, TensorFlow, NumPy and Python, and fix the number of threads.
 
     Call it once per process, before any operation runs.
 
     Args:
         seed: 0 to 2**32 - 1.
-        threads: 1 or more. It affects the weights: sums are split into as many parts.
+        threads: of an operation, 1 or more. They affect the weights: sums are split into as many
+            parts.
+        operations: computed at a time; default: as many as threads.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(operations or threads)
 
 
-def prepare_training(seed: int, threads: int) -> None:
+def prepare_training(seed: int, threads: int, operations: int | None = None) -> None:
     """Call make_deterministic, and train in mixed precision if there is a GPU.
 
     Layers built afterwards then compute in float16 and keep their weights in float32 (Micikevicius
@@ -79,7 +81,8 @@ def prepare_training(seed: int, threads: int) -> None:
     Args:
         seed: as in make_deterministic.
         threads: as in make_deterministic.
+        operations: as in make_deterministic.
     """
-    make_deterministic(seed, threads)
+    make_deterministic(seed, threads, operations)
     has_gpu = bool(tf.config.list_physical_devices("GPU"))
     keras.config.set_dtype_policy("mixed_float16" if has_gpu else "float32")

@@ -14,6 +14,7 @@ from ballast.core.manifest import AugmentedRow, Row, read_image
 from ballast.workers.threads import ahead
 
 LOADED_AT_A_TIME = 16
+Places = NDArray[np.int64] | Sequence[int]
 
 
 class ImageSet(NamedTuple):
@@ -125,7 +126,7 @@ def ordered_batches(count: int, batch_size: int) -> Iterator[NDArray[np.int64]]:
 
 
 def pixel_batches(
-    images: ImageSet | ImageFiles, batches: Iterable[NDArray[np.int64]]
+    images: ImageSet | ImageFiles, batches: Iterable[Places]
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the pixels of each batch.
 
@@ -134,7 +135,7 @@ def pixel_batches(
 
     Args:
         images: n images.
-        batches: indices of each batch, shape (b,), from 0 to n - 1; may be endless.
+        batches: indices of each batch, b from 0 to n - 1; may be endless.
 
     Yields:
         uint8 RGB, shape (b, size, size, 3), in the order of `batches`.
@@ -143,14 +144,19 @@ def pixel_batches(
         UserError: as the files' `read` does.
     """
     if isinstance(images, ImageFiles):
-        yield from ahead(partial(_decode, images), batches, images.workers, images.workers + 1)
+        yield from ahead(partial(decoded, images), batches, images.workers, images.workers + 1)
     else:
         for indices in batches:
             yield images.pixels[indices]
 
 
-def _decode(files: ImageFiles, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+def decoded(files: ImageFiles, indices: Places) -> NDArray[np.uint8]:
+    """The pixels of the images at some places, RGB of shape (b, size, size, 3).
+
+    Raises:
+        UserError: as the files' `read` does.
+    """
     pixels = np.empty((len(indices), files.size, files.size, 3), dtype=np.uint8)
-    for place, index in enumerate(indices.tolist()):
+    for place, index in enumerate(indices):
         pixels[place] = image_array(files.read(index), files.size, files.greys)
     return pixels
