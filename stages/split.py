@@ -38,6 +38,7 @@ def main() -> None:
         warn(warning)
     refuse_fatal(report, params.split.label_conflicts, params.split.leakage)
     rows = split_groups(raw, params, scan, grouped)
+    del scan, grouped  # of 200,000 photographs, 60 MB
     if not has_test_folder(rows):
         drawn, key = [row for row in rows if row.given != "val"], "params.yaml: split.folds"
         refuse_idle_folds(raw, key, params.split.folds, drawn, [params.seed])

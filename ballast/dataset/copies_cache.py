@@ -18,7 +18,7 @@ from ballast.dataset.duplicates import Copies, find_copies
 from ballast.workers.versions import code_versions
 
 KEY = "key"
-READ = 2**16  # rows of hashes that are read at a time: 44 MB
+READ = 2**12  # rows of hashes that are read at a time: 3 MB
 
 
 def cached_copies(

@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ballast.core.files import writing
 from ballast.core.images import HASHED
-from ballast.core.mapped import scratch_file
+from ballast.core.mapped import release, scratch_file
 
 HASH_SIDE = 16  # 256 bits: with 64, crops of 5 % are no closer than unrelated pictures
 THUMB = HASHED
@@ -46,7 +46,7 @@ HORIZONTAL, VERTICAL = 1, 2
 WAYS = np.array([0] * len(CROPS) + [HORIZONTAL, VERTICAL], dtype=np.int64)
 ORDERS = 16
 NEIGHBOURS = 8
-BLOCK = 2**16  # hashes that are compared at a time: 2 MiB
+BLOCK = 2**12  # hashes that are read and compared at a time
 IN_MEMORY = 2**25  # bytes of hashes that are held before they are written to a file
 PAIRS = 2**20  # close pairs that are collected before their sets are merged: 32 MiB
 
@@ -209,24 +209,33 @@ def _close_pairs(
     codes = hashes.reshape(-1, 32)
     generator = np.random.Generator(np.random.PCG64(0))
     for _ in range(ORDERS):
-        sorted_ = np.argsort(_keys(codes, order, generator.permutation(256)[:64]), kind="stable")
-        for start in range(0, len(sorted_), BLOCK):
-            some = sorted_[start : start + BLOCK + NEIGHBOURS]
-            members, numbers = np.divmod(some, HASHES)
-            words, ways = codes[order[members] * HASHES + numbers].view(np.uint64), WAYS[numbers]
-            for step in range(1, min(NEIGHBOURS, len(some) - 1) + 1):
-                here, next_ = slice(min(BLOCK, len(some) - step)), slice(step, BLOCK + step)
-                differing = np.bitwise_count(words[here] ^ words[next_]).sum(1, dtype=np.int64)
-                first, second = members[here], members[next_]
-                close = np.flatnonzero((differing <= max_bits) & (first != second))
-                if len(close):
-                    one, other = first[close], second[close]
-                    yield _Pairs(
-                        np.minimum(one, other),
-                        np.maximum(one, other),
-                        differing[close],
-                        (ways[here] ^ ways[next_])[close],
-                    )
+        chosen = generator.permutation(256)[:64]
+        # No name holds a sort, so that it is freed before the next: 168 bytes a picture.
+        yield from _close_neighbours(codes, order, _sorted(codes, order, chosen), max_bits)
+
+
+def _close_neighbours(
+    codes: NDArray[np.uint8], order: NDArray[np.int64], places: NDArray[np.int64], max_bits: int
+) -> Iterator[_Pairs]:
+    """Compare each hash with the next ones; `places` sorts those of the pictures in `order`."""
+    for start in range(0, len(places), BLOCK):
+        some = places[start : start + BLOCK + NEIGHBOURS]
+        members, numbers = np.divmod(some, HASHES)
+        words, ways = codes[order[members] * HASHES + numbers].view(np.uint64), WAYS[numbers]
+        release(codes)
+        for step in range(1, min(NEIGHBOURS, len(some) - 1) + 1):
+            here, next_ = slice(min(BLOCK, len(some) - step)), slice(step, BLOCK + step)
+            differing = np.bitwise_count(words[here] ^ words[next_]).sum(1, dtype=np.int64)
+            first, second = members[here], members[next_]
+            close = np.flatnonzero((differing <= max_bits) & (first != second))
+            if len(close):
+                one, other = first[close], second[close]
+                yield _Pairs(
+                    np.minimum(one, other),
+                    np.maximum(one, other),
+                    differing[close],
+                    (ways[here] ^ ways[next_])[close],
+                )
 
 
 def no_copies(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -255,16 +264,17 @@ def merge(
     return renumbered
 
 
-def _keys(
+def _sorted(
     codes: NDArray[np.uint8], order: NDArray[np.int64], chosen: NDArray[np.int64]
-) -> NDArray[np.uint64]:
-    """The 64 chosen bits of the codes of pictures in some order, as integers."""
+) -> NDArray[np.int64]:
+    """The places of the codes of pictures in some order, sorted by 64 chosen bits."""
     keys = np.empty((len(order), HASHES), dtype=np.uint64)
-    pictures = BLOCK // HASHES + 1  # 16 MiB of unpacked bits
+    pictures = BLOCK // HASHES + 1
     for start in range(0, len(order), pictures):
         some = slice(start, start + pictures)
         rows = order[some, None] * HASHES + np.arange(HASHES)
         single = np.unpackbits(codes[rows], axis=2)
+        release(codes)
         packed = np.packbits(single[:, :, chosen], axis=2)
         keys[some] = np.ascontiguousarray(packed).view(">u8")[:, :, 0]
-    return keys.ravel()
+    return np.argsort(keys.ravel(), kind="stable")
