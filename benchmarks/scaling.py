@@ -83,6 +83,7 @@ def main() -> None:
         for size in turns(sizes, arguments.repeats):
             for stage, cost in run_stages(Path(folder, str(size)), arguments.stages).items():
                 costs[stage, size].append(cost)
+                print(f"{size:,} {stage}: {cost}", file=sys.stderr)  # a run can take an hour
     print(table(costs, arguments.stages, sizes))
 
 

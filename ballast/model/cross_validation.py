@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from ballast.augment.variants import augmented_path, oversampled_images
 from ballast.balance.class_weights import class_weights
@@ -33,11 +32,7 @@ from ballast.model.logits import Floats, linear_probabilities
 from ballast.scores.predictions import Judgements, Predictions
 from ballast.workers.processes import engine_of
 from ballast.workers.progress import with_progress
-from ballast.workers.threads import ahead
 
-# Numbers in all features from which on heads are fitted in threads, one per core: 1,638
-# photographs. The arithmetic of smaller ones is no longer than what Python does around it.
-SHARED = 2**21
 Plan = Sequence[tuple[Row, int]]  # from plan_rounds
 FeaturesOf = Callable[[ImageFiles, Sequence[str]], NDArray[Any]]  # of images and SHA-256s
 
@@ -135,32 +130,19 @@ def _fitted(
             for name, strategy in strategies.items()
         }
         made = make(plans.values(), seed)
-        threads = engine_of(params.runtime).workers if made.features.size >= SHARED else 1
-        fit = partial(_fit, divisions, strategies, classes, made)
-        # One for all threads: each fit would set it, and set it back while the others run.
-        with threadpool_limits(1, user_api="blas"):
-            heads = (
-                ahead(fit, plans.items(), threads, threads)
-                if threads > 1
-                else map(fit, plans.items())
-            )
-            for (name, place), head in zip(plans, heads, strict=True):
-                yield name, seed, divisions[place], head
+        for (name, place), plan in plans.items():
+            head = _fit(divisions[place], strategies[name], classes, made, plan)
+            yield name, seed, divisions[place], head
 
 
 def _fit(
-    divisions: Sequence[Trial],
-    strategies: Mapping[str, Strategy],
-    classes: Sequence[str],
-    made: "_Made",
-    task: tuple[tuple[str, int], Plan],
+    trial: Trial, strategy: Strategy, classes: Sequence[str], made: "_Made", plan: Plan
 ) -> Head:
     """Fit the head of a strategy to what a trial trains on."""
-    (name, place), plan = task
-    used, counts = strategies[name], _counts(divisions[place].train)
-    weights = class_weights(counts, used.class_weights, used.weight_power, used.beta)
+    counts, method = _counts(trial.train), strategy.class_weights
+    weights = class_weights(counts, method, strategy.weight_power, strategy.beta)
     in_order = np.array([weights[class_] for class_ in classes])
-    return fit_probe(_terms(plan, made, classes), in_order, used)
+    return fit_probe(_terms(plan, made, classes), in_order, strategy)
 
 
 def _plan(train: Sequence[Row], strategy: Strategy, factor: int) -> Plan:

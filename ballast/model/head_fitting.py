@@ -16,10 +16,12 @@ scale of all logits, and the tau of a post-hoc logit adjustment (Menon et al. 20
 arXiv:2007.07314, eq. 9).
 """
 
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+from joblib import cpu_count
 from numpy.typing import NDArray
 from scipy.linalg import qr
 from scipy.optimize import OptimizeResult, minimize
@@ -28,14 +30,14 @@ from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
 from ballast.model.logits import Floats, float_blocks, lengths, linear_probabilities
+from ballast.workers.threads import ahead
 
 Labels = NDArray[np.int64]
 
-# With more numbers than this in all features (52,428 terms of 1,280), they are scaled and converted
-# block by block in each product, instead of kept a second time in float64. With 14,000 terms, that
-# took 1.6 times as long, and 39 MiB in place of 274.
-DENSE = 2**26
-BLOCK = 1024  # terms
+# Terms that are converted to float64 at a time, in each product. So few stay in the caches: 20,000
+# terms times 4 rows took 17 ms, and 24 ms with a copy of all features in float64.
+BLOCK = 64
+PART = 2**11  # terms that a thread multiplies at a time
 
 # Weights and bias are rounded to multiples of this. It is far larger than the solver's error, so
 # the order in which a processor sums has no effect. It moves a logit by about 0.0003.
@@ -99,20 +101,41 @@ class Rows(NamedTuple):
 
     def times(self, slopes: Floats) -> Floats:
         """Multiply them by slopes of shape (m, d); the result has the shape (m, n)."""
+        padded = _padded(slopes)
+
+        def product(rows: slice) -> Floats:
+            found = np.empty((len(padded), rows.stop - rows.start))
+            for some, block in float_blocks(self.features[rows], BLOCK):
+                found[:, some] = padded @ block.T
+            return found
+
         found = np.empty((len(slopes), len(self.lengths)))
-        for rows, block in float_blocks(self.features, BLOCK):
-            found[:, rows] = slopes @ block.T
-        return found / self.lengths
+        for rows, part in zip(self._parts(), self._mapped(product), strict=True):
+            np.divide(part[: len(slopes)], self.lengths[rows], out=found[:, rows])
+        return found
 
     def summed(self, weights: Floats) -> Floats:
         """Add them up with weights of shape (m, n); the result has the shape (m, d)."""
-        scaled, found = weights / self.lengths, np.zeros((len(weights), self.features.shape[1]))
-        for rows, block in float_blocks(self.features, BLOCK):
-            found += scaled[:, rows] @ block
+
+        def total(rows: slice) -> Floats:
+            scaled = _padded(weights[:, rows] / self.lengths[rows])
+            found = np.zeros((len(scaled), self.features.shape[1]))
+            for some, block in float_blocks(self.features[rows], BLOCK):
+                found += scaled[:, some] @ block
+            return found
+
+        found = np.zeros((len(weights), self.features.shape[1]))
+        for part in self._mapped(total):  # in order, whatever the number of threads
+            found += part[: len(weights)]
         return found
 
+    def _parts(self) -> list[slice]:
+        n = len(self.lengths)
+        return [slice(start, min(start + PART, n)) for start in range(0, n, PART)]
 
-Unit = Floats | Rows  # of length 1: an array of shape (n, d), or what stands for one
+    def _mapped(self, function: Callable[[slice], Floats]) -> Iterable[Floats]:
+        parts, threads = self._parts(), cpu_count()
+        return ahead(function, parts, threads, threads) if len(parts) > 1 else map(function, parts)
 
 
 def fit_head(
@@ -140,13 +163,12 @@ def fit_head(
     Raises:
         ValueError: like optimum.
     """
-    unit = unit_rows(features)
     # These products are too small to share between threads: with 1,000 terms one thread takes 3 ms,
     # and two take 6 ms of each when another process is running.
     with threadpool_limits(1, user_api="blas"):
-        chosen = calibrate(unit, labels, groups, weights, offsets, balanced=balanced)
+        chosen = calibrate(features, labels, groups, weights, offsets, balanced=balanced)
         penalty = penalty_of(chosen.strength, groups)
-        found = optimum(unit, labels, weights, penalty, offsets)
+        found = optimum(features, labels, weights, penalty, offsets)
     rarity = _rarity(class_groups(labels, groups, len(offsets)))
     bias = chosen.scale * found.bias + chosen.tau * rarity
     return Head(_to_grid(chosen.scale * found.weights), _to_grid(bias), chosen, found.steps)
@@ -157,13 +179,6 @@ def unit_length(features: NDArray[Any]) -> Floats:
     unit = features.astype(np.float64)
     unit /= _lengths(features)[:, None]
     return unit
-
-
-def unit_rows(features: NDArray[Any]) -> Unit:
-    """Scale each row to length 1: at once, or where it is used if they are many."""
-    if features.size <= DENSE:
-        return unit_length(features)
-    return Rows(features, _lengths(features))
 
 
 def _lengths(features: NDArray[Any]) -> Floats:
@@ -187,12 +202,12 @@ def class_groups(labels: Labels, groups: NDArray[np.int64], classes: int) -> Lab
 
 
 def optimum(
-    unit: Unit, labels: Labels, weights: Floats, penalty: float, offsets: Floats
+    features: NDArray[Any], labels: Labels, weights: Floats, penalty: float, offsets: Floats
 ) -> Optimum:
     """Fit one head until the gradient's norm is EXACT, or as close as float64 allows.
 
     Args:
-        unit: features of length 1, of n terms.
+        features: finite features of n terms, shape (n, d); they are scaled to length 1.
         labels: class indices, shape (n,).
         weights: weights of the terms, shape (n,).
         penalty: above 0.
@@ -203,7 +218,7 @@ def optimum(
     """
     if not _all_there(labels, weights[:, None], len(offsets)):
         raise ValueError("every class needs a term of a weight above 0")
-    x, basis = _coordinates(unit)
+    x, basis = _coordinates(features)
     problem = _Problem(x, labels, weights[:, None], offsets, penalty)
     steps: list[Step] = []
     found = _solved(problem, np.zeros(problem.shape), EXACT, steps)[:, 0].T
@@ -212,7 +227,7 @@ def optimum(
 
 
 def calibrate(
-    unit: Unit,
+    features: NDArray[Any],
     labels: Labels,
     groups: NDArray[np.int64],
     weights: Floats,
@@ -226,8 +241,8 @@ def calibrate(
     losses are equal, the strongest penalty does. A group counts the same whatever its size.
 
     Args:
-        unit: features of length 1, of n terms.
-        labels: as in fit_head, like the other arguments; shape (n,).
+        features: as in fit_head, like the other arguments; shape (n, d).
+        labels: shape (n,).
         groups: shape (n,).
         weights: shape (n,).
         offsets: shape (k,).
@@ -241,9 +256,9 @@ def calibrate(
     trained = np.where(folds[:, None] == np.arange(FOLDS), 0.0, weights[:, None])
     if not _all_there(labels, trained, k):
         return Calibration(FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU if balanced else 0.0, {})
-    x, _ = _coordinates(unit)
+    x, _ = _coordinates(features)
     fit = partial(_scale_and_tau, labels=labels, groups=groups, folds=folds, balanced=balanced)
-    start: Floats = np.zeros((k, FOLDS, _width(x) + 1))
+    start: Floats = np.zeros((k, FOLDS, x.features.shape[1] + 1))
     tried: dict[float, tuple[float, float, float]] = {}
     starts: dict[float, Floats] = {}
     for strength in STRENGTHS:
@@ -282,7 +297,7 @@ def held_out_probabilities(
     Returns:
         Shape (n, k); rows of NaN for the only group of a class, and where a fold has a whole class.
     """
-    unit, folds, k = unit_rows(features), _folds(labels, groups), len(offsets)
+    folds, k = _folds(labels, groups), len(offsets)
     penalty = penalty_of(calibration.strength, groups)
     counts = class_groups(labels, groups, k)
     rarity = calibration.tau * _rarity(counts)
@@ -293,7 +308,7 @@ def held_out_probabilities(
         if not out.any() or not _all_there(labels, trained[:, None], k):
             continue
         with threadpool_limits(1, user_api="blas"):
-            head = optimum(unit, labels, trained, penalty, offsets)
+            head = optimum(features, labels, trained, penalty, offsets)
         slopes = _to_grid(calibration.scale * head.weights)
         bias = _to_grid(calibration.scale * head.bias + rarity)
         found[out] = linear_probabilities(features, slopes, bias)[out]  # without a copy of a part
@@ -308,23 +323,22 @@ class _Problem:
     """
 
     def __init__(
-        self, x: Unit, labels: Labels, weights: Floats, offsets: Floats, penalty: float
+        self, x: Rows, labels: Labels, weights: Floats, offsets: Floats, penalty: float
     ) -> None:
         """Take r features of n terms, weights of shape (n, m) and offsets of shape (k,)."""
         self.x, self.offsets, self.penalty = x, offsets[:, None, None], penalty
         self.shares = (weights / weights.sum(axis=0)).T
         self.targets = np.eye(len(offsets))[:, None, labels]
         # Parameters: k classes, m heads, r slopes and, last, the bias.
-        self.shape = (len(offsets), weights.shape[1], _width(x) + 1)
+        self.shape = (len(offsets), weights.shape[1], x.features.shape[1] + 1)
         self._at: Floats = np.empty(0)
         self._probabilities: Floats = self._at
         self._value: tuple[float, Floats] = 0.0, self._at
 
     def logits(self, parameters: Floats) -> Floats:
         """Compute the logits without offsets, shape (k, m, n)."""
-        slopes = parameters[..., :-1].reshape(-1, _width(self.x))
-        found = self.x.times(slopes) if isinstance(self.x, Rows) else _product(slopes, self.x.T)
-        products = found.reshape(*self.shape[:2], -1)
+        slopes = parameters[..., :-1].reshape(-1, self.shape[2] - 1)
+        products = self.x.times(slopes).reshape(*self.shape[:2], -1)
         return np.asarray(products + parameters[..., -1:])
 
     def loss(self, flat: Floats) -> tuple[float, Floats]:
@@ -355,7 +369,7 @@ class _Problem:
     def _gathered(self, residuals: Floats) -> Floats:
         weighted = self.shares * residuals
         flat = weighted.reshape(-1, weighted.shape[2])
-        slopes = self.x.summed(flat) if isinstance(self.x, Rows) else _product(flat, self.x)
+        slopes = self.x.summed(flat)
         gathered = np.empty(self.shape)
         gathered[..., :-1] = slopes.reshape(*self.shape[:2], -1)
         gathered[..., -1] = weighted.sum(axis=2)
@@ -368,20 +382,16 @@ class _Problem:
         return penalised
 
 
-def _width(x: Unit) -> int:
-    return (x.features if isinstance(x, Rows) else x).shape[1]
-
-
-def _product(a: Floats, b: Floats) -> Floats:
-    """Compute a @ b with rows added to `a`, as the BLAS multiplies four at a time.
+def _padded(a: Floats) -> Floats:
+    """Add rows of zeros up to a multiple of four, which the BLAS multiplies at a time.
 
     For 1,000 terms with 1,280 features, 15 rows take 3.2 ms, and 16 rows take 2.6 ms.
     """
     if len(a) % 4 == 0:
-        return np.asarray(a @ b)
+        return a
     padded = np.zeros((len(a) + -len(a) % 4, a.shape[1]))
     padded[: len(a)] = a
-    return np.asarray(padded @ b)[: len(a)]
+    return padded
 
 
 def _solved(problem: _Problem, start: Floats, tolerance: float, steps: list[Step]) -> Floats:
@@ -495,7 +505,7 @@ def _all_there(labels: Labels, weights: Floats, classes: int) -> bool:
     return bool((sums > 0).all())
 
 
-def _coordinates(unit: Unit) -> tuple[Unit, Floats | None]:
+def _coordinates(features: NDArray[Any]) -> tuple[Rows, Floats | None]:
     """Reduce the features to fewer with the same inner products if terms are few.
 
     The optimum lies in the span of the terms, and an orthonormal basis preserves the penalty.
@@ -503,13 +513,11 @@ def _coordinates(unit: Unit) -> tuple[Unit, Floats | None]:
     Returns:
         Features of shape (n, r), and the basis of shape (d, r); None for the identity.
     """
-    if isinstance(unit, Rows):
-        return unit, None
-    n, d = unit.shape
+    n, d = features.shape
     if 2 * n > d:
-        return unit, None
-    basis, coordinates = qr(unit.T, mode="economic")
-    return np.ascontiguousarray(coordinates.T), basis
+        return Rows(features, _lengths(features)), None
+    basis, coordinates = qr(unit_length(features).T, mode="economic")
+    return Rows(np.ascontiguousarray(coordinates.T), np.ones(n)), basis
 
 
 def _to_grid(values: Floats) -> Floats:

@@ -4,7 +4,6 @@ import hashlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from PIL import Image
 from ballast.balance.oversampling import plan_rounds
 from ballast.core.errors import UserError
 from ballast.core.manifest import Row, Subset
-from ballast.core.params import EXACT_LEAST_SIZE, Params, Strategy, parse_params
+from ballast.core.params import EXACT_LEAST_SIZE, Params, parse_params
 from ballast.core.store import ContentStore
 from ballast.dataset.folds import Trial, fold_trials, given_trial
 from ballast.model import cross_validation
@@ -26,8 +25,6 @@ from ballast.model.cross_validation import (
     judgements_of,
 )
 from ballast.model.features import Backbone, read_backbone
-from ballast.model.head_fitting import Head
-from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.inputs import ImageFiles
 from ballast.scores.predictions import Judgements
 from ballast.workers.processes import Engine
@@ -126,30 +123,6 @@ def test_a_given_test_folder_is_all_that_is_judged(rows: list[Row]) -> None:
     trial = given_trial(rows)
     assert {row.split for row in trial.judged} == {"test"}
     assert {row.split for row in trial.train} == {"train"}
-
-
-def test_heads_that_are_fitted_in_threads_are_the_same(
-    rows: list[Row], judge: Judge, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    trials = {seed: fold_trials(rows, 3, seed) for seed in (1, 2)}
-    judge(trials, "baseline", "balanced")
-    alone = judge.heads
-    threads = set()
-
-    def fit(terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy) -> Head:
-        threads.add(get_ident())
-        return fit_probe(terms, class_weights, strategy)
-
-    monkeypatch.setattr(cross_validation, "SHARED", 0)
-    monkeypatch.setattr(cross_validation, "fit_probe", fit)
-    judge.params = replace(judge.params, runtime=replace(judge.params.runtime, workers=2))
-    judge(trials, "baseline", "balanced")
-    assert len(threads) > 1
-    assert judge.heads.keys() == alone.keys()
-    for key, heads in judge.heads.items():
-        for one, other in zip(heads, alone[key], strict=True):
-            assert one.weights.tobytes() == other.weights.tobytes()
-            assert one.bias.tobytes() == other.bias.tobytes()
 
 
 def test_every_strategy_and_seed_predicts_every_photograph(rows: list[Row], judge: Judge) -> None:

@@ -219,32 +219,34 @@ def test_200_classes() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint16])
-@pytest.mark.parametrize("n", [95, 1200])  # of few terms, the dense form reduces the features first
-def test_block_by_block_the_head_is_the_same(
-    monkeypatch: pytest.MonkeyPatch, dtype: type, n: int
+@pytest.mark.parametrize("n", [95, 1200])  # of few terms, the features are reduced first
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_head_does_not_depend_on_blocks_parts_and_cores(
+    monkeypatch: pytest.MonkeyPatch, dtype: type, n: int, cores: int
 ) -> None:
     features, labels = drawn([n // 19, 6 * n // 19, 12 * n // 19], d=200)
-    dense, apart = fitted(features, labels), held_out(labels, np.arange(len(labels)), features)
-    monkeypatch.setattr(head_fitting, "DENSE", 0)
-    monkeypatch.setattr(head_fitting, "BLOCK", 500)
-    blocks: NDArray[Any] = features.clip(max=60_000).astype(dtype)
-    assert np.array_equal(blocks, features)
-    head = fitted(blocks, labels)
-    assert np.array_equal(head.weights, dense.weights)
-    assert np.array_equal(head.bias, dense.bias)
-    assert head.calibration == dense.calibration
-    assert np.array_equal(held_out(labels, np.arange(len(labels)), blocks), apart)
+    whole: NDArray[Any] = features.clip(max=60_000)
+    monkeypatch.setattr(head_fitting, "BLOCK", n)
+    at_once, apart = fitted(whole, labels), held_out(labels, np.arange(len(labels)), whole)
+    monkeypatch.setattr(head_fitting, "BLOCK", 50)
+    monkeypatch.setattr(head_fitting, "PART", 90)
+    monkeypatch.setattr(head_fitting, "cpu_count", lambda: cores)
+    converted: NDArray[Any] = whole.astype(dtype)
+    head = fitted(converted, labels)
+    assert np.array_equal(head.weights, at_once.weights)
+    assert np.array_equal(head.bias, at_once.bias)
+    assert head.calibration == at_once.calibration
+    assert np.array_equal(held_out(labels, np.arange(len(labels)), converted), apart)
 
 
-def test_block_by_block_features_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_not_copied() -> None:
     features, labels = drawn([1000, 1000, 2000], d=500)
     whole = features.clip(max=60_000).astype(np.uint16)
-    monkeypatch.setattr(head_fitting, "DENSE", 0)
     tracemalloc.start()
     fitted(whole, labels)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < features.nbytes  # a copy in float64, or two of them without blocks
+    assert most < features.nbytes / 2  # of a copy in float64
 
 
 def test_a_class_without_weight_is_an_error() -> None:
