@@ -85,11 +85,12 @@ def inspect_files(
 
     def unread() -> Iterator[tuple[str, bytes, str]]:
         for (path, place), content in zip(places.items(), known or repeat(None)):  # noqa: B905
+            if content and not isinstance(place, str):
+                results.append(_result(path, place, content, table))
+                continue
             problem = _unopened_problem(raw, place, max_megapixels, path)
             if problem or isinstance(place, str):
                 results.append(Rejection(printable(path), problem or str(place)))
-            elif content:
-                results.append(_result(path, place, content, table))
             else:
                 results.append((path, place))
                 yield str(raw / path), *_read(raw / path)
@@ -170,7 +171,7 @@ def _result(
 ) -> Photo | Rejection:
     reason, sha256, width, height, hashes, greys = content
     if reason:
-        return Rejection(path, reason)
+        return Rejection(printable(path), reason)
     row = table.append(hashes) if table else -1
     return Photo(path, place.class_, place.given, sha256, width, height, row, greys)
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -117,6 +118,8 @@ def scanned(
     for folder in folders:
         write_digits(folder / "raw", zero=8, one=3, two=10)
         (folder / "raw/one/no image.png").write_text("no image")
+        with suppress(OSError):  # macOS has no such names
+            (folder / "raw/one" / os.fsdecode(b"\xff.png")).write_text("not read")
     time.sleep(CLOCK / 1e9 + 0.1)
     for folder in folders:
         split_folder(folder / "raw", one_worker(shipped), folder / "inspections")
