@@ -5,8 +5,8 @@
 
 Draws features of overlapping classes, 1,280 each, as whole numbers of 16 bits, which the fit
 converts block by block in each product. Each fit is a process of its own; the two ways take turns.
-Prints the median seconds, the peak memory beyond that of the
-features, the ratio of the seconds of each round, and whether the heads are the same.
+Prints the median seconds, the peak memory beyond that of the features, the ratio of the seconds of
+each round, and whether the heads are the same.
 """
 
 import argparse

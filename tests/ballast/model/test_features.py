@@ -194,7 +194,9 @@ assert "tensorflow" not in sys.modules
 assert np.array_equal(maps.reshape(len(pixels), -1, backbone.width).sum(axis=1), found)
 many = np.repeat(pixels, FEW, axis=0)[: FEW + 1]
 pixel_features(backbone, many, ContentStore(Path({str(tmp_path / "empty")!r}), 10))
-assert sys.modules["tensorflow"].config.threading.get_intra_op_parallelism_threads() == 1
+threading = sys.modules["tensorflow"].config.threading
+assert threading.get_intra_op_parallelism_threads() == 1
+assert threading.get_inter_op_parallelism_threads() == 3
 print(found.tobytes().hex())
 """
     said = subprocess.run(
