@@ -26,6 +26,7 @@ from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image, without_warnings
+from ballast.core.shards import Finder, shard_finder
 from ballast.dataset.listing import unread_path
 from ballast.insight.nearest import nearest_distance
 from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty_at
@@ -187,7 +188,7 @@ class Classifier(NamedTuple):
         if is_one(images):
             raise TypeError("stream takes several images; put a single one into a list")
         size = input_size(self.model)
-        decode = partial(self._array, size)
+        decode = partial(self._array, size, shard_finder(Path()))
         decoded = ahead(decode, images, workers or cpu_count(), 2 * BATCH_SIZE)
         with closing(decoded) as arrays:
             yield from self._in_batches(arrays, partial(outputs, self.model))
@@ -209,7 +210,7 @@ class Classifier(NamedTuple):
         from ballast.model.features import features_elsewhere
 
         decode = partial(_pixels, self.max_megapixels, self.greys, backbone.image_size)
-        read = partial(_content, most_bytes(self.max_megapixels))
+        read = partial(_content, most_bytes(self.max_megapixels), shard_finder(Path()))
         with closing(ahead(read, paths, cpu_count(), 2 * BATCH_SIZE)) as files:
             found = features_elsewhere(backbone, decode, files, engine)
             yield from self._in_batches(found, partial(of_features, self.model))
@@ -227,9 +228,9 @@ class Classifier(NamedTuple):
             for array in batch:
                 yield array if isinstance(array, ImageError) else next(rows)
 
-    def _array(self, size: int, image: ImageSource) -> NDArray[np.uint8] | ImageError:
+    def _array(self, size: int, find: Finder, image: ImageSource) -> NDArray[np.uint8] | ImageError:
         try:
-            seen = decode_source(image, self.max_megapixels, self.greys)
+            seen = decode_source(image, self.max_megapixels, self.greys, find)
             return np.asarray(resize_image(seen, size), dtype=np.uint8)
         except ImageError as error:
             return error
@@ -280,9 +281,18 @@ def is_one(images: ImageSource | Iterable[ImageSource]) -> bool:
 
 
 def decode_source(
-    image: ImageSource, max_megapixels: float, greys: Range | None = None
+    image: ImageSource,
+    max_megapixels: float,
+    greys: Range | None = None,
+    find: Finder | None = None,
 ) -> Image.Image:
     """Decode an image from any source as decode_image does.
+
+    Args:
+        image: from any source.
+        max_megapixels: larger ones are refused.
+        greys: the range of deep greys, as in training.
+        find: from shard_finder, for paths; without it, a shard is listed for each.
 
     Raises:
         ImageError: if it cannot be read, or is larger than `max_megapixels`.
@@ -302,7 +312,7 @@ def decode_source(
             raise ImageError(f"broken image: {error}") from None
     most = most_bytes(max_megapixels)
     if isinstance(image, str | PathLike):
-        data = _read(image, most)
+        data = _read(most, find or shard_finder(Path()), fspath(image))
     elif isinstance(image, bytes | bytearray | memoryview):
         data = bytes(image)
     elif hasattr(image, "read"):
@@ -316,9 +326,9 @@ def decode_source(
     return decode_image(data, max_megapixels, greys=greys)
 
 
-def _content(most: int, path: str) -> tuple[str, bytes | ImageError]:
+def _content(most: int, find: Finder, path: str) -> tuple[str, bytes | ImageError]:
     try:
-        return path, _read(path, most)
+        return path, _read(most, find, path)
     except ImageError as error:
         return path, error
 
@@ -346,14 +356,15 @@ def _not_an_image(image: object) -> str:
     )
 
 
-def _read(path: str | PathLike[str], most: int) -> bytes:
+def _read(most: int, find: Finder, path: str) -> bytes:
     try:
-        problem = unread_path(fspath(path))
-        if problem:
+        problem = unread_path(path)
+        found = find(path) if problem else None
+        if problem and not found:
             raise ImageError(problem)
-        if Path(path).stat().st_size > most:
+        if (found.size if found else Path(path).stat().st_size) > most:
             raise ImageError(TOO_LARGE)
-        return Path(path).read_bytes()
+        return found.read() if found else Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from None
     except ValueError as error:  # a NUL character in the name

@@ -34,7 +34,7 @@ from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.counts import count_classes, train_counts
 from ballast.core.files import read_text
 from ballast.core.images import image_array
-from ballast.core.manifest import Row, class_names, read_image, subset_rows
+from ballast.core.manifest import Row, class_names, image_reader, subset_rows
 from ballast.core.params import Params, Strategy, parse_params
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.dataset.checks import check_classes
@@ -223,10 +223,9 @@ def training_images(
 ) -> Iterator[tuple[str, str, bytes]]:
     """Yield the path, class and JPEG file of every training image."""
     targets = target_counts(counts, params.augment.factor, strategy.oversample)
-    size, augment = params.data.image_size, params.augment
+    size, augment, read = params.data.image_size, params.augment, image_reader(raw)
     for row, rounds in plan_rounds(subset_rows(rows, "train"), targets):
-        data = read_image(raw, row)
-        pixels = resized_pixels(data, size)
+        pixels = resized_pixels(read(row), size)
         drawn = drawn_rounds(row.sha256, range(rounds), seed, augment)
         images = augmented_images(pixels, size, drawn, augment.quality)
         for round_, image in images.items():

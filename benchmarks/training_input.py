@@ -41,7 +41,7 @@ from PIL import Image
 from tabulate import tabulate
 
 from ballast.core.files import read_text, write_json
-from ballast.core.manifest import AugmentedRow, Row, read_image, write_augmented, write_manifest
+from ballast.core.manifest import AugmentedRow, Row, image_reader, write_augmented, write_manifest
 from ballast.core.params import Params, Strategy, parse_params
 from ballast.model.inputs import ImageFiles, ImageSet, image_files, load_within
 
@@ -107,9 +107,7 @@ def speed(scratch: Path, rounds: int) -> list[str]:
     make_deterministic(params.seed, params.train.threads)
     folder = scratch / "images"
     rows = write_jpegs(folder, COUNTS)
-    files = image_files(
-        lambda row: read_image(folder, row), rows, [*COUNTS], SIZE, os.cpu_count() or 1
-    )
+    files = image_files(image_reader(folder), rows, [*COUNTS], SIZE, os.cpu_count() or 1)
     (loaded,) = load_within(2**30, files)
     assert isinstance(loaded, ImageSet)
     ways: dict[str, Callable[[], float]] = {

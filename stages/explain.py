@@ -1,6 +1,5 @@
 """Look inside: what models looked at, which labels to doubt, what more photographs would bring."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from ballast.core.greys import read_range
 from ballast.core.manifest import (
     class_names,
     has_test_folder,
-    read_image,
+    image_reader,
     read_manifest,
     subset_rows,
 )
@@ -84,7 +83,7 @@ def explanations(params: Params) -> Explanations:
 
     backbone = read_backbone(settings, size, paths.KERAS_DOWNLOADS, engine.workers)
     store = ContentStore(paths.IMAGE_STORE, runtime.image_store)
-    read = partial(read_image, Path(params.data.raw))
+    read = image_reader(Path(params.data.raw))
     photographs = image_files(read, rows, classes, size, engine.workers, read_range(paths.RANGE))
     features = image_features(backbone, photographs, [row.sha256 for row in rows], store, engine)
 

@@ -1,20 +1,19 @@
 """Train the classifier, a head on frozen features or a network; predict the test photographs."""
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from ballast.augment.shards import image_reader
+from ballast.augment.shards import training_image_reader
 from ballast.core import paths
 from ballast.core.errors import UserError, one_line_errors
 from ballast.core.files import read_json, read_text, write_bytes, write_csv, write_json
 from ballast.core.greys import read_range
 from ballast.core.manifest import (
     class_names,
+    image_reader,
     read_augmented,
-    read_image,
     read_manifest,
     subset_rows,
 )
@@ -64,9 +63,9 @@ def main() -> None:
     classes = class_names(rows)
     weights = read_json(paths.CLASS_WEIGHTS)
     class_weights = np.array([weights[name] for name in classes])
-    read_raw = partial(read_image, Path(params.data.raw))
+    read_raw = image_reader(Path(params.data.raw))
     greys = read_range(paths.RANGE)
-    images = image_files(image_reader(paths.AUGMENTED), rows_made, classes, size, workers)
+    images = image_files(training_image_reader(paths.AUGMENTED), rows_made, classes, size, workers)
     val, test = (
         image_files(read_raw, found, classes, size, workers, greys)
         for found in (val_rows, test_rows)

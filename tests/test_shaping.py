@@ -16,9 +16,10 @@ SHAPES_NOTHING = {
     f"ballast/{module}"
     for module in (
         "core/counts.py", "core/errors.py", "core/files.py", "core/manifest.py", "core/mapped.py",
-        "core/params.py", "core/paths.py", "core/source.py", "core/store.py", "model/inputs.py",
-        "model/logits.py", "model/weight_files.py", "workers/dask.py", "workers/processes.py",
-        "workers/progress.py", "workers/threads.py", "workers/versions.py",
+        "core/parquet_images.py", "core/params.py", "core/paths.py", "core/shards.py",
+        "core/source.py", "core/store.py", "model/inputs.py", "model/logits.py",
+        "model/weight_files.py", "workers/dask.py", "workers/processes.py", "workers/progress.py",
+        "workers/threads.py", "workers/versions.py",
     )
 }  # fmt: skip
 

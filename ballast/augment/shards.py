@@ -9,24 +9,16 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from ballast.core.errors import UserError
 from ballast.core.files import intact
-from ballast.core.manifest import AugmentedRow, Row, checked_image, read_image
+from ballast.core.manifest import AugmentedRow, Row, checked_image, image_reader
+from ballast.core.shards import Stretch, read_stretch, tar_files
 
 # About 12 MB of JPEG at quality 95: 96 shards for 20,000 images of 224 pixels (docs/packing.md).
 SHARD_PIXELS = 2**24
 ROUND_BITS, HASH_BITS = 32, 64
 KEY_BITS = ROUND_BITS + HASH_BITS
-
-
-class Stretch(NamedTuple):
-    """The range of bytes in a shard that an image occupies."""
-
-    shard: Path
-    start: int  # bytes
-    size: int  # bytes
 
 
 def shard_names(
@@ -98,12 +90,12 @@ def close_shard(shard: Path) -> None:
         file.write(bytes(2 * tarfile.BLOCKSIZE))
 
 
-def image_reader(folder: Path) -> Callable[[AugmentedRow], bytes]:
+def training_image_reader(folder: Path) -> Callable[[AugmentedRow], bytes]:
     """Make a function that reads the training images in a folder, packed or not.
 
     Returns:
         A function that takes a row of the list of training images, and returns the image's file
-        after checking it against its hash. It raises UserError like read_image.
+        after checking it against its hash. It raises UserError like that of image_reader.
 
     Raises:
         UserError: if a shard is not a tar file.
@@ -111,27 +103,23 @@ def image_reader(folder: Path) -> Callable[[AugmentedRow], bytes]:
     stretches = {
         path: stretch for shard in sorted(folder.glob("*.tar")) for path, stretch in _images(shard)
     }
-    return partial(_read_packed, stretches) if stretches else partial(read_image, folder)
+    return partial(_read_packed, stretches) if stretches else image_reader(folder)
 
 
 def _images(shard: Path) -> Iterator[tuple[str, Stretch]]:
     with intact(shard):
         try:
-            with tarfile.open(shard, "r:") as archive:
-                for file in archive:
-                    yield file.name, Stretch(shard, file.offset_data, file.size)
-        except (tarfile.TarError, OSError) as error:
+            yield from ((path, found) for path, found in tar_files(shard) if found)
+        except OSError as error:
             raise ValueError(error) from None
 
 
 def _read_packed(stretches: Mapping[str, Stretch], row: AugmentedRow) -> bytes:
     if row.path not in stretches:
         raise UserError(f"{row.path}: not in any shard of data/augmented; run dvc repro again")
-    shard, start, size = stretches[row.path]
+    stretch = stretches[row.path]
     try:
-        with shard.open("rb", buffering=0) as file:
-            file.seek(start)
-            data = file.read(size)
+        data = read_stretch(stretch)
     except OSError as error:
-        raise UserError(f"{shard}: {error.strerror}; run dvc repro again") from None
-    return checked_image(data, row, f"{shard}: {row.path}")
+        raise UserError(f"{stretch.shard}: {error.strerror}; run dvc repro again") from None
+    return checked_image(data, row, f"{stretch.shard}: {row.path}")

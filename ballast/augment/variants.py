@@ -19,7 +19,7 @@ from ballast.augment.transforms import Transform, apply_transforms, draw_transfo
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.images import DECODING, decode_image, resize_image
-from ballast.core.manifest import Row, read_image
+from ballast.core.manifest import Row, image_reader
 from ballast.core.params import Augment, Runtime, as_dict
 from ballast.core.source import BALLAST, source_hash
 from ballast.core.store import ContentStore, Record
@@ -56,13 +56,13 @@ def oversampled_images(
         content of the store.
 
     Raises:
-        UserError: like read_image and each.
+        UserError: like the function of image_reader, and each.
         ImageError: like decode_image.
     """
     bounds = as_dict(augment, without=("factor", "pack"))
     draw = partial(drawn_rounds, seed=seed, augment=augment)
     shape = (size, greys) if greys else (size,)
-    kept = _Stored(store, raw, draw, _keys(*shape), _keys(*shape, seed, bounds))
+    kept = _Stored(store, image_reader(raw), draw, _keys(*shape), _keys(*shape, seed, bounds))
     lacking = [(row, kept.lacking(row, rounds)) for row, rounds in plan]
     total = sum(len(absent) for _, absent in lacking)
     decoded = [row for row, absent in lacking if absent and not kept.has_pixels(row)]
@@ -113,7 +113,7 @@ class _Stored(NamedTuple):
     """The photographs, and what the store has of them."""
 
     store: ContentStore
-    raw: Path
+    read: Callable[[Row], bytes]
     draw: Callable[[str, Sequence[int]], dict[int, Transform | None]]
     pixels_key: Callable[[str], str]
     images_key: Callable[[str], str]
@@ -134,7 +134,7 @@ class _Stored(NamedTuple):
         if found:
             return _Chunk(row, drawn, found.data, decoded=True)
         try:
-            return _Chunk(row, drawn, read_image(self.raw, row))
+            return _Chunk(row, drawn, self.read(row))
         except UserError as error:  # reported later, where the images are made
             return _Chunk(row, drawn, problem=str(error))
 

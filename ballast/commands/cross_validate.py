@@ -205,6 +205,12 @@ def photographs_folder(params: Params) -> str:
             f"params.yaml: data.raw: {train} and {more[0]} are both for training, but only one"
             " folder can be cross-validated; merge them"
         )
+    if not Path(train).is_dir():
+        raise UserError(
+            f"params.yaml: data.raw: {raw.as_posix()}: its training photographs are in shards"
+            f" beside others, but only a folder can be cross-validated; move these"
+            f" shards into {train}"
+        )
     for pattern in params.data.exclude:
         if "/" in pattern.removeprefix("**/").rstrip("/"):
             raise UserError(

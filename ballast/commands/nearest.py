@@ -25,8 +25,9 @@ from ballast.core.errors import UserError, one_line
 from ballast.core.files import csv_lines, read_text
 from ballast.core.greys import Range, read_range
 from ballast.core.images import ImageError, inspect_image
-from ballast.core.manifest import Row, class_names, read_image, read_manifest, subset_rows
+from ballast.core.manifest import Row, class_names, image_reader, read_manifest, subset_rows
 from ballast.core.params import Params, parse_params
+from ballast.core.shards import Finder, read_file, shard_finder
 from ballast.core.store import ContentStore
 from ballast.dataset.listing import about, printable, unread_path
 from ballast.insight.nearest import nearest
@@ -109,14 +110,15 @@ def neighbours(
             " to compare; ballast nearest needs a linear head, as of efficientnet_lite0 with"
             " fine_tune_epochs 0"
         )
-    files = [_photograph(name, params.data.max_megapixels) for name in names]
+    find = shard_finder(Path())
+    files = [_photograph(name, find, params.data.max_megapixels) for name in names]
     digests = [hashlib.sha256(data).hexdigest() for data in files]
     by_digest = {row.sha256: row for row in reversed(rows)}
     itself = [by_digest.get(digest) for digest in digests]
 
     greys, engine = read_range(paths.RANGE), engine_of(params.runtime)
     listed = image_files(
-        partial(read_image, Path(params.data.raw)),
+        image_reader(Path(params.data.raw)),
         known,
         class_names(rows),
         size,
@@ -154,11 +156,16 @@ def neighbours(
     ]
 
 
-def _photograph(name: str, max_megapixels: float) -> bytes:
+def _photograph(name: str, find: Finder, max_megapixels: float) -> bytes:
     problem = unread_path(name)
-    if problem:
-        raise UserError(about(name, problem))
-    data = Path(name).read_bytes()
+    try:
+        if problem and not find(name):
+            raise UserError(about(name, problem))
+        data = read_file(Path(), name, find)
+    except OSError as error:
+        raise UserError(about(name, error.strerror)) from None
+    except ValueError as error:  # of a shard
+        raise UserError(about(name, error)) from None
     try:
         inspect_image(data, max_megapixels)
     except ImageError as error:

@@ -40,8 +40,10 @@ from ballast.core import paths
 from ballast.core.errors import UserError, counted, needing_packages, one_line, warn
 from ballast.core.files import at_top, csv_lines, read_text, writing
 from ballast.core.images import ImageError, without_warnings
+from ballast.core.shards import is_shard
 from ballast.core.source import BALLAST, source_hash
-from ballast.dataset.listing import about, is_folder, is_hidden, list_files, printable
+from ballast.dataset.listing import about, is_folder, is_hidden, printable
+from ballast.dataset.shards import Listed, list_photographs, with_shards
 from ballast.insight.novelty import UNLIKE
 from ballast.model.model_file import read_info
 from ballast.scores.predictions import PREFIX
@@ -72,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="image, folder of images, pattern such as 'photos/**/*.jpg', or - for one path per"
-        " line on stdin",
+        help="image, folder, tar or Parquet file of images, pattern such as 'photos/**/*.jpg', or -"
+        " for one path per line on stdin",
     )
     add_model_argument(parser)
     parser.add_argument(
@@ -390,16 +392,22 @@ def _lines(file: BufferedReader, end: bytes) -> Iterator[str]:
 
 
 def folder_files(folder: Path) -> list[str]:
-    """The files of a folder, sorted, without those that split calls hidden."""
-    below = (Path(file) for file in list_files(folder))
+    """The files of a folder and of its shards, sorted, without those that split calls hidden."""
+    return _seen(folder, list_photographs(folder))
+
+
+def _seen(folder: Path, listed: Listed) -> list[str]:
+    below = map(Path, listed.paths)
     return [str(folder / file) for file in below if not any(map(is_hidden, file.parts))]
 
 
 def _below(name: str) -> Iterator[str]:
-    """The files of a folder or pattern; of a folder, without those that split calls hidden."""
+    """The files of a folder, shard or pattern, without those in folders that split calls hidden."""
     path = Path(name)
     if name and is_folder(path) and os.access(path, os.R_OK | os.X_OK):
         yield from folder_files(path)
+    elif is_shard(name) and path.is_file():
+        yield from _seen(path.parent, with_shards(path.parent, [path.name]))
     elif glob.has_magic(name) and not os.path.lexists(name):
         # Path.glob does not accept absolute patterns.
         found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207

@@ -28,6 +28,7 @@ from ballast.core.errors import UserError, counted, one_line, warn
 from ballast.core.files import csv_lines
 from ballast.core.images import ImageError, without_warnings
 from ballast.core.manifest import Row, read_manifest
+from ballast.core.shards import Finder, read_file, shard_finder
 from ballast.dataset.listing import is_folder, printable
 from ballast.insight.suggestion import suggested
 from ballast.model.head_fitting import Labels, class_groups
@@ -140,16 +141,19 @@ def print_suggestions(
 
 def _predicted(classifier: "Classifier", names: Sequence[str]) -> Iterator[Found | ImageError]:
     with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
+        find = shard_finder(Path())
         for name, said in zip(names, classifier.stream(names), strict=True):
             progress.update()
-            yield said if isinstance(said, ImageError) else _identified(name, said)
+            yield said if isinstance(said, ImageError) else _identified(name, find, said)
 
 
-def _identified(name: str, prediction: "Prediction") -> Found | ImageError:
+def _identified(name: str, find: Finder, prediction: "Prediction") -> Found | ImageError:
     try:
-        digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        digest = hashlib.sha256(read_file(Path(), name, find)).hexdigest()
     except OSError as error:  # it is gone since it was predicted
         return ImageError(f"cannot be read: {error.strerror}")
+    except ValueError as error:  # so is the shard that it was in
+        return ImageError(f"cannot be read: {error}")
     return Found(printable(name), digest, prediction)
 
 

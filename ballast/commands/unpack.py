@@ -9,7 +9,7 @@ Example:
 import argparse
 from pathlib import Path
 
-from ballast.augment.shards import image_reader
+from ballast.augment.shards import training_image_reader
 from ballast.core import paths
 from ballast.core.errors import UserError
 from ballast.core.files import make_folder, writing
@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     target: Path = options.folder
     if target.exists():
         raise UserError(f"{target}: already exists; name a new folder")
-    images, read = read_augmented(paths.AUGMENTED_LIST), image_reader(paths.AUGMENTED)
+    images, read = read_augmented(paths.AUGMENTED_LIST), training_image_reader(paths.AUGMENTED)
     for image in images:
         data, path = read(image), target / image.path
         make_folder(path.parent)

@@ -1,13 +1,14 @@
 """The lists of images with their hashes: photographs, and the training images made from them."""
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from sys import intern
 from typing import Literal, NamedTuple
 
 from ballast.core.errors import UserError
 from ballast.core.files import intact, read_csv, write_csv
+from ballast.core.shards import read_file, shard_finder
 
 Subset = Literal["train", "val", "test"]
 
@@ -121,21 +122,30 @@ def class_names(rows: Sequence[Row]) -> list[str]:
     return sorted({row.class_ for row in rows})
 
 
-def read_image(folder: Path, row: Row | AugmentedRow) -> bytes:
-    """Read an image's file and check it against its hash.
+def image_reader(folder: Path) -> Callable[[Row | AugmentedRow], bytes]:
+    """Make a function that reads the images of a list, which may be in shards.
 
     Args:
-        folder: which the row's path is relative to.
-        row: of the manifest or of the list of training images.
+        folder: which the rows' paths are relative to.
 
-    Raises:
-        UserError: if the file is missing, or has changed since the list was written.
+    Returns:
+        A function that takes a row, and returns its image's file after checking it against its
+        hash. It may be called from several threads. It raises UserError if the file is missing, or
+        has changed since the list was written.
     """
-    try:
-        data = (folder / row.path).read_bytes()
-    except OSError as error:
-        raise UserError(f"{folder / row.path}: {error.strerror}; run dvc repro again") from None
-    return checked_image(data, row, str(folder / row.path))
+    find = shard_finder(folder)
+
+    def read(row: Row | AugmentedRow) -> bytes:
+        name = folder / row.path
+        try:
+            data = read_file(folder, row.path, find)
+        except OSError as error:
+            raise UserError(f"{name}: {error.strerror}; run dvc repro again") from None
+        except ValueError as error:
+            raise UserError(f"{name}: {error}; run dvc repro again") from None
+        return checked_image(data, row, str(name))
+
+    return read
 
 
 def checked_image(data: bytes, row: Row | AugmentedRow, name: str) -> bytes:

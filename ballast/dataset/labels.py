@@ -11,19 +11,16 @@ from ballast.core.manifest import Subset
 from ballast.core.params import Labels
 from ballast.dataset.exclusion import IGNORED, excluded
 from ballast.dataset.layout import Layout, Place
-from ballast.dataset.listing import list_files, printable
+from ballast.dataset.listing import is_folder_name, printable
 from ballast.dataset.set_names import subset_of
-from ballast.dataset.tables import JSON_LINES, SUFFIXES, Table, read_table
+from ballast.dataset.shards import list_photographs
+from ballast.dataset.tables import CLASS, JSON_LINES, SUFFIXES, Table, read_table
 
 # Usual names of columns, in small letters and with _ between words.
 FILE = (
     "file_name", "filename", "file", "file_path", "filepath", "path", "image", "image_name",
     "image_file", "image_path", "img", "img_name", "img_path", "image_id", "img_id", "isic_id",
     "photo", "photo_id", "id_code", "id",
-)  # fmt: skip
-CLASS = (
-    "label", "labels", "class", "class_name", "class_label", "category", "diagnosis", "dx",
-    "target", "species", "scientific_name", "breed",
 )  # fmt: skip
 SPLIT = ("split", "set", "subset", "partition", "data_split")
 GROUP = (
@@ -103,8 +100,10 @@ def read_labels(raw: Path, wanted: Labels, exclude: Sequence[str] = ()) -> Label
     Raises:
         UserError: if the folder or a table cannot be read, or it is unclear what a column means.
     """
-    paths = list_files(raw)
-    return _labelled(raw, paths, excluded(raw, paths, exclude), wanted)
+    listed = list_photographs(raw)
+    reasons = {**listed.reasons, **excluded(raw, listed.paths, exclude)}
+    found = _labelled(raw, listed.paths, reasons, wanted)
+    return found._replace(layout=found.layout._replace(listed=listed))
 
 
 def unused_table(
@@ -428,8 +427,8 @@ def _subset(cells: Mapping[str, str | None], column: str | None, where: str) -> 
 
 
 def _refuse_as_folder(name: str, where: str) -> None:
-    """Refuse a class that no folder can be called, as the training images need one."""
-    if "/" in name or "\0" in name or name.startswith(".") or len(name.encode()) > 255:
+    """Refuse a class that no folder can be called."""
+    if not is_folder_name(name):
         raise UserError(
             f"{where}: {name[:80]} cannot be the name of a folder, which each class needs; give it"
             " another in data.labels.names in params.yaml"

@@ -10,6 +10,7 @@ from ballast.core.manifest import Subset
 from ballast.dataset.exclusion import excluded
 from ballast.dataset.listing import is_hidden, is_link, list_files, printable
 from ballast.dataset.set_names import NO_CLASS, SUBSET_NAMES, are_parts, set_folders, set_name
+from ballast.dataset.shards import Listed, list_photographs
 
 # Files of other kinds beside class folders, such as a licence, say nothing about the layout.
 PICTURES = {
@@ -37,13 +38,14 @@ class Layout(NamedTuple):
     places: dict[str, Place | str]  # by path, relative to the folder; or why it is not a photograph
     parents: list[str]  # the folders that hold class folders, relative to the folder; "" is itself
     notes: Sequence[str] = ()  # what users should know of how the folder was read
+    listed: Listed = Listed([], [])  # whose paths have places
 
 
 def folder_layout(raw: Path, exclude: Sequence[str] = ()) -> Layout:
     """Take the names of folders for classes, and of folders around them for subsets.
 
     The layout is <class>/… or, if the top folders are named like the sets of a split,
-    <subset>/<class>/…. A folder around all others is looked through.
+    <subset>/<class>/…. A folder around all others is looked through. Shards count as unpacked.
 
     Args:
         raw: the folder.
@@ -53,9 +55,9 @@ def folder_layout(raw: Path, exclude: Sequence[str] = ()) -> Layout:
         UserError: if the folder cannot be read, other folders are next to those of a given split,
             the sets of a split hold no class folders, or the folder holds a copy of itself.
     """
-    paths = list_files(raw)
-    reasons = excluded(raw, paths, exclude)
-    seen = [path for path in paths if path not in reasons]
+    listed = list_photographs(raw)
+    reasons = {**listed.reasons, **excluded(raw, listed.paths, exclude)}
+    seen = [listed.unpacked.get(path, path) for path in listed.paths if path not in reasons]
     _refuse_copy(raw, "", seen)
     parents, notes = _class_parents(raw, seen)
     for parent in parents:
@@ -63,10 +65,10 @@ def folder_layout(raw: Path, exclude: Sequence[str] = ()) -> Layout:
     same: dict[Place | str, Place | str] = {}  # one value for all that are equal
     places = {
         path: same.setdefault(found, found)
-        for path in paths
-        for found in [reasons.get(path) or _place(path, parents)]
+        for path in listed.paths
+        for found in [reasons.get(path) or _place(listed.unpacked.get(path, path), parents)]
     }
-    return Layout(places, sorted(parents), notes)
+    return Layout(places, sorted(parents), notes, listed)
 
 
 def given_parents(layout: Layout) -> dict[str, Subset]:
@@ -75,7 +77,7 @@ def given_parents(layout: Layout) -> dict[str, Subset]:
         folder: place.given
         for path, place in layout.places.items()
         if isinstance(place, Place) and place.given
-        for folder in _above(path)
+        for folder in _above(layout.listed.unpacked.get(path, path))
         if folder in layout.parents
     }
 
@@ -98,8 +100,8 @@ def empty_class_folders(raw: Path, layout: Layout, classes: Sequence[str]) -> li
     names = {
         folder.name
         for parent in layout.parents
-        for folder in (raw / parent).iterdir()
-        if folder.is_dir() and not folder.is_symlink() and not is_hidden(folder.name)
+        for folder in _folders(raw / parent)
+        if not folder.is_symlink() and not is_hidden(folder.name)
         if holding.get(_joined(parent, folder.name), True)
     }
     return sorted(printable(name) for name in names - {*classes})
@@ -198,7 +200,7 @@ def _folder_around(raw: Path, at: str, tops: Folders) -> str | None:
     if len(tops) != 1:
         return None
     ((around, files),) = tops.items()
-    others = [path for path in (raw / at).iterdir() if path.is_dir() and not is_hidden(path.name)]
+    others = [path for path in _folders(raw / at) if not is_hidden(path.name)]
     if any(_joined(at, path.name) != around and _is_empty(path) for path in others):
         return None
     folder: str | None = around
@@ -207,6 +209,11 @@ def _folder_around(raw: Path, at: str, tops: Folders) -> str | None:
             return around
         folder = _sole(folder, files)
     return None
+
+
+def _folders(folder: Path) -> list[Path]:
+    """The folders in a folder; none if that would be there only if a shard were unpacked."""
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
 
 def _is_empty(folder: Path) -> bool:

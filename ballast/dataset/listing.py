@@ -132,8 +132,18 @@ def refuse_changes(raw: Path, paths: Sequence[str], before: States) -> None:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether the name of a file or folder begins with a dot, or is a system's own."""
-    return name.startswith(".") or name.casefold() in SYSTEM_NAMES
+    """Whether the name of a file or folder begins with a dot, or is a system's own.
+
+    The name .. stands for a folder that is not hidden.
+    """
+    return (name.startswith(".") and name != "..") or name.casefold() in SYSTEM_NAMES
+
+
+def is_folder_name(name: str) -> bool:
+    """Whether a class may have this name: its training images need a folder that is not hidden."""
+    return bool(name) and not (
+        "/" in name or "\0" in name or name.startswith(".") or len(os.fsencode(name)) > 255
+    )
 
 
 def is_link(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -16,6 +16,7 @@ from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, inspect_image, without_warnings
 from ballast.core.manifest import Subset
+from ballast.core.shards import Finder, InShard, shard_finder
 from ballast.dataset.duplicates import HashTable, perceptual_hashes
 from ballast.dataset.layout import Place
 from ballast.dataset.listing import UNREADABLE, printable, unreadable
@@ -63,6 +64,7 @@ def inspect_files(
     engine: Engine,
     table: HashTable | None = None,
     known: Iterable[Content | None] | None = None,
+    in_shards: Collection[str] = (),
 ) -> Iterator[Photo | Rejection]:
     """Read and decode files in parallel.
 
@@ -74,6 +76,7 @@ def inspect_files(
         table: which perceptual hashes are added to; without one, they are not computed.
         known: of each path the content, if the file need not be read again; with its hashes if
             there is a table.
+        in_shards: those of the paths that are in shards.
 
     Yields:
         One result per path, in the order of `places`.
@@ -81,6 +84,7 @@ def inspect_files(
     Raises:
         UserError: naming a file that crashes the process or needs too much memory.
     """
+    find = shard_finder(raw)
     results: deque[Photo | Rejection | tuple[str, Place]] = deque()  # of unread ones, their places
 
     def unread() -> Iterator[tuple[str, bytes, str]]:
@@ -88,12 +92,17 @@ def inspect_files(
             if content and not isinstance(place, str):
                 results.append(_result(path, place, content, table))
                 continue
-            problem = _unopened_problem(raw, place, max_megapixels, path)
+            in_shard = path in in_shards
+            if in_shard and isinstance(place, str):
+                results.append(Rejection(printable(path), place))
+                continue
+            found = _found(find, path) if in_shard else None
+            problem = _unopened_problem(raw, place, max_megapixels, path, found)
             if problem or isinstance(place, str):
                 results.append(Rejection(printable(path), problem or str(place)))
             else:
                 results.append((path, place))
-                yield str(raw / path), *_read(raw / path)
+                yield str(raw / path), *_read(raw / path, found)
 
     inspect = partial(_inspect, max_megapixels, table is not None)
     for content in each(inspect, unread(), engine, lambda item: item[0]):
@@ -120,31 +129,42 @@ def content_of(result: Photo | Rejection, hashes: NDArray[np.uint8]) -> Content 
 
 
 def _unopened_problem(
-    raw: Path, place: Place | str, max_megapixels: float, path: str
+    raw: Path, place: Place | str, max_megapixels: float, path: str, found: InShard | None
 ) -> str | None:
     """Why a file need not be opened; None if it must be."""
     if printable(path) != path:
         return "name is not UTF-8"
-    problem = unreadable(raw / path)
+    problem = None if found else unreadable(raw / path)
     if problem or isinstance(place, str):
         return problem or str(place)
     try:
-        if (raw / path).stat().st_size > most_bytes(max_megapixels):
+        size = found.size if found else (raw / path).stat().st_size
+        if size > most_bytes(max_megapixels):
             return "larger than any image of data.max_megapixels"
     except OSError as error:
         return f"{UNREADABLE}: {error.strerror}"
     return None
 
 
-def _read(path: Path) -> tuple[bytes, str]:
+def _found(find: Finder, path: str) -> InShard | None:
+    """Find a file in a shard; None if that has changed since it was listed, which is told later."""
+    try:
+        return find(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _read(path: Path, found: InShard | None) -> tuple[bytes, str]:
     """Return a file's bytes, or no bytes and the reason."""
-    problem = unreadable(path)  # it may have become a pipe since
+    problem = None if found else unreadable(path)  # it may have become a pipe since
     if problem:
         return b"", problem
     try:
-        return path.read_bytes(), ""
+        return found.read() if found else path.read_bytes(), ""
     except OSError as error:
         return b"", f"{UNREADABLE}: {error.strerror}"
+    except ValueError as error:  # of a shard
+        return b"", str(error)
 
 
 def _inspect(max_megapixels: float, hashes: bool, file: tuple[str, bytes, str]) -> Content:

@@ -34,6 +34,7 @@ from ballast.dataset.losses import class_losses
 from ballast.dataset.report import data_report
 from ballast.dataset.scan import Photo, Rejection, inspect_files, sort_out
 from ballast.dataset.scan_cache import read_inspections, trusted, unchanged, write_inspections
+from ballast.dataset.shards import states_of
 from ballast.workers.processes import engine_of
 from ballast.workers.progress import with_progress
 from ballast.workers.versions import code_versions
@@ -208,8 +209,9 @@ def inspect_all(
     Returns:
         What each file is, and the perceptual hashes, if split.near_duplicates needs them.
     """
-    places = layout.places
-    before = file_states(raw, places)
+    places, listed = layout.places, layout.listed
+    before = file_states(raw, listed.files)
+    states = states_of(before, listed)
     hashed = params.split.near_duplicates is not None
     hashes = HashTable(inspections.parent)
     engine = engine_of(params.runtime)
@@ -222,12 +224,13 @@ def inspect_all(
             megapixels,
             engine,
             hashes if hashed else None,
-            unchanged(kept, places, before),
+            unchanged(kept, places, states),
+            listed.unpacked,
         )
         results = list(with_progress(inspected, len(places), "photographs"))
     moment = time.time_ns()
-    refuse_changes(raw, [*places], before)
-    fresh = trusted(before, places, results, hashes.rows(), moment)
+    refuse_changes(raw, listed.files, before)
+    fresh = trusted(states, places, results, hashes.rows(), moment)
     write_inspections(inspections, origin, fresh)
     if params.split.group in places:
         place = [*places].index(params.split.group)

@@ -12,6 +12,11 @@ from ballast.core.files import read_text
 DELIMITERS = ",;\t"
 JSON_LINES = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", ".tsv", *JSON_LINES)
+# Usual names of columns of classes, in small letters and with _ between words.
+CLASS = (
+    "label", "labels", "class", "class_name", "class_label", "category", "diagnosis", "dx",
+    "target", "species", "scientific_name", "breed",
+)  # fmt: skip
 
 
 class Record(NamedTuple):

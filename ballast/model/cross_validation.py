@@ -20,7 +20,7 @@ from ballast.balance.class_weights import class_weights
 from ballast.balance.oversampling import plan_rounds, target_counts
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
-from ballast.core.manifest import Row, class_names, read_image
+from ballast.core.manifest import Row, class_names, image_reader
 from ballast.core.params import Params, Strategy
 from ballast.core.store import ContentStore, Record
 from ballast.dataset.folds import Trial
@@ -71,7 +71,7 @@ def cross_validate(
     every = sorted({row for each in trials.values() for t in each for row in (*t.train, *t.judged)})
     classes, engine = class_names(every), engine_of(params.runtime)
     features_of = partial(image_features, backbone, store=store, engine=engine)
-    read = partial(read_image, Path(params.data.raw))
+    read = image_reader(Path(params.data.raw))
     photographs = image_files(read, every, classes, params.data.image_size, engine.workers, greys)
     seen = features_of(photographs, [row.sha256 for row in every])
     judged = {row: place for place, row in enumerate(every)}

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ballast.core.greys import Range
 from ballast.core.images import image_array
-from ballast.core.manifest import AugmentedRow, Row, read_image
+from ballast.core.manifest import AugmentedRow, Row, image_reader
 from ballast.workers.threads import ahead
 
 LOADED_AT_A_TIME = 16
@@ -76,9 +76,9 @@ def load_images(
         workers: number of files read at a time.
 
     Raises:
-        UserError: as read_image does.
+        UserError: as the function of image_reader does.
     """
-    return _loaded(image_files(partial(read_image, folder), rows, classes, size, workers))
+    return _loaded(image_files(image_reader(folder), rows, classes, size, workers))
 
 
 def load_within(memory: int, *sets: ImageFiles) -> list[ImageSet | ImageFiles]:

@@ -2,14 +2,13 @@
 
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from ballast.augment.shards import image_reader
+from ballast.augment.shards import training_image_reader
 from ballast.core import paths
 from ballast.core.colours import as_srgb
 from ballast.core.counts import Counts
@@ -20,7 +19,7 @@ from ballast.core.manifest import (
     AugmentedRow,
     augmented_rows,
     groups_of,
-    read_image,
+    image_reader,
     rows_of,
 )
 from ballast.report.overlays import overlay_jpeg
@@ -60,16 +59,17 @@ def run_pictures(run: Run, folder: Path, raw: Path) -> RunPictures:
     shown_paths = [mistake.path for mistake in mistakes]
     photographs = {row.path: row for row in rows_of(folder / paths.MANIFEST, shown_paths)}
     shown = contact_rows(augmented_rows(folder / paths.AUGMENTED_LIST), SHEET_IMAGES)
-    read = image_reader(folder / paths.AUGMENTED)
+    read = training_image_reader(folder / paths.AUGMENTED)
     greys = _greys(folder)
     sheets = {
         class_: [_thumbnail(read, row) for row in shown.get(class_, ())]
         for class_ in sheet_classes(run.counts)
     }
+    read_raw = image_reader(raw)
     return RunPictures(
         sheets={class_: [image for image in made if image] for class_, made in sheets.items()},
         mistakes=[
-            (mistake, _thumbnail(partial(read_image, raw), photographs.get(mistake.path), greys))
+            (mistake, _thumbnail(read_raw, photographs.get(mistake.path), greys))
             for mistake in mistakes
         ],
     )
@@ -102,7 +102,7 @@ def explained_pictures(
     Raises:
         UserError: if the manifest is missing, edited or damaged.
     """
-    greys, read = _greys(folder), partial(read_image, raw)
+    greys, read = _greys(folder), image_reader(raw)
     thumbnails = {mistake.path: image for mistake, image in pictures.mistakes}
     wanted = [
         *(one.nearest for one in found.neighbours),

@@ -1,7 +1,11 @@
-"""A classifier from a table is the one from class folders, byte for byte."""
+"""A classifier from a table, or from shards, is the one from class folders, byte for byte."""
 
 import csv
+import io
+import shutil
+import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,6 +38,22 @@ def move_out_of_class_folders(project: Project, column: str) -> None:
     project.set_params({"data.labels": "labels.csv"})
 
 
+def move_into_shards(project: Project) -> None:
+    """Put the photographs into tar files with their classes beside them, as WebDataset does."""
+    raw = project.folder / "data/raw"
+    files = [(path, name) for name in ("zero", "one", "two") for path in (raw / name).iterdir()]
+    for place, (path, name) in enumerate(sorted(files)):
+        with tarfile.open(raw / f"{place % 3}.tar", "a") as shard:
+            key = f"of {name}/{path.stem}"
+            shard.add(path, f"{key}{path.suffix}")
+            header = tarfile.TarInfo(f"{key}.cls")
+            header.size = len(name)
+            shard.addfile(header, io.BytesIO(name.encode()))
+        path.unlink()
+    for name in ("zero", "one", "two"):
+        (raw / name).rmdir()
+
+
 def predicted(project: Project) -> list[list[str]]:
     """The true class and the predictions of each test photograph, without its path."""
     rows = csv.reader(project.read("outputs/predictions.csv").splitlines())
@@ -41,22 +61,28 @@ def predicted(project: Project) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("backbone", [EXACT_BACKBONE, pytest.param("cnn", marks=pytest.mark.long)])
-def test_a_classifier_from_a_table_is_that_from_class_folders(
+def test_a_classifier_from_a_table_or_shards_is_that_from_class_folders(
     new_project: Callable[[Path], Project], tmp_path: Path, backbone: str
 ) -> None:
     project = new_project(tmp_path / "project")
     project.set_params({"train.backbone": backbone, "data.image_size": EXACT_LEAST_SIZE})
     run_stages(project)
     before, answers = project.outputs(), predicted(project)
-    move_out_of_class_folders(project, "class")
-    run_stages(project)
-    after = project.outputs()
-    for path in WITHOUT_PATHS:
-        assert after[path] == before[path], path
-    assert predicted(project) == answers
     images = [path for path in before if path.startswith("data/augmented/")]
     assert images
-    assert {path: after[path] for path in images} == {path: before[path] for path in images}
+    raw = project.folder / "data/raw"
+    shutil.copytree(raw, tmp_path / "class folders")
+    for move in (partial(move_out_of_class_folders, column="class"), move_into_shards):
+        move(project)
+        run_stages(project)
+        after = project.outputs()
+        for path in WITHOUT_PATHS:
+            assert after[path] == before[path], path
+        assert predicted(project) == answers
+        assert {path: after[path] for path in images} == {path: before[path] for path in images}
+        shutil.rmtree(raw)
+        shutil.copytree(tmp_path / "class folders", raw)
+        project.set_params({"data.labels": None})
 
 
 def test_split_warns_of_what_the_table_lacks(project: Project) -> None:

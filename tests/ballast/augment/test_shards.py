@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ballast.augment.shards import append_image, close_shard, image_reader, shard_names
+from ballast.augment.shards import append_image, close_shard, shard_names, training_image_reader
 from ballast.core.errors import UserError
 from ballast.core.manifest import AugmentedRow, Row
 
@@ -137,7 +137,7 @@ def test_a_shard_holds_names_and_bytes_and_nothing_of_when_where_or_who(
 
 def test_an_image_is_read_from_its_shard(packed: tuple[Path, list[AugmentedRow]]) -> None:
     folder, listed = packed
-    read = image_reader(folder)
+    read = training_image_reader(folder)
     for number, row in enumerate(listed):
         assert read(row) == bytes([number]) * (510 + number)
 
@@ -145,7 +145,7 @@ def test_an_image_is_read_from_its_shard(packed: tuple[Path, list[AugmentedRow]]
 def test_a_folder_of_single_files_is_read_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"abc")
     row = AugmentedRow("a.jpg", "", "", 0, hashlib.sha256(b"abc").hexdigest())
-    assert image_reader(tmp_path)(row) == b"abc"
+    assert training_image_reader(tmp_path)(row) == b"abc"
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_a_damaged_shard_is_told(
     assert callable(spoil)
     shard.write_bytes(spoil(shard.read_bytes()))
     with pytest.raises(UserError, match=words):
-        [*map(image_reader(folder), listed)]
+        [*map(training_image_reader(folder), listed)]
 
 
 def test_a_shard_that_went_is_told(packed: tuple[Path, list[AugmentedRow]]) -> None:
     folder, listed = packed
-    read = image_reader(folder)
+    read = training_image_reader(folder)
     (folder / "shard-r000.tar").unlink()
     with pytest.raises(UserError, match=r"shard-r000\.tar: No such file or directory"):
         read(listed[0])

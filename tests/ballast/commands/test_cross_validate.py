@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from itertools import product
@@ -316,6 +317,17 @@ def test_the_train_folder_is_the_one_that_split_knows(
     assert photographs_in(tmp_path, shipped) == (tmp_path / train).as_posix()
     left_out = f"cross-validating {tmp_path / train}; leaving out {tmp_path / folders[-1]}\n"
     assert capsys.readouterr().out == (left_out if train else "")
+
+
+def test_shards_need_a_folder_of_their_own(tmp_path: Path, shipped: Params) -> None:
+    for subset, name in product(("train", "test"), ("dog", "cat")):
+        with tarfile.open(tmp_path / f"{subset}-0.tar", "a") as shard:
+            shard.addfile(tarfile.TarInfo(f"{name}/1.jpg"))
+    with pytest.raises(UserError, match=f"move these shards into {tmp_path}/train$"):
+        photographs_in(tmp_path, shipped)
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train-0.tar").rename(tmp_path / "train/train-0.tar")
+    assert photographs_in(tmp_path, shipped) == f"{tmp_path}/train"
 
 
 def test_what_only_the_whole_folder_explains_is_refused(tmp_path: Path, shipped: Params) -> None:

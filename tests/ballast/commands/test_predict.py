@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -191,6 +192,32 @@ def test_a_pattern_that_no_shell_expanded_names_its_files_once(raw: Path) -> Non
     ]
     assert sorted(files(raw / "**" / "*")) == sorted(files(raw / "*")) == sorted(files(raw))
     assert files("no*where") == ["no*where"]
+
+
+def test_files_in_a_shard_are_those_of_a_folder(
+    classifier: Classifier, raw: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with tarfile.open(folder / "0.tar", "w") as shard:
+        shard.add(raw / "one")
+        shard.add(raw / "two", "two")
+        shard.add(__file__, "two/1.cls")
+        shard.add(__file__, "two/.hidden.png")
+    listed = [f"{folder}/0.tar/two/{i:03d}.png" for i in range(10)]
+    listed = [f"{folder}/0.tar{raw}/one/{i:03d}.png" for i in range(3)] + [
+        f"{folder}/0.tar/two/1.cls",
+        *listed,
+    ]
+    assert files(folder) == files(folder / "0.tar") == files(folder / "*.tar") == sorted(listed)
+    assert print_predictions(classifier, files(folder, listed[-1]), "csv") == 3
+    rows = [*csv.DictReader(capsys.readouterr().out.splitlines())]
+    expected = classifier.predict(
+        [*sorted((raw / "one").iterdir()), *sorted((raw / "two").iterdir())]
+    )
+    assert [row["predicted"] for row in rows] == [of.predicted for of in [*expected, expected[-1]]]
+    (folder / "0.tar").write_bytes((folder / "0.tar").read_bytes()[:1000])
+    assert files(folder) == files(folder / "0.tar") == [f"{folder}/0.tar"]
 
 
 def test_a_file_may_be_called_like_a_pattern(tmp_path: Path) -> None:

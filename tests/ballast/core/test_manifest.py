@@ -11,8 +11,8 @@ from ballast.core.manifest import (
     Row,
     class_names,
     has_test_folder,
+    image_reader,
     read_augmented,
-    read_image,
     read_manifest,
     subset_rows,
     write_augmented,
@@ -68,13 +68,14 @@ def test_classes_are_sorted_and_subsets_keep_their_order() -> None:
 
 def test_an_image_that_changed_is_refused(tmp_path: Path) -> None:
     row = Row("a.png", "dog", "train", "", sha256(b"photo").hexdigest(), 1, 1)
+    read = image_reader(tmp_path)
     with pytest.raises(UserError, match=r"a\.png: No such file"):
-        read_image(tmp_path, row)
+        read(row)
     (tmp_path / "a.png").write_bytes(b"photo")
-    assert read_image(tmp_path, row) == b"photo"
+    assert read(row) == b"photo"
     (tmp_path / "a.png").write_bytes(b"other")
     with pytest.raises(UserError, match=r"a\.png: changed since it was listed"):
-        read_image(tmp_path, row)
+        read(row)
 
 
 def test_the_manifest_tells_who_drew_the_test_set() -> None:
