@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ HOME_FILES = {
 TOOLS = ("faketime", "taskset", "unshare", "qemu-x86_64")
 # Stages that run without AVX, which TensorFlow's wheels need.
 DATA_STAGES = ("count-classes", "oversample", "compute-weights")
+WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 # Kernels of NumPy's OpenBLAS that any x86-64 processor with AVX2 can run.
 OPENBLAS_KERNELS = ("Prescott", "Nehalem", "Sandybridge", "Haswell", "Zen")
 
@@ -80,6 +82,7 @@ def single_differences(home: Path) -> list[Difference]:
         ),
         Difference("photographs in reverse", reversed_raw=True),
         Difference("settings of oneDNN and others", environment=settings),
+        Difference("without the GPU", environment=WITHOUT_GPU),
     ]
 
 
@@ -137,7 +140,20 @@ def missing_tool(difference: Difference) -> str | None:
     needed = [*difference.command, *(["qemu-x86_64"] if difference.processor else [])]
     if difference.engine == "dask" and not find_spec("distributed"):
         return "dask"
+    if difference.environment == WITHOUT_GPU and not has_gpu():
+        return "a GPU that TensorFlow can use"
     return next((word for word in needed if word in TOOLS and not shutil.which(word)), None)
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU; it is asked only where there is NVIDIA's driver."""
+    if not shutil.which("nvidia-smi"):
+        return False
+    asked = "import tensorflow; print(tensorflow.config.list_physical_devices('GPU'))"
+    done = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=False
+    )
+    return "PhysicalDevice" in done.stdout
 
 
 def _foreign_locales() -> list[str]:

@@ -88,7 +88,8 @@ def cross_validation_folds(rows: Sequence[Row], folds: int, seed: int) -> list[l
 def most_folds(rows: Sequence[Row], folds: int, seed: int) -> int:
     """The largest number of folds, up to `folds`, of which each tests a photograph.
 
-    It is that of the groups of the class that has most, unless groups hold several classes.
+    If each group is of one class, it is the number of groups of the class that has most: a group
+    goes to the fold with the smallest share of its class, so each gets one before any gets two.
 
     Args:
         rows: rows of the manifest.
@@ -98,6 +99,10 @@ def most_folds(rows: Sequence[Row], folds: int, seed: int) -> int:
     Returns:
         2 or more; or 0 if not even two folds do.
     """
+    classes: dict[str, str] = {}  # by group
+    if all(classes.setdefault(row.group, row.class_) == row.class_ for row in rows):
+        most = min(folds, max(Counter(classes.values()).values(), default=0))
+        return most if most > 1 else 0
     for most in range(min(folds, len({row.group for row in rows})), 1, -1):
         if all(cross_validation_folds(rows, most, seed)):
             return most

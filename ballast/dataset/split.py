@@ -1,7 +1,7 @@
 """Turns a folder of photographs into a manifest: inspects, groups and splits them."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -27,13 +27,19 @@ from ballast.dataset.groups import (
     with_twins,
 )
 from ballast.dataset.labels import read_labels, unused_table
-from ballast.dataset.layout import Layout, empty_class_folders, folder_layout
+from ballast.dataset.layout import Layout, Place, empty_class_folders, folder_layout
 from ballast.dataset.leakage import Member, to_drop
 from ballast.dataset.listing import file_states, list_files, refuse_changes, unreadable
 from ballast.dataset.losses import class_losses
 from ballast.dataset.report import data_report
-from ballast.dataset.scan import Photo, Rejection, inspect_files, sort_out
-from ballast.dataset.scan_cache import read_inspections, trusted, unchanged, write_inspections
+from ballast.dataset.scan import Content, Photo, Rejection, inspect_files, sort_out
+from ballast.dataset.scan_cache import (
+    Inspection,
+    read_inspections,
+    trusted,
+    unchanged,
+    write_inspections,
+)
 from ballast.dataset.shards import states_of
 from ballast.workers.processes import engine_of
 from ballast.workers.progress import with_progress
@@ -217,6 +223,14 @@ def inspect_all(
     engine = engine_of(params.runtime)
     megapixels = params.data.max_megapixels
     origin = {"raw": str(raw), "max_megapixels": megapixels, "hashes": hashed, **code_versions()}
+    reused = 0
+
+    def known(kept: Iterable[tuple[str, Inspection]]) -> Iterator[Content | None]:
+        nonlocal reused
+        for content in unchanged(kept, places, states):
+            reused += content is not None
+            yield content
+
     with closing(read_inspections(inspections, origin)) as kept:
         inspected = inspect_files(
             raw,
@@ -224,14 +238,15 @@ def inspect_all(
             megapixels,
             engine,
             hashes if hashed else None,
-            unchanged(kept, places, states),
+            known(kept),
             listed.unpacked,
         )
         results = list(with_progress(inspected, len(places), "photographs"))
     moment = time.time_ns()
     refuse_changes(raw, listed.files, before)
-    fresh = trusted(states, places, results, hashes.rows(), moment)
-    write_inspections(inspections, origin, fresh)
+    if reused < sum(isinstance(place, Place) for place in places.values()):
+        fresh = trusted(states, places, results, hashes.rows(), moment)
+        write_inspections(inspections, origin, fresh)
     if params.split.group in places:
         place = [*places].index(params.split.group)
         results[place] = Rejection(results[place].path, "table for split.group")

@@ -1,5 +1,6 @@
 """make verify: harmless conditions change no byte, and real differences are found and named."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,22 @@ def test_a_row_says_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing_tool(one_core) == "taskset"
     assert missing_tool(Difference("here")) is None
     assert missing_tool(Difference("emulated", processor="Nehalem")) == "qemu-x86_64"
+
+
+def test_a_row_needs_a_gpu_that_tensorflow_sees(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row,) = (one for one in single_differences(tmp_path) if one.name == "without the GPU")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")  # as if there were none
+    driver = tmp_path / "bin/nvidia-smi"
+    for _ in range(2):  # without and with NVIDIA's driver
+        assert missing_tool(row) == "a GPU that TensorFlow can use"
+        driver.parent.mkdir(exist_ok=True)
+        driver.write_text("#!/bin/sh\n")
+        driver.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{driver.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("verification.differences.has_gpu", lambda: True)
+    assert missing_tool(row) is None
 
 
 def test_the_table_tells_same_different_failed_and_not_run() -> None:
