@@ -18,7 +18,7 @@ arXiv:2007.07314, eq. 9).
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from joblib import cpu_count
@@ -33,11 +33,14 @@ from ballast.model.logits import Floats, float_blocks, lengths, linear_probabili
 from ballast.workers.threads import ahead
 
 Labels = NDArray[np.int64]
+Result = TypeVar("Result")
 
 # Terms that are converted to float64 at a time, in each product. So few stay in the caches: 20,000
 # terms times 4 rows took 17 ms, and 24 ms with a copy of all features in float64.
 BLOCK = 64
-PART = 2**11  # terms that a thread multiplies at a time
+# Terms that a thread works on at a time. What is computed of each takes 8 bytes per head and class,
+# several times over: of 200,000 terms, 4 classes and 5 heads, 200 MiB if it were all at once.
+PART = 2**11
 
 # Weights and bias are rounded to multiples of this. It is far larger than the solver's error, so
 # the order in which a processor sums has no effect. It moves a logit by about 0.0003.
@@ -99,42 +102,27 @@ class Rows(NamedTuple):
     features: NDArray[Any]  # shape (n, d)
     lengths: Floats  # shape (n,)
 
-    def times(self, slopes: Floats) -> Floats:
-        """Multiply them by slopes of shape (m, d); the result has the shape (m, n)."""
+    def times(self, slopes: Floats, rows: slice) -> Floats:
+        """Multiply some rows by slopes of shape (m, d); the result has the shape (m, rows)."""
         padded = _padded(slopes)
+        found = np.empty((len(padded), rows.stop - rows.start))
+        for some, block in float_blocks(self.features[rows], BLOCK):
+            found[:, some] = padded @ block.T
+        found /= self.lengths[rows]
+        return found[: len(slopes)]
 
-        def product(rows: slice) -> Floats:
-            found = np.empty((len(padded), rows.stop - rows.start))
-            for some, block in float_blocks(self.features[rows], BLOCK):
-                found[:, some] = padded @ block.T
-            return found
+    def summed(self, weights: Floats, rows: slice) -> Floats:
+        """Add up some rows with weights of shape (m, rows); the result has the shape (m, d)."""
+        scaled = _padded(weights / self.lengths[rows])
+        found = np.zeros((len(scaled), self.features.shape[1]))
+        for some, block in float_blocks(self.features[rows], BLOCK):
+            found += scaled[:, some] @ block
+        return found[: len(weights)]
 
-        found = np.empty((len(slopes), len(self.lengths)))
-        for rows, part in zip(self._parts(), self._mapped(product), strict=True):
-            np.divide(part[: len(slopes)], self.lengths[rows], out=found[:, rows])
-        return found
-
-    def summed(self, weights: Floats) -> Floats:
-        """Add them up with weights of shape (m, n); the result has the shape (m, d)."""
-
-        def total(rows: slice) -> Floats:
-            scaled = _padded(weights[:, rows] / self.lengths[rows])
-            found = np.zeros((len(scaled), self.features.shape[1]))
-            for some, block in float_blocks(self.features[rows], BLOCK):
-                found += scaled[:, some] @ block
-            return found
-
-        found = np.zeros((len(weights), self.features.shape[1]))
-        for part in self._mapped(total):  # in order, whatever the number of threads
-            found += part[: len(weights)]
-        return found
-
-    def _parts(self) -> list[slice]:
-        n = len(self.lengths)
-        return [slice(start, min(start + PART, n)) for start in range(0, n, PART)]
-
-    def _mapped(self, function: Callable[[slice], Floats]) -> Iterable[Floats]:
-        parts, threads = self._parts(), cpu_count()
+    def mapped(self, function: Callable[[slice], Result]) -> Iterable[Result]:
+        """Call a function with the rows of each part, on all cores; the results are in order."""
+        n, threads = len(self.lengths), cpu_count()
+        parts = [slice(start, min(start + PART, n)) for start in range(0, n, PART)]
         return ahead(function, parts, threads, threads) if len(parts) > 1 else map(function, parts)
 
 
@@ -265,18 +253,19 @@ def calibrate(
     if not (_class_sums(labels, trained, k) > 0).all():
         return Calibration(FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU if balanced else 0.0, {})
     x, _ = _coordinates(features)
-    fit = partial(_scale_and_tau, labels=labels, groups=groups, folds=folds, balanced=balanced)
+    fit = partial(_scale_and_tau, labels=labels, groups=groups, balanced=balanced)
     start: Floats = np.zeros((k, FOLDS, x.features.shape[1] + 1))
     tried: dict[float, tuple[float, float, float]] = {}
     starts: dict[float, Floats] = {}
     for strength in STRENGTHS:
         problem = _Problem(x, labels, trained, offsets, penalty_of(strength, groups))
         starts[strength] = start = _solved(problem, start, ROUGH, [])
-        tried[strength] = fit(problem.logits(start))
+        tried[strength] = fit(problem.held_out_logits(start, folds))
     losses = {strength: round(loss, DECIMALS) for strength, (_, _, loss) in tried.items()}
     best = min(losses, key=lambda strength: (losses[strength], -strength))
     problem = _Problem(x, labels, trained, offsets, penalty_of(best, groups))
-    scale, tau, _ = fit(problem.logits(_solved(problem, starts[best], FINE, [])))
+    solved = _solved(problem, starts[best], FINE, [])
+    scale, tau, _ = fit(problem.held_out_logits(solved, folds))
     return Calibration(best, round(scale, DECIMALS), round(tau, DECIMALS), losses)
 
 
@@ -337,54 +326,77 @@ class _Problem:
         self, x: Rows, labels: Labels, weights: Floats, offsets: Floats, penalty: float
     ) -> None:
         """Take r features of n terms, weights of shape (n, m) and offsets of shape (k,)."""
-        self.x, self.offsets, self.penalty = x, offsets[:, None, None], penalty
+        self.x, self.labels, self.penalty = x, labels, penalty
+        self.offsets, self.one_hot = offsets[:, None, None], np.eye(len(offsets))[:, None]
         self.shares = (weights / weights.sum(axis=0)).T
-        self.targets = np.eye(len(offsets))[:, None, labels]
         # Parameters: k classes, m heads, r slopes and, last, the bias.
         self.shape = (len(offsets), weights.shape[1], x.features.shape[1] + 1)
         self._at: Floats = np.empty(0)
-        self._probabilities: Floats = self._at
+        self._probabilities: Floats = np.empty((*self.shape[:2], len(labels)))
         self._value: tuple[float, Floats] = 0.0, self._at
 
-    def logits(self, parameters: Floats) -> Floats:
-        """Compute the logits without offsets, shape (k, m, n)."""
-        slopes = parameters[..., :-1].reshape(-1, self.shape[2] - 1)
-        products = self.x.times(slopes).reshape(*self.shape[:2], -1)
-        return np.asarray(products + parameters[..., -1:])
+    def held_out_logits(self, parameters: Floats, heads: Labels) -> Floats:
+        """Compute the logits without offsets of each term by one of the heads, shape (n, k)."""
+
+        def chosen(rows: slice) -> Floats:
+            logits = self._logits(parameters, rows)
+            return logits[:, heads[rows], np.arange(logits.shape[2])].T
+
+        return np.concatenate([*self.x.mapped(chosen)])
 
     def loss(self, flat: Floats) -> tuple[float, Floats]:
         """Compute the sum of the m losses and its gradient, both at `flat`."""
         # The solver asks again at the place where it has just been.
         if not np.array_equal(flat, self._at):
             parameters = flat.reshape(self.shape)
-            shifted = self.logits(parameters) + self.offsets
-            shifted -= shifted.max(axis=0)
-            odds = np.exp(shifted)
-            total = odds.sum(axis=0)
-            self._at, self._probabilities = flat.copy(), odds / total
             penalised = self._penalised(parameters)
-            errors = np.log(total) - (self.targets * shifted).sum(axis=0)
-            loss = (parameters * penalised).sum() / 2 + (self.shares * errors).sum()
-            gradient = self._gathered(self._probabilities - self.targets) + penalised.ravel()
-            self._value = float(loss), gradient
+            loss, gradient = (parameters * penalised).sum() / 2, penalised
+            for errors, gathered in self.x.mapped(partial(self._loss_of, parameters)):
+                loss, gradient = loss + errors, gradient + gathered
+            self._at, self._value = flat.copy(), (float(loss), gradient.ravel())
         return self._value
 
     def curvature(self, flat: Floats, direction: Floats) -> Floats:
         """Multiply the Hessian at `flat` by a direction."""
         self.loss(flat)
         change = direction.reshape(self.shape)
-        moved = self._probabilities * self.logits(change)
-        moved -= self._probabilities * moved.sum(axis=0)
-        return self._gathered(moved) + self._penalised(change).ravel()
 
-    def _gathered(self, residuals: Floats) -> Floats:
-        weighted = self.shares * residuals
-        flat = weighted.reshape(-1, weighted.shape[2])
-        slopes = self.x.summed(flat)
+        def gathered(rows: slice) -> Floats:
+            probabilities = self._probabilities[..., rows]
+            moved = probabilities * self._logits(change, rows)
+            moved -= probabilities * moved.sum(axis=0)
+            return self._gathered(moved, rows)
+
+        found = self._penalised(change)
+        for part in self.x.mapped(gathered):
+            found += part
+        return found.ravel()
+
+    def _loss_of(self, parameters: Floats, rows: slice) -> tuple[float, Floats]:
+        """The loss of some terms and its gradient, of the problem's shape; keep probabilities."""
+        shifted = self._logits(parameters, rows) + self.offsets
+        shifted -= shifted.max(axis=0)
+        odds = np.exp(shifted)
+        total = odds.sum(axis=0)
+        probabilities = np.divide(odds, total, out=self._probabilities[..., rows])
+        targets = self.one_hot[..., self.labels[rows]]
+        errors = np.log(total) - (targets * shifted).sum(axis=0)
+        loss = (self.shares[:, rows] * errors).sum()
+        return loss, self._gathered(probabilities - targets, rows)
+
+    def _logits(self, parameters: Floats, rows: slice) -> Floats:
+        """Compute the logits of some terms without offsets, shape (k, m, rows)."""
+        slopes = parameters[..., :-1].reshape(-1, self.shape[2] - 1)
+        products = self.x.times(slopes, rows).reshape(*self.shape[:2], -1)
+        return np.asarray(products + parameters[..., -1:])
+
+    def _gathered(self, residuals: Floats, rows: slice) -> Floats:
+        weighted = self.shares[:, rows] * residuals
+        slopes = self.x.summed(weighted.reshape(-1, weighted.shape[2]), rows)
         gathered = np.empty(self.shape)
         gathered[..., :-1] = slopes.reshape(*self.shape[:2], -1)
         gathered[..., -1] = weighted.sum(axis=2)
-        return gathered.ravel()
+        return gathered
 
     def _penalised(self, parameters: Floats) -> Floats:
         penalised = self.penalty * parameters
@@ -445,10 +457,9 @@ def _solved(problem: _Problem, start: Floats, tolerance: float, steps: list[Step
 
 
 def _scale_and_tau(
-    every: Floats,
+    found: Floats,
     labels: Labels,
     groups: NDArray[np.int64],
-    folds: Labels,
     *,
     balanced: bool,
 ) -> tuple[float, float, float]:
@@ -458,13 +469,11 @@ def _scale_and_tau(
     held-out term is classified correctly.
 
     Args:
-        every: logits of all terms by the heads of all folds, shape (k, FOLDS, n).
+        found: logits of each term by the head that it is held out of, shape (n, k).
         labels: as in calibrate.
         groups: as in calibrate.
-        folds: fold that holds out each term, shape (n,).
         balanced: as in calibrate.
     """
-    found = every[:, folds, np.arange(len(labels))].T
     k = found.shape[1]
     counts = class_groups(labels, groups, k)
     _, group, terms = np.unique(groups, return_inverse=True, return_counts=True)
