@@ -4,7 +4,7 @@ Hashes take 672 bytes a picture. Those of many are in a file, of which the searc
 compares.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import gettempdir
 from threading import Lock
@@ -48,6 +48,7 @@ ORDERS = 16
 NEIGHBOURS = 8
 BLOCK = 2**12  # hashes that are read and compared at a time
 IN_MEMORY = 2**25  # bytes of hashes that are held before they are written to a file
+FIRST_BITS = 5  # of the chosen bits of a hash: those with the same are sorted together
 PAIRS = 2**20  # close pairs that are collected before their sets are merged: 32 MiB
 
 
@@ -210,32 +211,42 @@ def _close_pairs(
     generator = np.random.Generator(np.random.PCG64(0))
     for _ in range(ORDERS):
         chosen = generator.permutation(256)[:64]
-        # No name holds a sort, so that it is freed before the next: 168 bytes a picture.
-        yield from _close_neighbours(codes, order, _sorted(codes, order, chosen), max_bits)
+        for places in _windows(_sorted(codes, order, chosen)):
+            yield from _close_neighbours(codes, order, places, max_bits)
+
+
+def _windows(runs: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
+    """Cut runs, end to end, into BLOCK elements each, with the NEIGHBOURS elements after them."""
+    left: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+    for run in runs:
+        left = np.concatenate([left, run])
+        while len(left) >= BLOCK + NEIGHBOURS:
+            yield left[: BLOCK + NEIGHBOURS]
+            left = left[BLOCK:]
+    for start in range(0, len(left), BLOCK):
+        yield left[start : start + BLOCK + NEIGHBOURS]
 
 
 def _close_neighbours(
     codes: NDArray[np.uint8], order: NDArray[np.int64], places: NDArray[np.int64], max_bits: int
 ) -> Iterator[_Pairs]:
-    """Compare each hash with the next ones; `places` sorts those of the pictures in `order`."""
-    for start in range(0, len(places), BLOCK):
-        some = places[start : start + BLOCK + NEIGHBOURS]
-        members, numbers = np.divmod(some, HASHES)
-        words, ways = codes[order[members] * HASHES + numbers].view(np.uint64), WAYS[numbers]
-        release(codes)
-        for step in range(1, min(NEIGHBOURS, len(some) - 1) + 1):
-            here, next_ = slice(min(BLOCK, len(some) - step)), slice(step, BLOCK + step)
-            differing = np.bitwise_count(words[here] ^ words[next_]).sum(1, dtype=np.int64)
-            first, second = members[here], members[next_]
-            close = np.flatnonzero((differing <= max_bits) & (first != second))
-            if len(close):
-                one, other = first[close], second[close]
-                yield _Pairs(
-                    np.minimum(one, other),
-                    np.maximum(one, other),
-                    differing[close],
-                    (ways[here] ^ ways[next_])[close],
-                )
+    """Compare each of BLOCK hashes with the next ones, given by their places in `order`."""
+    members, numbers = np.divmod(places, HASHES)
+    words, ways = codes[order[members] * HASHES + numbers].view(np.uint64), WAYS[numbers]
+    release(codes)
+    for step in range(1, min(NEIGHBOURS, len(places) - 1) + 1):
+        here, next_ = slice(min(BLOCK, len(places) - step)), slice(step, BLOCK + step)
+        differing = np.bitwise_count(words[here] ^ words[next_]).sum(1, dtype=np.int64)
+        first, second = members[here], members[next_]
+        close = np.flatnonzero((differing <= max_bits) & (first != second))
+        if len(close):
+            one, other = first[close], second[close]
+            yield _Pairs(
+                np.minimum(one, other),
+                np.maximum(one, other),
+                differing[close],
+                (ways[here] ^ ways[next_])[close],
+            )
 
 
 def no_copies(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -266,9 +277,14 @@ def merge(
 
 def _sorted(
     codes: NDArray[np.uint8], order: NDArray[np.int64], chosen: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The places of the codes of pictures in some order, sorted by 64 chosen bits."""
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the places of the codes of pictures in some order, sorted by 64 chosen bits.
+
+    Those that begin with the same bits are sorted together: an order of all at once would take 250
+    bytes a picture, beside 168 bytes for the chosen bits.
+    """
     keys = np.empty((len(order), HASHES), dtype=np.uint64)
+    first = np.empty((len(order), HASHES), dtype=np.uint8)
     pictures = BLOCK // HASHES + 1
     for start in range(0, len(order), pictures):
         some = slice(start, start + pictures)
@@ -277,4 +293,8 @@ def _sorted(
         release(codes)
         packed = np.packbits(single[:, :, chosen], axis=2)
         keys[some] = np.ascontiguousarray(packed).view(">u8")[:, :, 0]
-    return np.argsort(keys.ravel(), kind="stable")
+        first[some] = packed[:, :, 0] >> (8 - FIRST_BITS)
+    flat = keys.ravel()
+    for value in range(2**FIRST_BITS):
+        places = np.flatnonzero(first.ravel() == value)
+        yield places[np.argsort(flat[places], kind="stable")]
