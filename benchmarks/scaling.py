@@ -10,7 +10,8 @@ one after the other as whole processes, with the shipped params except for data.
 --side, cross_validation.seeds, which is --seeds, and a store that is large enough. "split again" is
 a second split with nothing changed. Prints for every stage the median seconds and the peak memory
 in MiB of its own process by number of photographs, the largest ratio of seconds to those for half
-as many, and the exponent with which seconds grow, with its interval of 95 %.
+as many, and the exponents with which seconds and those of the processors grow, with their
+intervals of 95 %: many files can fill the caches of the system, for which programs wait.
 """
 
 import argparse
@@ -56,6 +57,7 @@ class Cost(NamedTuple):
     """The cost of a stage."""
 
     seconds: float
+    processor: float  # seconds of it, with all worker processes
     mebibytes: float
 
 
@@ -98,8 +100,10 @@ def table(
         ratios = [seconds[2 * n] / seconds[n] for n in sizes if 2 * n in sizes]
         cells = [f"{seconds[n]:.1f} s, {memory[n]:.0f} MiB" for n in sizes]
         points = [(n, cost.seconds) for n in sizes for cost in costs[stage, n]]
-        rows.append([stage, *cells, f"{max(ratios):.2f}" if ratios else "", exponent(points)])
-    headers = ["stage", *(f"{n:,}" for n in sizes), "largest ratio", "exponent"]
+        used = [(n, cost.processor) for n in sizes for cost in costs[stage, n]]
+        largest = f"{max(ratios):.2f}" if ratios else ""
+        rows.append([stage, *cells, largest, exponent(points), exponent(used)])
+    headers = ["stage", *(f"{n:,}" for n in sizes), "largest ratio", "exponent", "of processor"]
     return tabulate(rows, headers=headers, tablefmt="github")
 
 
@@ -182,7 +186,8 @@ def run(project: Path, command: Sequence[str]) -> Cost:
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed in {project}")
-    return Cost(time.perf_counter() - started, usage.ru_maxrss / 1024)
+    processor = usage.ru_utime + usage.ru_stime
+    return Cost(time.perf_counter() - started, processor, usage.ru_maxrss / 1024)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from ballast.core.manifest import Row, class_names, image_reader
 from ballast.core.params import Params, Strategy
 from ballast.core.store import ContentStore, Record
 from ballast.dataset.folds import Trial
-from ballast.model.features import Backbone, image_features
+from ballast.model.features import Backbone, gathered, image_features
 from ballast.model.head_fitting import Head
 from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.inputs import ImageFiles, image_files
@@ -85,8 +85,8 @@ def cross_validate(
     heads: dict[tuple[str, int], list[Head]] = defaultdict(list)
     for name, seed, trial, head in with_progress(fitted, total, "heads"):
         heads[name, seed].append(head)
-        places = [judged[row] for row in trial.judged]
-        probabilities = linear_probabilities(seen[places], head.weights, head.bias)
+        asked = gathered(seen, [judged[row] for row in trial.judged], store)
+        probabilities = linear_probabilities(asked, head.weights, head.bias)
         pairs[name][seed] += zip(trial.judged, probabilities, strict=True)
     return {
         name: {
@@ -159,6 +159,7 @@ class _Made(NamedTuple):
 
     places: dict[tuple[Row, int], int]  # by photograph and round
     features: NDArray[Any]  # shape (n, d)
+    store: ContentStore  # which they are from
 
 
 def _made(
@@ -188,7 +189,8 @@ def _made(
         paths=[augmented_path(row, round_) for row, round_, _ in images],
     )
     places = {(row, round_): place for place, (row, round_, _) in enumerate(images)}
-    return _Made(places, features_of(files, [record.sha256 for _, _, record in images]))
+    features = features_of(files, [record.sha256 for _, _, record in images])
+    return _Made(places, features, store)
 
 
 def _data(record: Record) -> bytes:
@@ -204,7 +206,7 @@ def _terms(plan: Plan, made: _Made, classes: Sequence[str]) -> Terms:
     images = [(row, round_) for row, rounds in plan for round_ in range(rounds)]
     _, groups = np.unique([row.group for row, _ in images], return_inverse=True)
     return Terms(
-        made.features[[made.places[image] for image in images]],
+        gathered(made.features, [made.places[image] for image in images], made.store),
         np.array([classes.index(row.class_) for row, _ in images], dtype=np.int64),
         np.asarray(groups, dtype=np.int64),
     )

@@ -285,6 +285,31 @@ def _kept(
     return features
 
 
+def gathered(features: NDArray[Any], places: Sequence[int], store: ContentStore) -> NDArray[Any]:
+    """Copy some rows of features; those of many into a file, like the features themselves.
+
+    Args:
+        features: shape (n, d).
+        places: of m rows.
+        store: whose folder has room for the file.
+
+    Returns:
+        Shape (m, d).
+
+    Raises:
+        UserError: if the disk has no room.
+    """
+    if len(places) * features[:1].nbytes <= IN_MEMORY:
+        return features[places]
+    found = store.mapped(features.dtype.str, (len(places), features.shape[1]))
+    for start in range(0, len(places), RELEASED):
+        some = slice(start, start + RELEASED)
+        found[some] = features[places[some]]
+        release(found)
+        release(features)
+    return found
+
+
 def _computed(
     backbone: Backbone, images: ImageFiles, batches: Sequence[Sequence[int]], *, engine: Engine
 ) -> Iterator[NDArray[np.float32]]:

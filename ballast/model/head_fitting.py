@@ -41,6 +41,7 @@ BLOCK = 64
 # Terms that a thread works on at a time. What is computed of each takes 8 bytes per head and class,
 # several times over: of 200,000 terms, 4 classes and 5 heads, 200 MiB if it were all at once.
 PART = 2**11
+HELD = 2**27  # bytes of probabilities that are held for the next product, not computed again
 
 # Weights and bias are rounded to multiples of this. It is far larger than the solver's error, so
 # the order in which a processor sums has no effect. It moves a logit by about 0.0003.
@@ -332,7 +333,8 @@ class _Problem:
         # Parameters: k classes, m heads, r slopes and, last, the bias.
         self.shape = (len(offsets), weights.shape[1], x.features.shape[1] + 1)
         self._at: Floats = np.empty(0)
-        self._probabilities: Floats = np.empty((*self.shape[:2], len(labels)))
+        size = self.shape[0] * self.shape[1] * len(labels)
+        self._held = np.empty((*self.shape[:2], len(labels))) if 8 * size <= HELD else None
         self._value: tuple[float, Floats] = 0.0, self._at
 
     def held_out_logits(self, parameters: Floats, heads: Labels) -> Floats:
@@ -362,7 +364,7 @@ class _Problem:
         change = direction.reshape(self.shape)
 
         def gathered(rows: slice) -> Floats:
-            probabilities = self._probabilities[..., rows]
+            probabilities = self._probabilities(rows)
             moved = probabilities * self._logits(change, rows)
             moved -= probabilities * moved.sum(axis=0)
             return self._gathered(moved, rows)
@@ -373,16 +375,29 @@ class _Problem:
         return found.ravel()
 
     def _loss_of(self, parameters: Floats, rows: slice) -> tuple[float, Floats]:
-        """The loss of some terms and its gradient, of the problem's shape; keep probabilities."""
-        shifted = self._logits(parameters, rows) + self.offsets
-        shifted -= shifted.max(axis=0)
-        odds = np.exp(shifted)
-        total = odds.sum(axis=0)
-        probabilities = np.divide(odds, total, out=self._probabilities[..., rows])
+        """The loss of some terms and its gradient, of the problem's shape; hold probabilities."""
+        shifted, odds, total = self._odds(parameters, rows)
+        probabilities = odds / total
+        if self._held is not None:
+            self._held[..., rows] = probabilities
         targets = self.one_hot[..., self.labels[rows]]
         errors = np.log(total) - (targets * shifted).sum(axis=0)
         loss = (self.shares[:, rows] * errors).sum()
         return loss, self._gathered(probabilities - targets, rows)
+
+    def _probabilities(self, rows: slice) -> Floats:
+        """The probabilities of some terms where the loss was computed last."""
+        if self._held is not None:
+            return self._held[..., rows]
+        _, odds, total = self._odds(self._at.reshape(self.shape), rows)
+        return np.asarray(odds / total)
+
+    def _odds(self, parameters: Floats, rows: slice) -> tuple[Floats, Floats, Floats]:
+        """Logits of some terms, of which the largest is 0; their exponentials, and the sums."""
+        shifted = self._logits(parameters, rows) + self.offsets
+        shifted -= shifted.max(axis=0)
+        odds = np.exp(shifted)
+        return shifted, odds, odds.sum(axis=0)
 
     def _logits(self, parameters: Floats, rows: slice) -> Floats:
         """Compute the logits of some terms without offsets, shape (k, m, rows)."""

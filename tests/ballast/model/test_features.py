@@ -27,6 +27,7 @@ from ballast.model.features import (
     Backbone,
     _batches,
     _elsewhere,
+    gathered,
     image_features,
     read_backbone,
 )
@@ -137,6 +138,16 @@ def test_large_ones_are_in_a_file_that_nobody_has_to_remove(
     assert large.dtype == small.dtype == "<u2"
     assert large.tolist() == small.tolist()
     assert records(tmp_path) == kept
+    monkeypatch.setattr(features, "RELEASED", 2)
+    places = [4, 0, 0, 3, 1, 2]
+    chosen = gathered(large, places, store)
+    assert isinstance(chosen, np.memmap)
+    assert chosen.dtype == small.dtype
+    assert chosen.tolist() == small[places].tolist()
+    monkeypatch.setattr(features, "IN_MEMORY", 6 * backbone.width * 2)
+    few = gathered(large, places, store)
+    assert not isinstance(few.base, np.memmap)
+    assert few.tolist() == chosen.tolist()
 
 
 def test_another_range_of_deep_greys_gives_other_features(

@@ -220,15 +220,16 @@ def test_200_classes() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint16])
 @pytest.mark.parametrize("n", [95, 1200])  # of few terms, the features are reduced first
-@pytest.mark.parametrize("cores", [1, 3])
-def test_the_head_does_not_depend_on_blocks_parts_and_cores(
-    monkeypatch: pytest.MonkeyPatch, dtype: type, n: int, cores: int
+@pytest.mark.parametrize(("cores", "held"), [(1, 2**27), (3, 0)])
+def test_the_head_does_not_depend_on_blocks_parts_cores_and_memory(
+    monkeypatch: pytest.MonkeyPatch, dtype: type, n: int, cores: int, held: int
 ) -> None:
     features, labels = drawn([n // 19, 6 * n // 19, 12 * n // 19], d=200)
     monkeypatch.setattr(head_fitting, "BLOCK", n)
     at_once, apart = fitted(features, labels), held_out(labels, np.arange(len(labels)), features)
     monkeypatch.setattr(head_fitting, "BLOCK", 50)
     monkeypatch.setattr(head_fitting, "PART", 90)
+    monkeypatch.setattr(head_fitting, "HELD", held)
     monkeypatch.setattr(head_fitting, "cpu_count", lambda: cores)
     converted: NDArray[Any] = features.clip(max=60_000).astype(dtype)
     assert np.array_equal(converted, features)
