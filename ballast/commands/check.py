@@ -20,7 +20,7 @@ from dvc.repo import Repo
 from dvc.utils.serialize import YAMLFileCorruptedError, parse_yaml
 
 from ballast.core import paths
-from ballast.core.errors import UserError, warn
+from ballast.core.errors import UserError, counted, warn
 from ballast.core.files import CONFLICT, read_text, write_bytes, writing
 from ballast.core.params import Params, as_dict, dotted, no_yaml, parse_params
 from ballast.dataset.listing import list_files, printable, unreadable
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     refuse_unknown(params.train.backbone)
     refuse_without_packages(params.export)
     files = list_files(Path(params.data.raw))
-    print(f"params.yaml is valid; {len(files)} files in {params.data.raw}")
+    print(f"params.yaml is valid; {counted(len(files), 'file')} in {params.data.raw}")
     ignore_unreadable(Path(params.data.raw), files)
     with project_repo() as repo:
         refuse_broken_pipeline(repo)

@@ -3,6 +3,8 @@
 A file in a shard has the shard's path, a slash, and its name in the shard: photos/0.tar/cat/1.jpg.
 """
 
+import errno
+import os
 import posixpath
 import re
 import tarfile
@@ -127,8 +129,10 @@ def read_file(folder: Path, path: str, find: Finder) -> bytes:
     """
     try:
         return (folder / path).read_bytes()
-    except OSError:  # which one if a part of the path is a file, depends on the system
+    except OSError as error:  # which one below a file, such as a shard, depends on the system
         found = find(path)
-        if found is None:
-            raise
-        return found.read()
+        if found:
+            return found.read()
+        if isinstance(error, NotADirectoryError):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from None
+        raise

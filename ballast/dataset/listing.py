@@ -169,7 +169,7 @@ def unreadable(path: Path) -> str | None:
     """
     try:
         mode = path.stat().st_mode
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the latter below a file, such as a shard
         return "broken link" if path.is_symlink() else "gone"
     except OSError as error:
         loop = error.errno == errno.ELOOP

@@ -216,6 +216,9 @@ def test_files_in_a_shard_are_those_of_a_folder(
         [*sorted((raw / "one").iterdir()), *sorted((raw / "two").iterdir())]
     )
     assert [row["predicted"] for row in rows] == [of.predicted for of in [*expected, expected[-1]]]
+    gone = f"{folder}/0.tar/two/gone.png"
+    assert print_predictions(classifier, files(gone), "csv") == 3
+    assert f"WARNING: {gone}: no such file\n" in capsys.readouterr().err
     (folder / "0.tar").write_bytes((folder / "0.tar").read_bytes()[:1000])
     assert files(folder) == files(folder / "0.tar") == [f"{folder}/0.tar"]
 
