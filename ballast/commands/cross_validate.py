@@ -208,8 +208,8 @@ def photographs_folder(params: Params) -> str:
     if not Path(train).is_dir():
         raise UserError(
             f"params.yaml: data.raw: {raw.as_posix()}: its training photographs are in shards"
-            f" beside others, but only a folder can be cross-validated; move these"
-            f" shards into {train}"
+            " beside others, but only a folder can be cross-validated; move these shards into"
+            f" {train}"
         )
     for pattern in params.data.exclude:
         if "/" in pattern.removeprefix("**/").rstrip("/"):
