@@ -234,9 +234,9 @@ def csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
 
 
 def _cell(value: object) -> object:
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
+    if isinstance(value, str):
+        return f"'{value}" if FORMULA.match(value) else value
+    return f"{value:.12g}" if isinstance(value, float) else value
 
 
 def as_given(cell: str) -> str:

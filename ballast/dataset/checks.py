@@ -62,8 +62,9 @@ def check_classes(
                 " accents, which not every file system tells apart; merge them"
             )
     trained = {photo.class_ for photo in photos if photo.given in (None, "train")}
-    given = given_by_path(layout) if layout else {}
-    for name in [name for name in classes if name not in trained]:
+    missing = [name for name in classes if name not in trained]
+    given = given_by_path(layout) if layout and missing else {}
+    for name in missing:
         in_train = [found for found in lost.get(name, []) if given.get(found.path) == "train"]
         if in_train:
             leaked = any(kind(found.reason).startswith(LEAK) for found in in_train)

@@ -124,8 +124,10 @@ def _groups(
     found = []
     for indices in members.values():
         classes = tuple(sorted(photos[index].class_ for index in indices))  # sums have an order
+        if classes not in counts:
+            counts[classes] = Counter(classes)
         rank = min(_rank(seed, photos[index]) for index in indices)
-        found.append(_Group(indices, counts.setdefault(classes, Counter(classes)), rank))
+        found.append(_Group(indices, counts[classes], rank))
     return sorted(found, key=lambda group: group.rank)
 
 
@@ -158,7 +160,8 @@ def _deal(groups: Sequence[_Group], folds: int) -> list[list[_Group]]:
             sum(have[name] * n / totals[name] for name, n in group.counts.items()) for have in dealt
         ]
         emptiest = filled.index(min(filled))
-        dealt[emptiest].update(group.counts)
+        for name, n in group.counts.items():  # update() takes three times as long
+            dealt[emptiest][name] += n
         by_fold[emptiest].append(group)
     return by_fold
 
@@ -185,7 +188,8 @@ def _share(groups: Sequence[_Group], share: float) -> list[_Group]:
 def _totals(groups: Iterable[_Group]) -> Counter[str]:
     totals = Counter[str]()
     for group in groups:
-        totals.update(group.counts)
+        for name, n in group.counts.items():
+            totals[name] += n
     return totals
 
 

@@ -60,7 +60,7 @@ def folder_layout(raw: Path, exclude: Sequence[str] = ()) -> Layout:
     seen = [listed.unpacked.get(path, path) for path in listed.paths if path not in reasons]
     _refuse_copy(raw, "", seen)
     parents, notes = _class_parents(raw, seen)
-    for parent in parents:
+    for parent in filter(None, parents):
         _refuse_copy(raw, parent, seen)
     same: dict[Place | str, Place | str] = {}  # one value for all that are equal
     places = {

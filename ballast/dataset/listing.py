@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
+from array import array
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -90,19 +90,25 @@ class FileState(NamedTuple):
     inode: int
 
 
+BITS = 2**64 - 1
 States = NDArray[np.int64]  # the FileState of n files, shape (n, 4)
 
 
 def file_states(raw: Path, paths: Collection[str]) -> States:
     """Look up the state of each of n paths, relative to `raw`; of what cannot be read, all is 0."""
-    states = np.zeros((len(paths), len(FileState._fields)), dtype=np.int64)
-    for place, path in enumerate(paths):
-        with suppress(OSError):
+    states = array("Q")
+    for path in paths:
+        try:
             found = os.stat(f"{raw}{os.sep}{path}")  # noqa: PTH116  # a Path takes as long as stat
-            state = FileState(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
-            # An inode may have more bits, and so does a damaged time.
-            states[place] = [(value + 2**63) % 2**64 - 2**63 for value in state]
-    return states
+        except OSError:
+            states.extend((0, 0, 0, 0))
+            continue
+        # An inode may have more than 64 bits, and so does a damaged time.
+        states.append(found.st_size & BITS)
+        states.append(found.st_mtime_ns & BITS)
+        states.append(found.st_ctime_ns & BITS)
+        states.append(found.st_ino & BITS)
+    return np.frombuffer(states, dtype=np.int64).reshape(-1, len(FileState._fields))
 
 
 def refuse_changes(raw: Path, paths: Sequence[str], before: States) -> None:
@@ -200,4 +206,6 @@ def about(path: str, problem: object) -> str:
 
 def printable(path: str) -> str:
     r"""A path as printable text: bytes that are not UTF-8 become escapes such as \xff."""
+    if path.isascii():  # which a str knows: a large folder asks six times for every file
+        return path
     return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -65,9 +65,10 @@ def given_by_path(layout: Layout) -> dict[str, Subset | None]:
 
 def lost_by_class(layout: Layout, rejections: Iterable[Rejection]) -> dict[str, list[Rejection]]:
     """The rejected files of each class, by class name; a folder that cannot be read is a class."""
-    classes = _classes(layout)
+    found = [*rejections]
+    classes = _classes(layout) if found else {}
     lost: dict[str, list[Rejection]] = defaultdict(list)
-    for rejection in rejections:
+    for rejection in found:
         parent, _, name = rejection.path.rpartition("/")
         if rejection.path in classes:
             lost[classes[rejection.path]].append(rejection)
@@ -87,6 +88,8 @@ def class_losses(layout: Layout, rejections: Iterable[Rejection]) -> dict[str, L
         Losses by class name, sorted; without classes that have lost nothing.
     """
     lost = lost_by_class(layout, rejections)
+    if not lost:
+        return {}
     unread = (name for name, found in lost.items() for one in found if one.reason in NO_FOLDER)
     files = Counter([*_classes(layout).values(), *unread])
     return {

@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from struct import iter_unpack
 from typing import IO, NamedTuple
 
 import numpy as np
@@ -45,10 +46,10 @@ def unchanged(
     """
     left = iter(kept)
     name, inspection = next(left, (None, None))
-    for path, state in zip(paths, states, strict=True):
+    for path, state in zip(paths, iter_unpack("4q", states.data), strict=True):
         while name is not None and name < path:
             name, inspection = next(left, (None, None))
-        same = inspection and name == path and inspection.state == FileState(*state.tolist())
+        same = inspection and name == path and inspection.state == state
         yield inspection.content if inspection and same else None
 
 
@@ -71,8 +72,9 @@ def trusted(
     Yields:
         Paths and inspections.
     """
-    for (path, place), row, result in zip(places.items(), states, results, strict=True):
-        state = FileState(*row.tolist())
+    rows = iter_unpack("4q", states.data)
+    for (path, place), row, result in zip(places.items(), rows, results, strict=True):
+        state = FileState(*row)
         if any(state) and isinstance(place, Place):
             content = content_of(result, hashes)
             if content and max(state.modified, state.changed) < moment - CLOCK:
