@@ -26,8 +26,9 @@ from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.image_limits import most_bytes
 from ballast.core.images import ImageError, as_seen, decode_image, resize_image, without_warnings
-from ballast.core.shards import Finder, shard_finder
+from ballast.core.shards import Finder, is_shard, shard_finder
 from ballast.dataset.listing import unread_path
+from ballast.dataset.shards import shard_problem
 from ballast.insight.nearest import nearest_distance
 from ballast.insight.novelty import UNLIKE, Familiar, familiar, novelty_at
 from ballast.insight.prediction_sets import (
@@ -360,6 +361,8 @@ def _read(most: int, find: Finder, path: str) -> bytes:
     try:
         problem = unread_path(path)
         found = find(path) if problem else None
+        if not problem and is_shard(path):
+            problem = shard_problem(Path(path)) or "a shard, which holds several images"
         if problem and not found:
             raise ImageError(problem)
         if (found.size if found else Path(path).stat().st_size) > most:

@@ -36,7 +36,7 @@ def main() -> None:
 
     listed, runtime = [], params.runtime
     images = oversampled_images(
-        plan,
+        plan if shards else sorted(plan),  # by path, as photographs lie in shards of data.raw
         Path(params.data.raw),
         params.seed,
         params.data.image_size,

@@ -43,7 +43,7 @@ from ballast.core.manifest import Row
 from ballast.core.params import Params, parse_params
 from ballast.core.store import ContentStore
 from ballast.dataset.folds import fold_trials
-from ballast.dataset.layout import folder_layout, given_parents
+from ballast.dataset.layout import Place, folder_layout, given_parents
 from ballast.dataset.split import refuse_idle_folds, split_folder
 from ballast.dvc_tools.experiments import read_file
 from ballast.model.cross_validation import cross_validate, judgements_of
@@ -194,7 +194,8 @@ def photographs_folder(params: Params) -> str:
     raw, table = Path(params.data.raw), params.split.group
     if params.data.labels:
         return params.data.raw
-    given = given_parents(folder_layout(raw, params.data.exclude))
+    layout = folder_layout(raw, params.data.exclude)
+    given = given_parents(layout)
     folders = {(raw / parent).as_posix(): subset for parent, subset in sorted(given.items())}
     trains = [folder for folder, subset in folders.items() if subset == "train"]
     if len({*folders.values()}) < 2 or not trains:
@@ -205,7 +206,13 @@ def photographs_folder(params: Params) -> str:
             f"params.yaml: data.raw: {train} and {more[0]} are both for training, but only one"
             " folder can be cross-validated; merge them"
         )
-    if not Path(train).is_dir():
+    beside = [
+        path
+        for path, place in layout.places.items()
+        if isinstance(place, Place) and place.given == "train"
+        if not (raw / path).as_posix().startswith(f"{train}/")
+    ]
+    if beside:
         raise UserError(
             f"params.yaml: data.raw: {raw.as_posix()}: its training photographs are in shards"
             " beside others, but only a folder can be cross-validated; move these shards into"

@@ -34,6 +34,7 @@ from ballast.core.colours import as_srgb
 from ballast.core.errors import UserError, one_line, warn
 from ballast.core.files import write_bytes
 from ballast.core.images import ImageError, resize_image, without_warnings
+from ballast.core.shards import shard_finder
 from ballast.dataset.listing import about, printable
 from ballast.insight.evidence import (
     evidence_maps,
@@ -102,10 +103,11 @@ def write_pictures(classifier: "Classifier", files: Iterable[str], out: Path, mo
     size = input_size(classifier.model)
     used: set[str] = set()
     unread = 0
+    find = shard_finder(Path())
     for file in files:
         try:
             with without_warnings():
-                image = decode_source(file, classifier.max_megapixels, classifier.greys)
+                image = decode_source(file, classifier.max_megapixels, classifier.greys, find)
         except ImageError as error:
             unread += 1
             warn(about(file, error))

@@ -393,7 +393,7 @@ def _lines(file: BufferedReader, end: bytes) -> Iterator[str]:
 
 def folder_files(folder: Path) -> list[str]:
     """The files of a folder and of its shards, sorted, without those that split calls hidden."""
-    return _seen(folder, list_photographs(folder))
+    return _seen(folder, list_photographs(folder, classes=False))
 
 
 def _seen(folder: Path, listed: Listed) -> list[str]:
@@ -407,7 +407,7 @@ def _below(name: str) -> Iterator[str]:
     if name and is_folder(path) and os.access(path, os.R_OK | os.X_OK):
         yield from folder_files(path)
     elif is_shard(name) and path.is_file():
-        yield from _seen(path.parent, with_shards(path.parent, [path.name]))
+        yield from _seen(path.parent, with_shards(path.parent, [path.name], classes=False))
     elif glob.has_magic(name) and not os.path.lexists(name):
         # Path.glob does not accept absolute patterns.
         found = sorted(glob.glob(name, recursive=True))  # noqa: PTH207

@@ -37,6 +37,10 @@ DECODING = (
 FORMATS: tuple[str, ...] = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 HEIF_FORMATS: tuple[str, ...] = ("AVIF", "HEIF")
 NAMES = "JPEG, PNG, WebP, HEIC, AVIF, BMP, GIF or TIFF"
+SUFFIXES = {
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpeg", ".jpg", ".png"),
+    *(".tif", ".tiff", ".webp"),
+}
 # The first bytes of JPEG XL: of a bare stream, and of a file with boxes.
 JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 # The first bytes of formats that Pillow does not name when it does not know their kind.

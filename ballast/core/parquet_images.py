@@ -1,16 +1,20 @@
 """Reads images in the rows of a Parquet file, as Hugging Face's data sets have them."""
 
 import json
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
+from sys import intern
 from threading import Lock
 from typing import Any, NamedTuple
 
+from ballast.core.images import SUFFIXES
+
 PARQUET = ".parquet"
 METADATA = b"huggingface"  # of the schema: what the columns are
-HELD = 2  # row groups that are in memory
+HELD = 2  # groups of rows that are in memory
 
 
 class _Images(NamedTuple):
@@ -20,8 +24,8 @@ class _Images(NamedTuple):
     path: str | None  # None if the files have no names
 
 
-def image_names(shard: Path) -> list[str]:
-    """Name the image of each row by its number, with the suffix that its file once had.
+def image_suffixes(shard: Path) -> list[str]:
+    """Tell the suffix that the file of each row's image once had: empty if it was none of images.
 
     Raises:
         ValueError: if it is not a whole Parquet file, has no column of images or several, or the
@@ -30,10 +34,16 @@ def image_names(shard: Path) -> list[str]:
     """
     with _opened(shard) as file:
         column = _images(file.schema_arrow).path
-        paths: list[str | None] = [None] * file.metadata.num_rows
-        if column:
-            paths = file.read(columns=[column]).flatten().column(0).to_pylist()
-        return [f"{row:08d}{PurePosixPath(path or '').suffix}" for row, path in enumerate(paths)]
+        if not column:
+            return [""] * file.metadata.num_rows
+        paths = file.read(columns=[column]).flatten().column(0).to_pylist()
+    suffixes = (PurePosixPath(path or "").suffix for path in paths)
+    return [intern(suffix) if suffix.lower() in SUFFIXES else "" for suffix in suffixes]
+
+
+def row_name(row: int, suffix: str) -> str:
+    """The name of the image in a row."""
+    return f"{row:08d}{suffix}"
 
 
 def row_classes(shard: Path, usual: Collection[str]) -> list[str | None] | None:
@@ -46,7 +56,8 @@ def row_classes(shard: Path, usual: Collection[str]) -> list[str | None] | None:
         usual: names of columns, in lower case.
 
     Raises:
-        ValueError: like image_names, and if several columns could be the one.
+        ValueError: like image_suffixes; if several columns could be the one, or it holds no single
+            values.
         OSError: if it cannot be read.
     """
     with _opened(shard) as file:
@@ -58,39 +69,43 @@ def row_classes(shard: Path, usual: Collection[str]) -> list[str | None] | None:
         if len(columns) > 1:
             raise ValueError(f"columns {columns[0]} and {columns[1]} could both be the class")
         cells = file.read(columns=columns).column(0).to_pylist()
-        names = labels[columns[0]].get("names") if labels else None
-        if not names:
-            return [None if cell is None else str(cell) for cell in cells]
-        return [
-            str(names[cell]) if isinstance(cell, int) and 0 <= cell < len(names) else None
-            for cell in cells
-        ]
+    if any(isinstance(cell, list | dict | bytes) for cell in cells):
+        raise ValueError(f"column {columns[0]} holds lists, structs or bytes, not classes")
+    names = labels[columns[0]].get("names") if labels else None
+    if not isinstance(names, list):
+        return [None if cell is None else str(cell) for cell in cells]
+    return [
+        str(names[cell]) if isinstance(cell, int) and 0 <= cell < len(names) else None
+        for cell in cells
+    ]
 
 
-def cell_reader(shard: Path) -> Callable[[int], bytes]:
-    """Make a function that reads the image in a row, given by its number.
+def row_reader() -> Callable[[Path, int], bytes]:
+    """Make a function that reads the image in a row of a Parquet file, given by its number.
 
-    It reads the row's whole group, and holds the last two. Several threads may call it. It raises
-    what image_names raises, and ValueError if the row has no image.
+    It reads the row's whole group, and holds the last two, of all files. Several threads may call
+    it. It raises what image_suffixes raises, and ValueError if the row has no image.
     """
     lock = Lock()
-    starts: list[int] = []  # the first row of each group
-    held: dict[int, Any] = {}  # by group, its images
+    starts: dict[Path, list[int]] = {}  # the first row of each group
+    held: dict[tuple[Path, int], Any] = {}  # images by file and group
 
-    def read(row: int) -> bytes:
+    def read(shard: Path, row: int) -> bytes:
         with lock:
-            if not starts:
+            if shard not in starts:
                 with _opened(shard) as file:
                     about = [file.metadata.row_group(n) for n in range(file.num_row_groups)]
-                starts.extend(accumulate((group.num_rows for group in about), initial=0))
-            group = max(number for number, start in enumerate(starts[:-1]) if start <= row)
-            if group not in held:
+                starts[shard] = [*accumulate((group.num_rows for group in about), initial=0)]
+            group = bisect_right(starts[shard], row) - 1
+            if (shard, group) not in held:
                 while len(held) >= HELD:
                     held.pop(next(iter(held)))
                 with _opened(shard) as file:
                     columns = [_images(file.schema_arrow).data]
-                    held[group] = file.read_row_group(group, columns=columns).flatten().column(0)
-            data = held[group][row - starts[group]].as_py()
+                    images = file.read_row_group(group, columns=columns).flatten().column(0)
+                held[shard, group] = images
+            images, place = held[shard, group], row - starts[shard][group]
+            data = images[place].as_py() if place < len(images) else None
         if data is None:
             raise ValueError("its row holds no image")
         return bytes(data)
@@ -111,6 +126,8 @@ def _opened(shard: Path) -> Iterator[Any]:
         # With a path, pyarrow would keep errors of the system from being told from others.
         with shard.open("rb") as opened, parquet.ParquetFile(opened) as file:
             yield file
+    except MemoryError:
+        raise ValueError("not a whole Parquet file: bad numbers of rows") from None
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno:  # else it is pyarrow's, of what it read
             raise
@@ -142,7 +159,7 @@ def _of_type(schema: Any, type_: str) -> dict[str, dict[str, Any]]:  # noqa: ANN
     """The columns of a type of Hugging Face's, with what else is said of them."""
     try:
         features = json.loads((schema.metadata or {})[METADATA])["info"]["features"]
-        return {name: of for name, of in features.items()
-                if of.get("_type") == type_ and name in schema.names}  # fmt: skip
+        return {name: of for name, of in features.items() if isinstance(of, dict)
+                and of.get("_type") == type_ and name in schema.names}  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
         return {}

@@ -8,16 +8,21 @@ import os
 import posixpath
 import re
 import tarfile
+from array import array
 from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
-from ballast.core.parquet_images import PARQUET, cell_reader, image_names
+import numpy as np
+
+from ballast.core.parquet_images import PARQUET, image_suffixes, row_name, row_reader
 
 TAR = ".tar"
 BEFORE_MEMBER = re.compile(rf"({re.escape(TAR)}|{re.escape(PARQUET)})(?=/)", re.IGNORECASE)
-INDEXES = 4  # shards whose names are held: of 100,000 files, some 30 MB each
+DIGEST = 16  # bytes of a name's hash
 
 
 class Stretch(NamedTuple):
@@ -48,7 +53,7 @@ def tar_files(shard: Path) -> Iterator[tuple[str, Stretch | None]]:
 
     Yields:
         Names without ./ in front, and where they are; None of what is no file, such as a link, and
-        of names that lead out of the shard. If a name is there twice, the last file is meant.
+        of names that lead out of the shard. If a name is there twice, the last one is meant.
 
     Raises:
         ValueError: if it is not a whole tar file, or is compressed.
@@ -57,13 +62,18 @@ def tar_files(shard: Path) -> Iterator[tuple[str, Stretch | None]]:
     try:
         # Bytes that are not UTF-8 become surrogate escapes, as in the names of files.
         with tarfile.open(shard, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+            at = -1
             while found := archive.next():
+                if found.size < 0 or archive.offset <= at:  # else it could be read for ever
+                    raise tarfile.ReadError("bad size")
+                at = archive.offset
                 # It would hold 1 kB for each file; tools such as webdataset do the same.
                 archive.members = []  # type: ignore[attr-defined]  # not in the stubs
                 if found.isdir():
                     continue
                 name = posixpath.normpath(found.name)
                 inside = not name.startswith(("/", "../")) and name not in (".", "..")
+                inside &= "\0" not in name
                 plain = found.isreg() and not found.issparse()
                 stretch = Stretch(shard, found.offset_data, found.size)
                 yield name, stretch if inside and plain else None
@@ -74,6 +84,8 @@ def tar_files(shard: Path) -> Iterator[tuple[str, Stretch | None]]:
                     raise tarfile.ReadError("bad checksum")
     except (tarfile.TarError, EOFError, OverflowError) as error:
         raise ValueError(f"not a whole tar file: {error}") from None
+    except (RecursionError, MemoryError):  # of headers about headers, or of huge ones
+        raise ValueError("not a whole tar file: bad header") from None
 
 
 def read_stretch(stretch: Stretch) -> bytes:
@@ -94,23 +106,66 @@ def shard_finder(folder: Path) -> Finder:
     """Make a function that finds files in the shards below a folder.
 
     It takes a path relative to the folder. It returns None if the path leads to no file in a shard,
-    and raises OSError, or ValueError if the shard is damaged. Several threads may call it.
+    and raises OSError, or ValueError if the shard is damaged. Several threads may call it. It lists
+    each shard once, and holds 32 bytes for each file in a tar file.
     """
+    indexes: dict[Path, Finder] = {}
+    lock, read_row = Lock(), row_reader()
 
-    @lru_cache(INDEXES)
-    def index(shard: Path) -> dict[str, InShard]:
-        if shard.suffix.casefold() == PARQUET:
-            read = cell_reader(shard)
-            return {n: InShard(0, partial(read, row)) for row, n in enumerate(image_names(shard))}
-        found = {name: stretch for name, stretch in tar_files(shard) if stretch}
-        return {name: InShard(at.size, partial(read_stretch, at)) for name, at in found.items()}
+    def index(shard: Path) -> Finder | None:
+        with lock:  # or several threads would list the same shard
+            if shard not in indexes and shard.is_file():
+                is_parquet = shard.suffix.casefold() == PARQUET
+                made = _rows(shard, read_row) if is_parquet else _members(shard)
+                indexes[shard] = made
+            return indexes.get(shard)
 
     def find(path: str) -> InShard | None:
         for match in BEFORE_MEMBER.finditer(path):
-            shard = folder / path[: match.end()]
-            if shard.is_file():
-                return index(shard).get(path[match.end() + 1 :])
+            inside = index(folder / path[: match.end()])
+            if inside:
+                return inside(path[match.end() + 1 :])
         return None
+
+    return find
+
+
+def _members(shard: Path) -> Finder:
+    """Make a function that finds files in a tar file by name, of which it holds hashes alone."""
+    digests, starts, sizes = bytearray(), array("q"), array("q")
+    for name, stretch in tar_files(shard):
+        digests += _digest(name)
+        starts.append(stretch.start if stretch else 0)
+        sizes.append(stretch.size if stretch else -1)
+    names = np.frombuffer(digests, f"S{DIGEST}")
+    order = np.argsort(names, kind="stable")  # the last of a name stays the last
+    names = names[order]
+
+    def find(name: str) -> InShard | None:
+        digest = np.bytes_(_digest(name).rstrip(b"\0"))  # as NumPy returns them
+        last = int(np.searchsorted(names, digest, side="right")) - 1
+        if last < 0 or names[last] != digest or sizes[place := int(order[last])] < 0:
+            return None
+        stretch = Stretch(shard, starts[place], sizes[place])
+        return InShard(stretch.size, partial(read_stretch, stretch))
+
+    return find
+
+
+def _digest(name: str) -> bytes:
+    return blake2b(name.encode("utf-8", "surrogateescape"), digest_size=DIGEST).digest()
+
+
+def _rows(shard: Path, read: Callable[[Path, int], bytes]) -> Finder:
+    """Make a function that finds images in a Parquet file by the names of their rows."""
+    suffixes = image_suffixes(shard)
+
+    def find(name: str) -> InShard | None:
+        number = name.partition(".")[0]
+        row = int(number) if number.isascii() and number.isdecimal() else len(suffixes)
+        if row >= len(suffixes) or name != row_name(row, suffixes[row]):
+            return None
+        return InShard(0, partial(read, shard, row))
 
     return find
 

@@ -1,8 +1,9 @@
 """Reads classes, subsets and groups from a table, in place of class folders."""
 
 import posixpath
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -59,8 +60,10 @@ class _Names(NamedTuple):
     """Files by the names that a table may give them."""
 
     paths: set[str]
-    by_name: dict[str, list[str]]  # by their names without folders
-    by_stem: dict[str, list[str]]  # by their names without folders and suffix
+    # Each path backwards with a / around it, and the path; sorted, so that those with one end are
+    # beside each other: a million photographs in shards may share a thousand names.
+    whole: list[tuple[str, str]]
+    stems: list[tuple[str, str]]  # the same without suffixes, of what may be photographs
 
 
 class _Files(NamedTuple):
@@ -100,7 +103,7 @@ def read_labels(raw: Path, wanted: Labels, exclude: Sequence[str] = ()) -> Label
     Raises:
         UserError: if the folder or a table cannot be read, or it is unclear what a column means.
     """
-    listed = list_photographs(raw)
+    listed = list_photographs(raw, classes=False)  # the table tells them
     reasons = {**listed.reasons, **excluded(raw, listed.paths, exclude)}
     found = _labelled(raw, listed.paths, reasons, wanted)
     return found._replace(layout=found.layout._replace(listed=listed))
@@ -234,13 +237,25 @@ def _files(table: str, photos: Sequence[str], left_out: Sequence[str], *, alone:
 def _names(paths: Sequence[str], below: str) -> _Names:
     """Look up the files whose paths begin with the folder `below`."""
     found = [path for path in paths if path.startswith(below)]
-    by_name, by_stem = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
-    for path in found:
-        name = PurePosixPath(path)
-        by_name[name.name].append(path)
-        if name.suffix.casefold() not in NO_PHOTOGRAPHS:
-            by_stem[name.stem].append(path)
-    return _Names({*found}, dict(by_name), dict(by_stem))
+    stems = [
+        (_backwards(stem), path)
+        for path in found
+        for stem, suffix in [posixpath.splitext(path)]
+        if suffix.casefold() not in NO_PHOTOGRAPHS
+    ]
+    return _Names({*found}, sorted((_backwards(path), path) for path in found), sorted(stems))
+
+
+def _backwards(path: str) -> str:
+    return f"/{path}"[::-1]
+
+
+def _ending(paths: Sequence[tuple[str, str]], end: str) -> list[str]:
+    """Those of the sorted paths that end with some text, from a list of _Names."""
+    wanted = end[::-1]
+    first = bisect_left(paths, (wanted,))
+    there = map(paths.__getitem__, range(first, len(paths)))
+    return sorted(path for _, path in takewhile(lambda of: of[0].startswith(wanted), there))
 
 
 def _named(files: _Files, cell: str) -> list[str]:
@@ -254,25 +269,26 @@ def _named(files: _Files, cell: str) -> list[str]:
     if not any(cell in names.paths for names in kinds):
         cell = cell.replace("\\", "/")
     whole = posixpath.normpath(posixpath.join(files.folder, cell))
-    found = (*(_at(names, whole) for names in kinds), *(_below(names, cell) for names in kinds))
-    return next(filter(None, found), [])
+    for meant, said in ((_at, whole), (_below, cell)):
+        for names in kinds:
+            found = meant(names, said)
+            if found:
+                return found
+    return []
 
 
 def _at(names: _Names, whole: str) -> list[str]:
     """The files with this path, or else with this path and any suffix."""
     if whole in names.paths:
         return [whole]
-    stems = names.by_stem.get(posixpath.basename(whole), [])
+    stems = _ending(names.stems, f"/{whole}")
     return [path for path in stems if posixpath.splitext(path)[0] == whole]
 
 
 def _below(names: _Names, cell: str) -> list[str]:
     """The files with this path below any folder, or else with this path and any suffix."""
-    name, below = posixpath.basename(cell), f"/{cell.removeprefix('./')}"
-    stems = names.by_stem.get(name, [])
-    return [path for path in names.by_name.get(name, []) if f"/{path}".endswith(below)] or [
-        path for path in stems if f"/{posixpath.splitext(path)[0]}".endswith(below)
-    ]
+    below = f"/{cell.removeprefix('./')}"
+    return _ending(names.whole, below) or _ending(names.stems, below)
 
 
 def _columns(table: Table, wanted: Labels, files: _Files) -> _Columns:

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ballast.core.errors import UserError
+from ballast.core.images import SUFFIXES
 from ballast.core.manifest import Subset
 from ballast.dataset.exclusion import excluded
 from ballast.dataset.listing import is_hidden, is_link, list_files, printable
@@ -13,10 +14,6 @@ from ballast.dataset.set_names import NO_CLASS, SUBSET_NAMES, are_parts, set_fol
 from ballast.dataset.shards import Listed, list_photographs
 
 # Files of other kinds beside class folders, such as a licence, say nothing about the layout.
-PICTURES = {
-    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpeg", ".jpg", ".png"),
-    *(".tif", ".tiff", ".webp"),
-}
 TEXTS = {"authors", "changelog", "copying", "licence", "license", "notice", "readme"}
 
 ORDER: tuple[Subset, ...] = ("train", "val", "test")
@@ -231,8 +228,8 @@ def _refuse_copy(raw: Path, parent: str, paths: Sequence[str]) -> None:
     of = {_below(path, parent): top for top, files in tops.items() for path in files}
     for top, files in tops.items():
         inside = {_below(path, top): path for path in files}
-        pairs = [(path, inside[path]) for path in of if path in inside and of[path] != top]
-        beside = sum(of[path] != top for path in of)
+        pairs = [(path, copy) for path, copy in inside.items() if of.get(path, top) != top]
+        beside = len(of) - len(files)
         if len({of[path] for path, _ in pairs}) > 1 and 2 * len(pairs) >= beside:
             path, copy = min(pairs)
             raise UserError(
@@ -283,7 +280,7 @@ def _holds_classes(at: str, files: Iterable[str]) -> bool:
 def _is_picture(path: str) -> bool:
     """Whether a file's name may be that of a picture, which needs no extension."""
     name = PurePosixPath(path)
-    return name.suffix.lower() in PICTURES or not (name.suffix or name.name.casefold() in TEXTS)
+    return name.suffix.lower() in SUFFIXES or not (name.suffix or name.name.casefold() in TEXTS)
 
 
 def _listed(folders: Sequence[str]) -> str:

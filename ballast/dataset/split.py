@@ -1,6 +1,7 @@
 """Turns a folder of photographs into a manifest: inspects, groups and splits them."""
 
 import time
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -217,6 +218,8 @@ def inspect_all(
     """
     places, listed = layout.places, layout.listed
     before = file_states(raw, listed.files)
+    for path, state in listed.shards.items():  # they may have changed since they were listed
+        before[bisect_left(listed.files, path)] = state
     states = states_of(before, listed)
     hashed = params.split.near_duplicates is not None
     hashes = HashTable(inspections.parent)

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -113,6 +114,20 @@ def test_a_single_image_that_cannot_be_read_is_an_error_without_a_place(
         classifier.predict(b"")
     with pytest.raises(TypeError, match=r"must be uint8, .* not uint8 \(4, 4, 4\)"):
         classifier.predict(np.zeros((4, 4, 4), dtype=np.uint8))
+
+
+def test_a_shard_is_no_image_and_says_whether_it_holds_any(
+    classifier: Classifier, photo: Path, tmp_path: Path
+) -> None:
+    shard = tmp_path / "0.tar"
+    with tarfile.open(shard, "w") as archive:
+        archive.add(photo, photo.name)
+    with pytest.raises(ImageError, match=r"^a shard, which holds several images$"):
+        classifier.predict(shard)
+    assert classifier.predict(shard / photo.name) == classifier.predict(photo)
+    shard.write_bytes(b"not a tar file")
+    with pytest.raises(ImageError, match=r"^not a whole tar file: "):
+        classifier.predict(shard)
 
 
 @pytest.mark.parametrize("trained", ["reproduced", "features_project"])

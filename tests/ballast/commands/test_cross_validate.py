@@ -326,7 +326,10 @@ def test_shards_need_a_folder_of_their_own(tmp_path: Path, shipped: Params) -> N
     with pytest.raises(UserError, match=f"move these shards into {tmp_path}/train$"):
         photographs_in(tmp_path, shipped)
     (tmp_path / "train").mkdir()
-    (tmp_path / "train-0.tar").rename(tmp_path / "train/train-0.tar")
+    shutil.copy(tmp_path / "train-0.tar", tmp_path / "train/train-0.tar")
+    with pytest.raises(UserError, match="are in shards beside others, but only a folder"):
+        photographs_in(tmp_path, shipped)  # or half of the training photographs would be left out
+    (tmp_path / "train-0.tar").unlink()
     assert photographs_in(tmp_path, shipped) == f"{tmp_path}/train"
 
 

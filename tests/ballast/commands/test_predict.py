@@ -221,6 +221,8 @@ def test_files_in_a_shard_are_those_of_a_folder(
     assert f"WARNING: {gone}: no such file\n" in capsys.readouterr().err
     (folder / "0.tar").write_bytes((folder / "0.tar").read_bytes()[:1000])
     assert files(folder) == files(folder / "0.tar") == [f"{folder}/0.tar"]
+    assert print_predictions(classifier, files(folder), "csv") == 3
+    assert f"WARNING: {folder}/0.tar: not a whole tar file: " in capsys.readouterr().err
 
 
 def test_a_file_may_be_called_like_a_pattern(tmp_path: Path) -> None:

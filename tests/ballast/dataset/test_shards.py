@@ -139,6 +139,26 @@ def test_a_shard_without_folders_is_a_class(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("name", ["bullet_train", "test-tube", "valid_1_letters"])
+def test_a_class_may_have_the_word_of_a_set_in_its_name(tmp_path: Path, name: str) -> None:
+    write_shard(tmp_path / f"{name}.tar", {"1.png": b""})
+    write_shard(tmp_path / "steam_train.tar", {"1.png": b""})
+    assert {class_ for class_, _ in places(tmp_path).values()} == {name, "steam_train"}
+
+
+def test_what_is_left_out_of_a_shard_says_nothing_of_its_class(tmp_path: Path) -> None:
+    write_shard(tmp_path / "cat.tar", {"1.png": b"", "@eaDir/1.png/x": b"", ".seen/1.png": b""})
+    with tarfile.open(tmp_path / "dog.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("1.png"))
+        link = tarfile.TarInfo("best/1.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "../1.png"
+        archive.addfile(link)
+    assert places(tmp_path) == {
+        "cat.tar/1.png": ("cat", None),
+        "dog.tar/1.png": ("dog", None),
+    }
+
+
 def test_shards_may_be_in_class_folders(tmp_path: Path) -> None:
     write_shard(tmp_path / "cat/a.tar", {"1.png": b""})
     write_shard(tmp_path / "cat/b.tar", {"1.png": b""})
@@ -182,26 +202,34 @@ def test_everything_in_a_shard_that_is_no_file_is_named(tmp_path: Path) -> None:
             "cat/pipe.png": tarfile.FIFOTYPE,
             "../cat/out.png": tarfile.REGTYPE,
             "/cat/top.png": tarfile.REGTYPE,
+            "cat/twice.png": tarfile.REGTYPE,
+            "cat/./twice.png": tarfile.SYMTYPE,
             "cat/1.png": tarfile.REGTYPE,
         }.items():
             header = tarfile.TarInfo(name)
             header.type, header.linkname = kind, "1.png"
             archive.addfile(header)
+        header = tarfile.TarInfo("cat/end.png")
+        header.pax_headers = {"path": "cat/end\0.png"}
+        archive.addfile(header)
     write_files(tmp_path, {"dog/1.png": b""})
     assert places(tmp_path) == {"0.tar/cat/1.png": ("cat", None), "dog/1.png": ("dog", None)}
     assert reasons(tmp_path) == dict.fromkeys(
         (
             "0.tar/../cat/out.png",
             "0.tar//cat/top.png",
+            "0.tar/cat/end\0.png",
             "0.tar/cat/hard.png",
             "0.tar/cat/link.png",
             "0.tar/cat/pipe.png",
+            "0.tar/cat/twice.png",
         ),
         "a link or the like in its shard, not a file",
     )
     find = shard_finder(tmp_path)
-    with pytest.raises(FileNotFoundError, match="No such file"):
-        read_file(tmp_path, "0.tar/../cat/out.png", find)
+    for name in ("../cat/out.png", "cat/twice.png", "cat/link.png"):
+        with pytest.raises(FileNotFoundError, match="No such file"):
+            read_file(tmp_path, f"0.tar/{name}", find)
 
 
 @pytest.mark.parametrize("class_", [b"", b"a/b", b".hidden", b"\xff", b"a\0"])
@@ -238,6 +266,62 @@ def test_a_damaged_shard_is_named_and_others_are_read(
     ((path, found),) = reasons(tmp_path).items()
     assert path == "bad.tar"
     assert re.fullmatch(f"not a whole tar file: .*({reason}).*", found)
+
+
+def header(name: str, kind: bytes, size: int) -> bytes:
+    """A block of a tar file that may say any size."""
+    said = tarfile.TarInfo(name)
+    said.type = kind
+    block = bytearray(said.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = b"\xff" * 4 + size.to_bytes(8, "big", signed=True)  # in base 256
+    if size >= 0:
+        block[124:136] = b"\x80" + size.to_bytes(11, "big")
+    block[148:156] = b" " * 8  # counts as spaces in the sum
+    block[148:156] = f"{sum(block):06o}\0 ".encode()
+    return bytes(block)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        header("cat/2.png", tarfile.REGTYPE, -512),  # the next header would be this one again
+        header("cat/2.png", tarfile.REGTYPE, -1),
+        header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 2**50),
+        (header("././@LongLink", tarfile.GNUTYPE_LONGNAME, 0)) * 2000,
+    ],
+    ids=["backwards", "negative", "huge name", "names of names"],
+)
+def test_a_shard_made_to_stall_or_stop_programs_is_named(tmp_path: Path, rest: bytes) -> None:
+    (tmp_path / "bad.tar").write_bytes(header("cat/1.png", tarfile.REGTYPE, 0) + rest)
+    write_shard(tmp_path / "good.tar", {"cat/1.png": b"", "dog/1.png": b""})
+    assert [*places(tmp_path)] == ["good.tar/cat/1.png", "good.tar/dog/1.png"]
+    ((path, found),) = reasons(tmp_path).items()
+    assert path == "bad.tar"
+    assert found.startswith("not a whole tar file: ")
+
+
+def test_each_shard_is_listed_once_in_whatever_order_files_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for shard in range(9):
+        names = {f"cat/{n}.png": bytes([shard, n]) for n in range(30)}
+        write_shard(tmp_path / f"{shard}.tar", names)
+    listed: list[Path] = []
+
+    def watched(shard: Path) -> Any:  # noqa: ANN401
+        listed.append(shard)
+        return tar_files(shard)
+
+    monkeypatch.setattr("ballast.core.shards.tar_files", watched)
+    find = shard_finder(tmp_path)
+    wanted = [(shard, n) for n in range(30) for shard in range(9)]
+
+    def read(at: tuple[int, int]) -> bytes:
+        return read_file(tmp_path, f"{at[0]}.tar/cat/{at[1]}.png", find)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert [*threads.map(read, wanted)] == [bytes(at) for at in wanted]
+    assert sorted(listed) == sorted(tmp_path.iterdir())
 
 
 @given(
@@ -367,6 +451,23 @@ def test_a_shard_that_changes_while_it_is_read_is_refused(
         split(tmp_path / "shards")
 
 
+def test_a_shard_that_changes_while_others_are_listed_is_refused(
+    tmp_path: Path, split: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_photographs(tmp_path / "folders")
+    move_into_shards(tmp_path / "folders", tmp_path / "shards")
+
+    def listed(shard: Path) -> Any:  # noqa: ANN401
+        found = [*tar_files(shard)]
+        if shard.name == "1.tar":
+            os.utime(tmp_path / "shards/0.tar", (1, 1))
+        return found
+
+    monkeypatch.setattr("ballast.dataset.shards.tar_files", listed)
+    with pytest.raises(UserError, match=r"shards/0\.tar: changed while the folder was being read"):
+        split(tmp_path / "shards")
+
+
 def test_a_photograph_that_is_gone_from_its_shard_or_changed_is_named(tmp_path: Path) -> None:
     row = Row("0.tar/cat/1.png", "cat", "train", "", sha256(b"cat").hexdigest(), 1, 1)
     for files, problem in (
@@ -392,6 +493,25 @@ def test_a_table_may_name_files_in_shards(tmp_path: Path) -> None:
         "0.tar/2.png": "dog",
         "1.tar/3.png": "cat",
         "1.tar/4.png": "dog",
+    }
+
+
+def test_of_classes_from_a_table_those_in_shards_are_not_asked(tmp_path: Path) -> None:
+    write_shard(tmp_path / "0.tar", {"1.png": b"", "1.cls": b"no/folder", "2.png": b""})
+    columns: dict[str, Sequence[object]] = {
+        "image": [image(b"a"), image(b"b")],
+        "label": [-1, None],
+        "species": [0, 0],
+    }
+    write_rows(tmp_path / "1.parquet", columns)
+    table = "file,label\n0.tar/1.png,cat\n2.png,dog\n00000000,cat\n00000001,dog\n"
+    write_files(tmp_path, {"labels.csv": table.encode()})
+    found = read_labels(tmp_path, Labels(table="labels.csv")).layout.places
+    assert {path: place.class_ for path, place in found.items() if isinstance(place, Place)} == {
+        "0.tar/1.png": "cat",
+        "0.tar/2.png": "dog",
+        "1.parquet/00000000": "cat",
+        "1.parquet/00000001": "dog",
     }
 
 
@@ -461,6 +581,37 @@ def test_columns_that_nothing_is_said_of_are_told_by_type_and_name(
 
 
 @pytest.mark.parametrize(
+    ("features", "classes"),
+    [
+        ({**PETS, "tags": [{"_type": "Value"}]}, ["cat", "dog"]),
+        ({"label": {"names": {"0": "cat"}, "_type": "ClassLabel"}}, ["0", "1"]),
+        ({"image": None, "label": "cat"}, ["0", "1"]),
+        ([], ["0", "1"]),
+    ],
+)
+def test_what_is_said_of_other_columns_or_wrongly_is_passed_over(
+    tmp_path: Path,
+    features: Any,  # noqa: ANN401
+    classes: list[str],
+) -> None:
+    write_rows(tmp_path / "0.parquet", {"image": [image(b"a"), image(b"b")], "label": [0, 1]},
+               features)  # fmt: skip
+    assert [class_ for class_, _ in places(tmp_path).values()] == classes
+
+
+def test_a_set_whose_files_had_odd_names_is_that_of_its_shards(tmp_path: Path) -> None:
+    for shard in ("train", "test"):
+        names = ["a.jpg?width=640", "b.v2", "c.JPG", "d", ""]
+        images = [image(b"a", name) for name in names]
+        write_rows(tmp_path / f"{shard}.parquet", {"image": images, "label": [0, 1, 0, 1, 0]}, PETS)
+    assert {path: subset for path, (_, subset) in places(tmp_path).items()} == {
+        f"{shard}.parquet/0000000{row}{'.JPG' if row == 2 else ''}": shard
+        for shard in ("test", "train")
+        for row in range(5)
+    }
+
+
+@pytest.mark.parametrize(
     ("columns", "reason"),
     [
         ({"path": ["a.jpg"], "label": [0]}, "no column of images"),
@@ -482,6 +633,18 @@ def test_a_table_that_is_no_set_of_images_is_named(
     write_files(tmp_path, {"cat/1.png": b"", "dog/1.png": b""})
     assert [*places(tmp_path)] == ["cat/1.png", "dog/1.png"]
     assert reasons(tmp_path) == {"pets.parquet": reason}
+
+
+@pytest.mark.parametrize("labels", [[[0], [0, 1]], [b"cat", b"dog"], [{"name": "cat"}, None]])
+def test_a_column_of_several_classes_a_row_is_named(
+    tmp_path: Path, labels: Sequence[object]
+) -> None:
+    columns = {"image": [image(b"a"), image(b"b")], "labels": labels}
+    write_rows(tmp_path / "pets.parquet", columns, {"image": {"_type": "Image"}})
+    write_files(tmp_path, {"cat/1.png": b"", "dog/1.png": b""})
+    assert reasons(tmp_path) == {
+        "pets.parquet": "column labels holds lists, structs or bytes, not classes"
+    }
 
 
 def test_rows_without_an_image_or_class_are_named(
@@ -507,8 +670,19 @@ def test_rows_of_several_groups_are_read_from_several_threads(tmp_path: Path) ->
     with ThreadPoolExecutor(4) as threads:
         found = [*threads.map(lambda path: read_file(tmp_path, path, find), paths)]
     assert found == data * 3
-    for nothing in ("0.parquet/00000031", "0.parquet/1", "0.parquet"):
-        assert find(nothing) is None
+    for nothing in ("00000031", "1", "\u00b2", "-0000001", "00000001.jpg", "", "\udcff"):
+        assert find(f"0.parquet/{nothing}") is None
+    assert find("0.parquet") is None
+
+
+def test_a_parquet_file_that_became_shorter_is_named(tmp_path: Path) -> None:
+    write_rows(tmp_path / "0.parquet", {"image": [*map(image, [b"a", b"b", b"c", b"d", b"e"])]})
+    find = shard_finder(tmp_path)
+    assert read_file(tmp_path, "0.parquet/00000000", find) == b"a"
+    write_rows(tmp_path / "0.parquet", {"image": [image(b"a")]})
+    for row in (2, 4):
+        with pytest.raises(ValueError, match="not a whole Parquet file: "):
+            read_file(tmp_path, f"0.parquet/0000000{row}", find)
 
 
 def test_the_split_of_rows_is_that_of_the_same_photographs_in_folders(
