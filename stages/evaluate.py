@@ -37,12 +37,12 @@ def main() -> None:
     # Separate from the predictions, because DVC writes whole rows unescaped into its page of plots:
     # a path that contains </script> could inject code.
     names, matrix = run.judged.classes, confusion_counts(run.judged)
-    pairs = [
+    pairs = (
         (true, guess)
         for true, row in zip(names, matrix.tolist(), strict=True)
         for guess, count in zip(names, row, strict=True)
         for _ in range(count)
-    ]
+    )
     write_csv(paths.CONFUSION, ("true", "predicted"), pairs)
     # Without classes that were not judged: a plot would show them at 0.
     recalls = [

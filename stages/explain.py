@@ -102,7 +102,7 @@ def explanations(params: Params) -> Explanations:
     )
     mistakes, right = shown_photographs(trainings, groups)
     known = {rows[place] for place in may_train}
-    near = neighbours(rows, features, [one.path for one in mistakes], known.__contains__)
+    near = neighbours(rows, features, [one.path for one in mistakes], known.__contains__, store)
     found = Explanations(label_issues(doubting, groups), near, curves)
     if settings.backbone != EXACT_BACKBONE:
         return found

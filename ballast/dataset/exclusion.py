@@ -46,4 +46,8 @@ def unmatched(paths: Sequence[str], exclude: Sequence[str]) -> list[str]:
         paths: POSIX paths.
         exclude: patterns as in .gitignore, all valid.
     """
-    return [pattern for pattern in exclude if not matching([pattern.removeprefix("!")], paths)]
+    return [
+        pattern
+        for pattern in exclude
+        if next(matching([pattern.removeprefix("!")], paths), None) is None
+    ]

@@ -50,8 +50,10 @@ def to_drop(members: Sequence[Member], for_conflicts: Policy, for_leaks: Policy)
     """
     dropped: dict[str, str] = {}
     for found in label_conflicts(members) if for_conflicts == "drop" else []:
+        first = found[0].photo
+        second = next(member.photo for member in found if member.photo.class_ != first.class_)
         for photo, *_ in found:
-            other = next(member.photo for member in found if member.photo.class_ != photo.class_)
+            other = second if photo.class_ == first.class_ else first
             dropped[photo.path] = f"copy of {other.path} in another class"
     left = [member for member in members if member.photo.path not in dropped]
     for found in leaks(left) if for_leaks == "drop" else []:

@@ -6,7 +6,7 @@ from typing import Any
 
 from ballast.core.errors import UserError, counted
 from ballast.core.params import Policy
-from ballast.core.paths import REJECTED
+from ballast.core.paths import DATA_REPORT, REJECTED
 from ballast.dataset.labels import label_warnings
 from ballast.dataset.leakage import Member, label_conflicts, leaks, sets_of
 from ballast.dataset.losses import Loss, by_reason
@@ -14,6 +14,7 @@ from ballast.dataset.scan import Photo, Rejection
 
 # Fewer rejected files of a class are no warning.
 LEAST_LOSS = 3
+MOST_PAIRS = 20  # of classes with mirror images that are named
 LEAST_USED = 1 / 8  # of the range, by half of the deep greys
 
 Twins = Sequence[tuple[Photo, Photo]]
@@ -141,13 +142,19 @@ def mirror_warnings(report: dict[str, Any]) -> list[str]:
     """
     if "mirrored_classes" not in report:
         return []
-    flip = report["mirrored_classes"]["flip"]
-    return [
+    flip, pairs = report["mirrored_classes"]["flip"], report["mirrored_classes"]["pairs"]
+    more = len(pairs) - MOST_PAIRS
+    rest = [
+        f"{counted(more, 'other pair')} of classes {'has' if more == 1 else 'have'} mirror images,"
+        f" too ({DATA_REPORT}: mirrored_classes)"
+    ]
+    warnings = [
         f"{'1 picture' if number == 1 else f'{number} pictures'} of class {one}"
         f" {'is a mirror image' if number == 1 else 'are mirror images'} of pictures of class"
         f" {other}, and augment.flip: {flip} makes the one from the other; set augment.flip to null"
-        for one, other, number in report["mirrored_classes"]["pairs"]
+        for one, other, number in pairs[:MOST_PAIRS]
     ]
+    return warnings + rest * (more > 0)
 
 
 def range_warnings(report: dict[str, Any]) -> list[str]:

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from ballast.core.errors import UserError
 from ballast.core.files import writing_file
+from ballast.core.mapped import release
 from ballast.dataset.layout import Place
 from ballast.dataset.listing import FileState, States
 from ballast.dataset.scan import Content, Photo, Rejection, content_of
 
 # The coarsest resolution of timestamps in a common file system, FAT, in ns.
 CLOCK = 2 * 10**9
+RELEASED = 2**12  # files after which the hashes that were read leave memory: 3 MB
 
 
 class Inspection(NamedTuple):
@@ -73,7 +75,10 @@ def trusted(
         Paths and inspections.
     """
     rows = iter_unpack("4q", states.data)
-    for (path, place), row, result in zip(places.items(), rows, results, strict=True):
+    files = zip(places.items(), rows, results, strict=True)
+    for number, ((path, place), row, result) in enumerate(files):
+        if number % RELEASED == 0:
+            release(hashes)
         state = FileState(*row)
         if any(state) and isinstance(place, Place):
             content = content_of(result, hashes)

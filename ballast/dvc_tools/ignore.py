@@ -1,7 +1,7 @@
 """Match paths as DVC does, and maintain Ballast's part of .dvcignore: files that make DVC fail."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def ignored(raw: Path, paths: Iterable[str]) -> set[str]:
     return found
 
 
-def matching(patterns: Sequence[str], paths: Iterable[str]) -> set[str]:
+def matching(patterns: Sequence[str], paths: Iterable[str]) -> Iterator[str]:
     """Find the paths that match patterns as in a .dvcignore or .gitignore.
 
     Args:
@@ -76,8 +76,8 @@ def matching(patterns: Sequence[str], paths: Iterable[str]) -> set[str]:
         ValueError: naming what is not a pattern.
     """
     compiled = DvcIgnorePatterns(patterns, "/", "/")
-    return {
+    return (
         path
         for path in paths
         if compiled.matches(f"/{path.rpartition('/')[0]}", path.rpartition("/")[2])
-    }
+    )

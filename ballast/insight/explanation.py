@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ballast.core.manifest import Row
+from ballast.core.store import ContentStore
 from ballast.dataset.folds import Trial
 from ballast.insight.evidence import evidence_maps, evidence_scale, strengths
 from ballast.insight.nearest import nearest
+from ballast.model.features import gathered
 from ballast.model.judging_heads import JudgingHead
 from ballast.model.training_photographs import TrainingPhotographs
 from ballast.scores.explanations import Evidence, Neighbour
@@ -108,6 +110,7 @@ def neighbours(
     features: NDArray[Any],
     of: Sequence[str],
     known: Callable[[Row], bool],
+    store: ContentStore,
 ) -> list[Neighbour]:
     """The nearest known photographs of other groups, for some photographs.
 
@@ -116,6 +119,7 @@ def neighbours(
         features: of each, shape (n, d).
         of: paths of the photographs that are looked up.
         known: whether a photograph may be named as a neighbour.
+        store: whose folder has room for a copy of some features.
 
     Returns:
         Up to NEIGHBOURS rows for each photograph, the nearest first.
@@ -126,9 +130,9 @@ def neighbours(
     if not (asked and candidates):
         return []
     _, groups = np.unique([row.group for row in rows], return_inverse=True)
-    found = nearest(
-        features[asked], features[candidates], NEIGHBOURS, groups[asked], groups[candidates]
-    )
+    all_known = len(candidates) == len(rows)
+    searched = features if all_known else gathered(features, candidates, store)
+    found = nearest(features[asked], searched, NEIGHBOURS, groups[asked], groups[candidates])
     return [
         Neighbour(rows[number].path, rows[number].class_, near.path, near.class_, distance)
         for number, places, distances in zip(

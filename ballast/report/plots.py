@@ -17,6 +17,7 @@ DPI = 120
 # they do not fit into LARGEST inches.
 FEW_CLASSES = 40
 LARGEST = 20.0
+HIGHEST = 500.0  # inches: Matplotlib draws fewer than 2**16 pixels
 SMALLEST_FONT = 4.0
 LONGEST_NAME = 30  # characters; longer names would leave no room for what they name
 
@@ -29,7 +30,7 @@ def counts_plot(counts: Counts) -> bytes:
     """
     with rc_context({**rcParamsDefault, **STYLE}):
         few = len(counts) <= FEW_CLASSES
-        height = 1.2 + (0.5 if few else 0.15) * len(counts)
+        height = min(1.2 + (0.5 if few else 0.15) * len(counts), HIGHEST)
         figure = Figure(figsize=(6.4, height), layout="constrained")
         axes = figure.subplots()
         rows = np.arange(len(counts))

@@ -59,26 +59,33 @@ def read_predictions(path: Path) -> Predictions:
 
 def write_judgements(path: Path, classes: Sequence[str], judgements: Judgements) -> None:
     """Write the columns strategy and seed, and those of write_predictions; no row if none."""
-    rows = [
+    rows = (
         [strategy, seed, *line]
         for strategy, by_seed in judgements.items()
         for seed, predictions in by_seed.items()
         for line in _lines(predictions)
-    ]
+    )
     write_csv(path, [*JUDGED, *(PREFIX + name for name in classes)], rows)
 
 
-def read_judgements(path: Path) -> dict[str, dict[int, Predictions]]:
+def read_judgements(path: Path, strategy: str | None = None) -> dict[str, dict[int, Predictions]]:
     """Read what write_judgements wrote; empty if it has no row.
+
+    Args:
+        path: of the file.
+        strategy: read its rows alone; None reads all.
 
     Raises:
         UserError: if the file is missing or has another format.
     """
     with intact(path):
         parts: dict[str, dict[int, _Part]] = {}
+        same: dict[str, str] = {}  # one text for all rows of a photograph
         for row in read_csv(path, JUDGED):
-            by_seed = parts.setdefault(row["strategy"], {})
-            by_seed.setdefault(int(row["seed"]), _Part([], [], [], array("d"))).add(row)
+            if strategy in (None, row["strategy"]):
+                by_seed = parts.setdefault(row["strategy"], {})
+                part = by_seed.setdefault(int(row["seed"]), _Part([], [], [], array("d")))
+                part.add({**row, "path": same.setdefault(row["path"], row["path"])})
         return {
             strategy: {seed: part.predictions() for seed, part in by_seed.items()}
             for strategy, by_seed in parts.items()
@@ -114,5 +121,5 @@ class _Part(NamedTuple):
 
     def predictions(self) -> Predictions:
         shape = (len(self.paths), len(self.classes)) if self.paths else (0,)
-        found = np.array(self.probabilities).reshape(shape)
+        found = np.frombuffer(self.probabilities).reshape(shape)
         return Predictions(self.classes, self.paths, self.true, found)

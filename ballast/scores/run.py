@@ -77,9 +77,8 @@ def read_run(name: str, folder: Path, params: Mapping[str, Any]) -> Run:
     Raises:
         UserError: if a file is missing, edited or damaged.
     """
-    trainings = list(
-        read_judgements(folder / paths.JUDGEMENTS).get(params["strategy"], {}).values()
-    )
+    judgements = read_judgements(folder / paths.JUDGEMENTS, params["strategy"])
+    trainings = [judged for by_seed in judgements.values() for judged in by_seed.values()]
     tested = read_predictions(folder / paths.PREDICTIONS)
     predictions = trainings or [tested]
     judged_paths = [*predictions[0].paths, *tested.paths]
@@ -123,8 +122,10 @@ def read_reference(run: Run, folder: Path, name: str) -> Arm | None:
     Raises:
         UserError: if a file is missing, edited or damaged.
     """
-    trainings = list(read_judgements(folder / paths.JUDGEMENTS).get(name, {}).values())
-    if name == run.params["strategy"] or not trainings:
+    if name == run.params["strategy"]:
+        return None
+    trainings = [*read_judgements(folder / paths.JUDGEMENTS, name).get(name, {}).values()]
+    if not trainings:
         return None
     groups = groups_of(folder / paths.MANIFEST, trainings[0].paths)
     with intact(folder / paths.JUDGEMENTS):

@@ -8,7 +8,13 @@ from ballast.core.errors import UserError
 from ballast.core.manifest import Subset
 from ballast.dataset.leakage import Member
 from ballast.dataset.losses import Loss
-from ballast.dataset.report import data_report, mirror_warnings, refuse_fatal, report_warnings
+from ballast.dataset.report import (
+    MOST_PAIRS,
+    data_report,
+    mirror_warnings,
+    refuse_fatal,
+    report_warnings,
+)
 from ballast.dataset.scan import Photo, Rejection
 
 
@@ -65,6 +71,22 @@ def test_what_augmentation_would_mirror_into_another_class_is_told() -> None:
         "1 picture of class left is a mirror image of pictures of class up, and augment.flip:"
         " both makes the one from the other; set augment.flip to null",
     ]
+
+
+def test_of_many_classes_that_are_mirrored_the_first_are_named() -> None:
+    pairs = [("left", f"right {number}", 2) for number in range(MOST_PAIRS + 1)]
+    warnings = mirror_warnings({"mirrored_classes": {"flip": "both", "pairs": pairs}})
+    assert len(warnings) == MOST_PAIRS + 1
+    assert warnings[-1] == (
+        "1 other pair of classes has mirror images, too (outputs/data_report.json:"
+        " mirrored_classes)"
+    )
+    pairs.append(("up", "down", 1))
+    more = mirror_warnings({"mirrored_classes": {"flip": "both", "pairs": pairs}})[-1]
+    assert more.startswith("2 other pairs of classes have mirror images, too ")
+    assert len(mirror_warnings({"mirrored_classes": {"flip": "both", "pairs": pairs[:-2]}})) == (
+        MOST_PAIRS
+    )
 
 
 def test_conflicts_leaks_and_classes_of_few_groups_are_told_at_once() -> None:

@@ -1,9 +1,12 @@
 """What is explained, by which heads, and with which neighbours."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ballast.core.manifest import Row
+from ballast.core.store import ContentStore
 from ballast.dataset.folds import Trial
 from ballast.insight.explanation import (
     CLASSES,
@@ -68,14 +71,15 @@ def test_right_answers_are_of_the_rarest_classes() -> None:
     assert sorted({one.class_ for one in right}) == names[1:]
 
 
-def test_neighbours_are_known_photographs_of_other_groups() -> None:
+def test_neighbours_are_known_photographs_of_other_groups(tmp_path: Path) -> None:
+    store = ContentStore(tmp_path, 1)
     rows = [row("a1", "burst"), row("a2", "burst"), row("b1"), row("b2"), row("b3")]
     features = np.array([[9, 0], [9, 1], [9, 2], [0, 9], [9, 3]], np.float32)
-    found = neighbours(rows, features, ["a1"], lambda one: one.path != "b2")
+    found = neighbours(rows, features, ["a1"], lambda one: one.path != "b2", store)
     assert [(one.nearest, one.nearest_class) for one in found] == [("b1", "b"), ("b3", "b")]
     assert found[0].distance == pytest.approx(1 - 9 / 85**0.5, abs=1e-6)
-    assert neighbours(rows, features, [], lambda _: True) == []
-    assert neighbours(rows, features, ["a1"], lambda _: False) == []
+    assert neighbours(rows, features, [], lambda _: True, store) == []
+    assert neighbours(rows, features, ["a1"], lambda _: False, store) == []
 
 
 def test_evidence_is_for_the_predicted_class_on_one_scale() -> None:
