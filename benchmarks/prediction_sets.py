@@ -55,8 +55,8 @@ def fitted(
     weights, offsets = 1 / np.bincount(labels)[labels], np.zeros(labels.max() + 1)
     terms = features, labels, groups, weights, offsets
     head = fit_head(*terms, balanced=True)
-    held_out = held_out_probabilities(*terms, head.calibration).round(DECIMALS)
-    known = TrainingPhotographs(features, labels, groups, held_out)
+    held_out = held_out_probabilities(*terms, head.calibration, np.arange(len(labels)))
+    known = TrainingPhotographs(features, labels, groups, held_out.round(DECIMALS))
     return lambda tested: linear_probabilities(tested, head.weights, head.bias), known
 
 

@@ -92,13 +92,8 @@ def main() -> None:
                 backbone, photographs, [row.sha256 for row in kept], store, engine
             )
             places = photograph_terms(rows_made, kept)
-            judged = held_out(terms, class_weights, params.active_strategy, head)
-            known = TrainingPhotographs(
-                seen,
-                terms.labels[places],
-                terms.groups[places],
-                judged[places],
-            )
+            judged = held_out(terms, class_weights, params.active_strategy, head, places)
+            known = TrainingPhotographs(seen, terms.labels[places], terms.groups[places], judged)
             model = with_entries(model, {ENTRY: to_bytes(known)})
     else:
         # Loads TensorFlow, which linear heads can do without.

@@ -277,8 +277,9 @@ def held_out_probabilities(
     weights: Floats,
     offsets: Floats,
     calibration: Calibration,
+    asked: Labels,
 ) -> Floats:
-    """Predict each term with a head fitted to the groups of other folds than its own.
+    """Predict some terms, each with a head fitted to the groups of other folds than its own.
 
     Unlike the head, these heads have not seen what they predict, so the probabilities are like
     those of new photographs.
@@ -291,15 +292,16 @@ def held_out_probabilities(
         weights: shape (n,).
         offsets: shape (k,).
         calibration: that of the head fitted to all terms; its strength, scale and tau are used.
+        asked: places of the terms to predict, shape (p,).
 
     Returns:
-        Shape (n, k); rows of NaN for the only group of a class, and where a fold has a whole class.
+        Shape (p, k); rows of NaN for the only group of a class, and where a fold has a whole class.
     """
     folds, k = _folds(labels, groups), len(offsets)
     penalty = penalty_of(calibration.strength, groups)
     counts = class_groups(labels, groups, k)
     rarity = calibration.tau * _rarity(counts)
-    found = np.full((len(labels), k), np.nan)
+    found = np.full((len(asked), k), np.nan)
     judged = (folds[:, None] == np.arange(FOLDS)) & (counts[labels] > 1)[:, None]
     trained = np.where(judged, 0.0, weights[:, None])
     sums = _class_sums(labels, trained, k)
@@ -311,8 +313,8 @@ def held_out_probabilities(
     for place, fold in enumerate(fitted):
         head = _to_grid(calibration.scale * slopes[place])
         bias = _to_grid(calibration.scale * biases[place] + rarity)
-        out = judged[:, fold]
-        found[out] = linear_probabilities(features, head, bias)[out]  # without a copy of a part
+        out = judged[asked, fold]
+        found[out] = linear_probabilities(features[asked[out]], head, bias)
     return found
 
 

@@ -42,21 +42,26 @@ def fit_probe(terms: Terms, class_weights: NDArray[np.float64], strategy: Strate
 
 
 def held_out(
-    terms: Terms, class_weights: NDArray[np.float64], strategy: Strategy, head: Head
+    terms: Terms,
+    class_weights: NDArray[np.float64],
+    strategy: Strategy,
+    head: Head,
+    asked: NDArray[np.int64],
 ) -> Floats:
-    """Predict each term with a head like `head` that was not fitted to its fold.
+    """Predict some terms, each with a head like `head` that was not fitted to its fold.
 
     Args:
         terms: as in fit_probe.
         class_weights: as in fit_probe.
         strategy: as in fit_probe.
         head: what fit_probe made of them.
+        asked: places of the terms to predict, shape (p,).
 
     Returns:
-        Probabilities, shape (n, k); rows of NaN for terms that could not be held out.
+        Probabilities, shape (p, k); rows of NaN for terms that could not be held out.
     """
     arguments = _weighted(terms, class_weights, strategy)
-    return held_out_probabilities(*arguments, head.calibration)
+    return held_out_probabilities(*arguments, head.calibration, asked)
 
 
 def _weighted(

@@ -267,7 +267,16 @@ def _cpu_flags() -> str:
 def held_out(labels: Labels, groups: Labels, features: NDArray[Any]) -> Floats:
     ones, k = np.ones(len(labels)), int(labels.max()) + 1
     head = fit_head(features, labels, groups, ones, np.zeros(k), balanced=True)
-    return held_out_probabilities(features, labels, groups, ones, np.zeros(k), head.calibration)
+    every = np.arange(len(labels))
+    found = held_out_probabilities(
+        features, labels, groups, ones, np.zeros(k), head.calibration, every
+    )
+    some = every[::-3]
+    of_some = held_out_probabilities(
+        features, labels, groups, ones, np.zeros(k), head.calibration, some
+    )
+    assert np.allclose(of_some, found[some], atol=1e-12, equal_nan=True)
+    return found
 
 
 def test_held_out_probabilities_do_not_know_the_term_s_label() -> None:
