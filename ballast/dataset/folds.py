@@ -153,15 +153,16 @@ def _draw(
 def _deal(groups: Sequence[_Group], folds: int) -> list[list[_Group]]:
     """Deal the groups out to the folds."""
     totals = _totals(groups)
-    dealt = [Counter[str]() for _ in range(folds)]
+    dealt = {name: [0] * folds for name in totals}  # photographs by class and fold
     by_fold: list[list[_Group]] = [[] for _ in range(folds)]
     for group in sorted(groups, key=lambda group: -len(group.members)):
-        filled = [
-            sum(have[name] * n / totals[name] for name, n in group.counts.items()) for have in dealt
+        shares = [
+            [have * n / totals[name] for have in dealt[name]] for name, n in group.counts.items()
         ]
+        filled = [sum(of_fold) for of_fold in zip(*shares, strict=True)]
         emptiest = filled.index(min(filled))
-        for name, n in group.counts.items():  # update() takes three times as long
-            dealt[emptiest][name] += n
+        for name, n in group.counts.items():
+            dealt[name][emptiest] += n
         by_fold[emptiest].append(group)
     return by_fold
 

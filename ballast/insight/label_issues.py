@@ -13,7 +13,7 @@ import numpy as np
 from ballast.scores.effective import Indices
 from ballast.scores.explanations import LabelIssue
 from ballast.scores.judged import judged_by
-from ballast.scores.predictions import Predictions
+from ballast.scores.predictions import Predictions, path_order
 from ballast.scores.proportions import Array
 
 # Probabilities become whole numbers of these parts, whose sums are exact in any order.
@@ -68,8 +68,10 @@ def label_issues(trainings: Sequence[Predictions], groups: Mapping[str, str]) ->
 
 def _mean_probabilities(trainings: Sequence[Predictions]) -> Array:
     """The mean over the trainings, shape (n, k), in PARTS; photographs sorted by path."""
-    whole = [np.rint(of.probabilities[np.argsort(np.array(of.paths))] * PARTS) for of in trainings]
-    return np.asarray(np.rint(np.mean(whole, axis=0)))
+    total = np.zeros(trainings[0].probabilities.shape)
+    for of in trainings:
+        total += np.rint(of.probabilities[path_order(of)] * PARTS)
+    return np.asarray(np.rint(total / len(trainings)))
 
 
 def _levels(probabilities: Array, given: Indices, groups: Indices) -> Array:

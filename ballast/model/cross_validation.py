@@ -79,7 +79,7 @@ def cross_validate(
     make = partial(_made, params, store, greys, features_of)
     fitted = _fitted(trials, strategies, params, classes, make)
     total = len(strategies) * sum(map(len, trials.values()))
-    pairs: dict[str, dict[int, list[tuple[Row, Floats]]]] = {
+    parts: dict[str, dict[int, list[tuple[Sequence[Row], Floats]]]] = {
         name: {seed: [] for seed in trials} for name in strategies
     }
     heads: dict[tuple[str, int], list[Head]] = defaultdict(list)
@@ -87,13 +87,13 @@ def cross_validate(
         heads[name, seed].append(head)
         asked = gathered(seen, [judged[row] for row in trial.judged], store)
         probabilities = linear_probabilities(asked, head.weights, head.bias)
-        pairs[name][seed] += zip(trial.judged, probabilities, strict=True)
+        parts[name][seed].append((trial.judged, probabilities))
     return {
         name: {
             seed: CrossValidated(_predictions(classes, found), heads[name, seed])
             for seed, found in by_seed.items()
         }
-        for name, by_seed in pairs.items()
+        for name, by_seed in parts.items()
     }
 
 
@@ -105,13 +105,14 @@ def judgements_of(found: Mapping[str, Mapping[int, CrossValidated]]) -> Judgemen
     }
 
 
-def _predictions(classes: list[str], pairs: Sequence[tuple[Row, Floats]]) -> Predictions:
-    ordered = sorted(pairs, key=lambda pair: pair[0])
+def _predictions(classes: list[str], parts: Sequence[tuple[Sequence[Row], Floats]]) -> Predictions:
+    rows = [row for judged, _ in parts for row in judged]
+    order = sorted(range(len(rows)), key=rows.__getitem__)
     return Predictions(
         classes,
-        [row.path for row, _ in ordered],
-        [row.class_ for row, _ in ordered],
-        np.stack([probabilities for _, probabilities in ordered]),
+        [rows[place].path for place in order],
+        [rows[place].class_ for place in order],
+        np.concatenate([probabilities for _, probabilities in parts])[order],
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ballast.scores.predictions import Predictions
+from ballast.scores.predictions import Predictions, path_order
 
 
 class Judged(NamedTuple):
@@ -36,7 +36,7 @@ def judged_by(trainings: Sequence[Predictions], groups: Mapping[str, str] | None
     if any(sorted(of.paths) != names or of.classes != classes for of in trainings):
         raise ValueError("trainings judged different photographs, or differ in their classes")
     index = {name: place for place, name in enumerate(classes)}
-    orders = [np.argsort(np.array(of.paths)) for of in trainings]
+    orders = [path_order(of) for of in trainings]
     true = np.array([index[name] for name in trainings[0].true], np.int64)
     own = [groups[name] if groups else name for name in names]
     return Judged(

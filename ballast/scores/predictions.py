@@ -34,6 +34,13 @@ class Predictions(NamedTuple):
 Judgements = Mapping[str, Mapping[int, Predictions]]  # by strategy and seed
 
 
+def path_order(predictions: Predictions) -> NDArray[np.int64]:
+    """The places of the photographs, sorted by path; shape (n,)."""
+    paths = predictions.paths
+    # An array of text would take 4 bytes for each character of the longest.
+    return np.array(sorted(range(len(paths)), key=paths.__getitem__), np.int64)
+
+
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write the columns path, true, predicted, and p_<class> with the probability of each class.
 

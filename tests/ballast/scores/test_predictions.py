@@ -57,6 +57,10 @@ def test_judgements_come_back_by_strategy_and_seed(tmp_path: Path) -> None:
     for name, by_seed in read.items():
         for seed, predictions in by_seed.items():
             assert_equal(predictions, written[name][seed])
+    (alone,) = read_judgements(tmp_path / "judgements.csv", "=plain").items()
+    assert (alone[0], [*alone[1]]) == ("=plain", [42])
+    assert_equal(alone[1][42], written["=plain"][42])
+    assert read_judgements(tmp_path / "judgements.csv", "none") == {}
 
 
 def test_judgements_have_the_columns_of_predictions_and_two_more(tmp_path: Path) -> None:
