@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from ballast.core.files import read_text
 DELIMITERS = ",;\t"
 JSON_LINES = (".jsonl", ".ndjson")
 SUFFIXES = (".csv", ".tsv", *JSON_LINES)
+MOST_SAME = 10_000  # different cells of which copies are kept only once
 # Usual names of columns of classes, in small letters and with _ between words.
 CLASS = (
     "label", "labels", "class", "class_name", "class_label", "category", "diagnosis", "dx",
@@ -62,29 +64,48 @@ def _csv(path: str, name: str, text: str) -> Table:
     lines = csv.reader(
         io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
     )
+    same: dict[str, str] = {}  # one text for equal cells, such as classes
+    records = []
     try:
-        rows = [(lines.line_num, [cell.strip() for cell in cells]) for cells in lines]
+        names = next((names for cells in lines if any(names := _stripped(cells))), [])
+        kept = _named_columns(name, names)
+        for cells in lines:
+            if not any(cells := _stripped(cells)):
+                continue
+            if len(cells) != len(names):
+                raise UserError(
+                    f"{name}: line {lines.line_num}: has {counted(len(cells), 'cell')}, must have"
+                    f" {len(names)}: {', '.join(names)}"
+                )
+            if len(same) < MOST_SAME:
+                cells = [same.setdefault(cell, cell) for cell in cells]
+            else:
+                cells = [same.get(cell, cell) for cell in cells]
+            records.append(Record(lines.line_num, {names[place]: cells[place] for place in kept}))
     except csv.Error as error:
         raise UserError(f"{name}: line {lines.line_num}: invalid CSV: {error}") from None
-    rows = [(line, cells) for line, cells in rows if any(cells)]
-    if not rows:
+    return Table(path, name, [names[place] for place in kept], records)
+
+
+def _stripped(cells: list[str]) -> list[str]:
+    return [cell.strip() for cell in cells]
+
+
+def _named_columns(name: str, names: Sequence[str]) -> list[int]:
+    """The places of the columns that have names of their own.
+
+    Raises:
+        UserError: if there is no column, or two have one name.
+    """
+    if not names:
         raise UserError(f"{name}: is empty; the first line must name the columns")
-    (_, names), *body = rows
-    kept = [column for column in names if column and not column.casefold().startswith("unnamed:")]
-    for place, column in enumerate(kept):
-        if column in kept[:place]:
-            raise UserError(f"{name}: two columns are called {column}; rename one")
-    for line, cells in body:
-        if len(cells) != len(names):
-            raise UserError(
-                f"{name}: line {line}: has {counted(len(cells), 'cell')}, must have {len(names)}:"
-                f" {', '.join(names)}"
-            )
-    records = []
-    for line, cells in body:
-        by_column = dict(zip(names, cells, strict=True))
-        records.append(Record(line, {column: by_column[column] for column in kept}))
-    return Table(path, name, kept, records)
+    kept: dict[str, int] = {}
+    for place, column in enumerate(names):
+        if column and not column.casefold().startswith("unnamed:"):
+            if column in kept:
+                raise UserError(f"{name}: two columns are called {column}; rename one")
+            kept[column] = place
+    return [*kept.values()]
 
 
 def _json_lines(path: str, name: str, text: str) -> Table:
