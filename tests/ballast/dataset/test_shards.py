@@ -482,13 +482,18 @@ def test_a_photograph_that_is_gone_from_its_shard_or_changed_is_named(tmp_path: 
         image_reader(tmp_path)(row)
 
 
+def labelled(raw: Path, table: str) -> dict[str, str]:
+    """The class of each photograph by a table."""
+    write_files(raw, {"labels.csv": table.encode()})
+    found = read_labels(raw, Labels(table="labels.csv")).layout.places
+    return {path: place.class_ for path, place in found.items() if isinstance(place, Place)}
+
+
 def test_a_table_may_name_files_in_shards(tmp_path: Path) -> None:
     write_shard(tmp_path / "0.tar", {"1.png": b"", "2.png": b""})
     write_shard(tmp_path / "1.tar", {"3.png": b"", "4.png": b""})
     table = "file,label\n1,cat\n2.png,dog\n3,cat\n1.tar/4.png,dog\n"
-    write_files(tmp_path, {"labels.csv": table.encode()})
-    found = read_labels(tmp_path, Labels(table="labels.csv")).layout.places
-    assert {path: place.class_ for path, place in found.items() if isinstance(place, Place)} == {
+    assert labelled(tmp_path, table) == {
         "0.tar/1.png": "cat",
         "0.tar/2.png": "dog",
         "1.tar/3.png": "cat",
@@ -505,9 +510,7 @@ def test_of_classes_from_a_table_those_in_shards_are_not_asked(tmp_path: Path) -
     }
     write_rows(tmp_path / "1.parquet", columns)
     table = "file,label\n0.tar/1.png,cat\n2.png,dog\n00000000,cat\n00000001,dog\n"
-    write_files(tmp_path, {"labels.csv": table.encode()})
-    found = read_labels(tmp_path, Labels(table="labels.csv")).layout.places
-    assert {path: place.class_ for path, place in found.items() if isinstance(place, Place)} == {
+    assert labelled(tmp_path, table) == {
         "0.tar/1.png": "cat",
         "0.tar/2.png": "dog",
         "1.parquet/00000000": "cat",

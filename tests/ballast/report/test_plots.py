@@ -51,6 +51,13 @@ def test_names_of_90_letters_leave_room_for_what_they_name(
     assert not [str(of.message) for of in recwarn], "constrained layout says if no room is left"
 
 
+@pytest.mark.long
+def test_counts_of_4000_classes_are_drawn() -> None:
+    # At 0.15 inches a class, the picture would have more than the 2**16 pixels of Matplotlib.
+    png = counts_plot({f"class {number}": COUNTS["dog"] for number in range(4000)})
+    assert int.from_bytes(png[20:24], "big") < 2**16  # the height in the header of a PNG
+
+
 def test_a_name_that_fits_stays_as_it_is() -> None:
     assert short_name("n" * 30) == "n" * 30
     assert short_name("begins with 14" + "n" * 2 + "and 15 at its end"[-15:]) == (
