@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from logging import CRITICAL
+from multiprocessing import TimeoutError as JoblibTimeoutError
 from typing import Any
 from uuid import uuid4
 
@@ -36,10 +37,10 @@ class DaskBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
     supports_retrieve_callback = True
     default_n_jobs = -1
 
-    def __init__(self, client: Client) -> None:
-        """Send batches through a connected client."""
+    def __init__(self, client: Client, silence: float) -> None:
+        """Send batches through a connected client; wait so many seconds for a finished result."""
         super().__init__(nesting_level=0)
-        self.client = client
+        self.client, self._silence = client, silence
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         """Count the workers' threads; at least 2, because joblib runs 1 in this process."""
@@ -58,7 +59,12 @@ class DaskBackend(AutoBatchingMixin, ParallelBackendBase):  # type: ignore[misc]
 
     def retrieve_result_callback(self, out: Future) -> Any:  # noqa: ANN401  # joblib's batch
         """Return the results of a batch, or raise its error."""
-        result, error = out.result()
+        # A worker that is lost after it finished a batch takes the result with it. joblib cannot
+        # end this wait: its own time limit needs the lock that it holds during this call.
+        try:
+            result, error = out.result(self._silence)
+        except TimeoutError:
+            raise JoblibTimeoutError from None
         if error:
             raise error
         return result
@@ -78,12 +84,13 @@ def _opener() -> Callable[[bytes], tuple[Any, Exception | None]]:
 
 
 @contextmanager
-def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
+def connected(scheduler: str | None, workers: int, silence: float) -> Iterator[DaskBackend]:
     """Connect to a cluster, or start one on this machine that stops with the context.
 
     Args:
         scheduler: address of a running scheduler; None starts a cluster.
         workers: processes of a cluster that is started.
+        silence: how long to wait for the result of a finished batch, in seconds.
 
     Yields:
         A backend for joblib.
@@ -103,7 +110,7 @@ def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
             ) as local,
             Client(local) as client,
         ):
-            yield DaskBackend(client)
+            yield DaskBackend(client, silence)
         return
     try:
         client = Client(scheduler, timeout=CONNECT_SECONDS)
@@ -128,7 +135,7 @@ def connected(scheduler: str | None, workers: int) -> Iterator[DaskBackend]:
                     f"params.yaml: runtime.scheduler: worker {address}: {answer}; install Ballast's"
                     " environment there, with Ballast on its PYTHONPATH"
                 )
-        yield DaskBackend(client)
+        yield DaskBackend(client, silence)
 
 
 def is_death(error: Exception) -> bool:

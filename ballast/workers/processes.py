@@ -125,7 +125,7 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
     if engine.name == "dask":
         from ballast.workers.dask import connected  # an optional dependency
 
-        with connected(engine.scheduler, engine.workers) as backend:
+        with connected(engine.scheduler, engine.workers, SILENCE_SECONDS) as backend:
             yield backend
         return
     if engine.name in REGISTRATIONS:

@@ -186,6 +186,23 @@ def test_workers_that_all_go_away_are_one_line(
         list(results)
 
 
+def test_a_result_that_a_lost_worker_took_with_it_is_one_line(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = cluster.add_worker()
+    fetch = dask_backend.DaskBackend.retrieve_result_callback
+
+    def fetch_too_late(backend: dask_backend.DaskBackend, out: dask_backend.Future) -> object:
+        worker.kill()
+        worker.wait()
+        return fetch(backend, out)
+
+    monkeypatch.setattr(dask_backend.DaskBackend, "retrieve_result_callback", fetch_too_late)
+    monkeypatch.setattr(parallel, "SILENCE_SECONDS", 2)
+    with pytest.raises(UserError, match=r"^runtime\.engine: dask: no result for 2 s"):
+        list(each(abs, range(3), Engine(2, "dask", cluster.address), str))
+
+
 def test_a_worker_without_ballast_is_one_line(cluster: Cluster, tmp_path: Path) -> None:
     # Ballast is installed where the tests run, so that it has to be hidden from a worker.
     (tmp_path / "sitecustomize.py").write_text(
