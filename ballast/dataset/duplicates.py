@@ -1,9 +1,10 @@
 """Finds near duplicates: pictures re-encoded, resized, mirrored or slightly cropped.
 
-Hashes take 672 bytes a picture. Those of many are in a file, of which the search reads what it
-compares.
+Hashes take 672 bytes a picture. Those of many are in a file, of which the search reads a part at a
+time.
 """
 
+import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import gettempdir
@@ -41,6 +42,7 @@ CROPS: list[tuple[float, float, float, float]] = [
     (0.05, 0.0, 0.0, 0.05),
 ]
 HASHES = len(CROPS) + 2
+BYTES = HASHES * HASH_SIDE**2 // 8  # of a picture
 # How a picture was mirrored before it was hashed. The way between two is the exclusive or.
 HORIZONTAL, VERTICAL = 1, 2
 WAYS = np.array([0] * len(CROPS) + [HORIZONTAL, VERTICAL], dtype=np.int64)
@@ -67,6 +69,13 @@ class _Pairs(NamedTuple):
     second: NDArray[np.int64]
     bits: NDArray[np.int64]
     ways: NDArray[np.int64]
+
+
+class _Codes(NamedTuple):
+    """Hashes of pictures."""
+
+    places: NDArray[np.int64]  # a picture's row * HASHES + a hash's number; shape (m,)
+    words: NDArray[np.uint64]  # shape (m, 4)
 
 
 class HashTable:
@@ -99,14 +108,31 @@ class HashTable:
             return self._count - 1
 
     def rows(self) -> NDArray[np.uint8]:
-        """All rows, shape (n, HASHES * 32); of many, only what is used is in memory."""
+        """All rows, shape (n, BYTES); of many, only what is used is in memory."""
         if not self._file:
-            return np.frombuffer(bytes(self._few), np.uint8).reshape(-1, HASHES * 32)
+            return np.frombuffer(bytes(self._few), np.uint8).reshape(-1, BYTES)
         with writing(self._folder):
             self._file.write(self._few)
             self._few.clear()
             self._file.flush()
-        return np.memmap(self._file, np.uint8, "r", shape=(self._count, HASHES * 32))
+        return np.memmap(self._file, np.uint8, "r", shape=(self._count, BYTES))
+
+    def sorted_rows(self, order: Sequence[int]) -> NDArray[np.uint8]:
+        """Some rows in an order, shape (m, BYTES); of many, only what is used is in memory.
+
+        Raises:
+            UserError: if the disk is full.
+        """
+        rows = self.rows()
+        if not (self._file and order):
+            return rows[np.asarray(order, dtype=np.int64)]
+        with scratch_file(self._folder) as file, writing(self._folder):
+            for row in order:
+                self._file.seek(row * BYTES)  # a map would have all of the file in memory
+                file.write(self._file.read(BYTES))
+            self._file.seek(0, os.SEEK_END)
+            file.flush()
+            return np.memmap(file, np.uint8, "r", shape=(len(order), BYTES))
 
 
 def perceptual_hashes(image: Image.Image) -> bytes:
@@ -142,29 +168,26 @@ def find_copies(
     max_bits: int,
     labels: Sequence[int] | None = None,
     ways: Collection[int] = (),
-    order: NDArray[np.int64] | None = None,
 ) -> Copies:
     """Find pictures that are copies of one another, directly or through others.
 
     Mirror images are copies, unless their labels differ: a left hand is no right one.
 
     Args:
-        hashes: of m pictures, as the rows of a HashTable.
+        hashes: of n pictures, as the rows of a HashTable; their order decides which equal hashes
+            are compared.
         max_bits: maximum difference between the hashes of copies, in bits of 256.
-        labels: the label of each of n pictures, a number; None if all have the same.
+        labels: the label of each picture, a number; None if all have the same.
         ways: of mirroring that make copies of pictures with different labels, too.
-        order: the rows of the n pictures in an order that decides which equal hashes are compared;
-            None for all rows as they come.
 
     Returns:
         The sets of copies; a picture without copies is in a set of its own. And the pairs of mirror
         images with different labels, whether their way is in `ways` or not.
     """
-    order = np.arange(len(hashes)) if order is None else order
-    of = np.zeros(len(order)) if labels is None else np.asarray(labels)
-    sets, bits = no_copies(len(order))
+    of = np.zeros(len(hashes)) if labels is None else np.asarray(labels)
+    sets, bits = no_copies(len(hashes))
     across = [np.empty((0, 4), dtype=np.int64)]
-    for pairs in _collected(_close_pairs(hashes, order, max_bits)):
+    for pairs in _collected(_close_pairs(hashes, max_bits)):
         apart = (pairs.ways > 0) & (of[pairs.first] != of[pairs.second])
         across.append(np.column_stack(pairs)[apart])
         sets = _join(sets, bits, _Pairs(*(column[~apart] for column in pairs)))
@@ -198,45 +221,47 @@ def _collected(found: Iterator[_Pairs]) -> Iterator[_Pairs]:
         yield _Pairs(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _close_pairs(
-    hashes: NDArray[np.uint8], order: NDArray[np.int64], max_bits: int
-) -> Iterator[_Pairs]:
+def _close_pairs(hashes: NDArray[np.uint8], max_bits: int) -> Iterator[_Pairs]:
     """Find pictures with close hashes.
 
     Not all pairs are compared. The hashes are sorted ORDERS times, each time by other bits, and
     each is compared with the next NEIGHBOURS ones (Charikar 2002, STOC, section 4). This takes
     O(n log n), however similar the pictures are.
     """
-    codes = hashes.reshape(-1, 32)
+    codes = hashes.reshape(-1, BYTES // HASHES)
     generator = np.random.Generator(np.random.PCG64(0))
     for _ in range(ORDERS):
         chosen = generator.permutation(256)[:64]
-        for places in _windows(_sorted(codes, order, chosen)):
-            yield from _close_neighbours(codes, order, places, max_bits)
+        for window in _windows(_sorted(codes, chosen)):
+            yield from _close_neighbours(window, max_bits)
 
 
-def _windows(runs: Iterable[NDArray[np.int64]]) -> Iterator[NDArray[np.int64]]:
-    """Cut runs, end to end, into BLOCK elements each, with the NEIGHBOURS elements after them."""
-    left: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+def _windows(runs: Iterable[_Codes]) -> Iterator[_Codes]:
+    """Cut runs, end to end, into BLOCK codes each, with the NEIGHBOURS codes after them."""
+    left = _Codes(np.empty(0, dtype=np.int64), np.empty((0, 4), dtype=np.uint64))
     for run in runs:
-        left = np.concatenate([left, run])
-        while len(left) >= BLOCK + NEIGHBOURS:
-            yield left[: BLOCK + NEIGHBOURS]
-            left = left[BLOCK:]
-    for start in range(0, len(left), BLOCK):
-        yield left[start : start + BLOCK + NEIGHBOURS]
+        places = np.concatenate([left.places, run.places])
+        words = np.concatenate([left.words, run.words])
+        whole = max(0, len(places) - NEIGHBOURS) // BLOCK * BLOCK
+        yield from _cut(places, words, whole)
+        left = _Codes(places[whole:].copy(), words[whole:].copy())
+    yield from _cut(*left, len(left.places))
 
 
-def _close_neighbours(
-    codes: NDArray[np.uint8], order: NDArray[np.int64], places: NDArray[np.int64], max_bits: int
-) -> Iterator[_Pairs]:
-    """Compare each of BLOCK hashes with the next ones, given by their places in `order`."""
-    members, numbers = np.divmod(places, HASHES)
-    words, ways = codes[order[members] * HASHES + numbers].view(np.uint64), WAYS[numbers]
-    release(codes)
-    for step in range(1, min(NEIGHBOURS, len(places) - 1) + 1):
-        here, next_ = slice(min(BLOCK, len(places) - step)), slice(step, BLOCK + step)
-        differing = np.bitwise_count(words[here] ^ words[next_]).sum(1, dtype=np.int64)
+def _cut(places: NDArray[np.int64], words: NDArray[np.uint64], end: int) -> Iterator[_Codes]:
+    """Yield the windows that start before `end`."""
+    for start in range(0, end, BLOCK):
+        window = slice(start, start + BLOCK + NEIGHBOURS)
+        yield _Codes(places[window], words[window])
+
+
+def _close_neighbours(window: _Codes, max_bits: int) -> Iterator[_Pairs]:
+    """Compare each of BLOCK codes with the next ones."""
+    members, numbers = np.divmod(window.places, HASHES)
+    words, ways = np.ascontiguousarray(window.words.T), WAYS[numbers]
+    for step in range(1, min(NEIGHBOURS, len(members) - 1) + 1):
+        here, next_ = slice(min(BLOCK, len(members) - step)), slice(step, BLOCK + step)
+        differing = np.bitwise_count(words[:, here] ^ words[:, next_]).sum(0, dtype=np.int64)
         first, second = members[here], members[next_]
         close = np.flatnonzero((differing <= max_bits) & (first != second))
         if len(close):
@@ -275,26 +300,29 @@ def merge(
     return renumbered
 
 
-def _sorted(
-    codes: NDArray[np.uint8], order: NDArray[np.int64], chosen: NDArray[np.int64]
-) -> Iterator[NDArray[np.int64]]:
-    """Yield the places of the codes of pictures in some order, sorted by 64 chosen bits.
+def _sorted(codes: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Iterator[_Codes]:
+    """Yield all codes, sorted by 64 chosen bits.
 
     Those that begin with the same bits are sorted together: an order of all at once would take 250
     bytes a picture, beside 168 bytes for the chosen bits.
     """
-    keys = np.empty((len(order), HASHES), dtype=np.uint64)
-    first = np.empty((len(order), HASHES), dtype=np.uint8)
-    pictures = BLOCK // HASHES + 1
-    for start in range(0, len(order), pictures):
-        some = slice(start, start + pictures)
-        rows = order[some, None] * HASHES + np.arange(HASHES)
-        single = np.unpackbits(codes[rows], axis=2)
+    keys = np.empty(len(codes), dtype=np.uint64)
+    first = np.empty(len(codes), dtype=np.uint8)
+    for some in _blocks(len(codes)):
+        packed = np.packbits(np.unpackbits(codes[some], axis=1)[:, chosen], axis=1)
         release(codes)
-        packed = np.packbits(single[:, :, chosen], axis=2)
-        keys[some] = np.ascontiguousarray(packed).view(">u8")[:, :, 0]
-        first[some] = packed[:, :, 0] >> (8 - FIRST_BITS)
-    flat = keys.ravel()
+        keys[some] = np.ascontiguousarray(packed).view(">u8")[:, 0]
+        first[some] = packed[:, 0] >> (8 - FIRST_BITS)
     for value in range(2**FIRST_BITS):
-        places = np.flatnonzero(first.ravel() == value)
-        yield places[np.argsort(flat[places], kind="stable")]
+        places = np.flatnonzero(first == value)
+        # Read them in their order in the file: sorted by bits, each BLOCK would map the whole file.
+        words = np.empty((len(places), 4), dtype=np.uint64)
+        for some in _blocks(len(places)):
+            words[some] = codes[places[some]].view(np.uint64)
+            release(codes)
+        by_bits = np.argsort(keys[places], kind="stable")
+        yield _Codes(places[by_bits], words[by_bits])
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    return (slice(start, start + BLOCK) for start in range(0, count, BLOCK))

@@ -4,13 +4,15 @@ import csv
 import io
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ballast.core.errors import UserError, counted
 from ballast.core.params import Flip
+from ballast.dataset.copies_cache import cached_copies
 from ballast.dataset.duplicates import (
     HORIZONTAL,
     VERTICAL,
@@ -36,7 +38,7 @@ def copy_sets(
     hashes: HashTable,
     max_bits: int | None,
     flip: Flip | None = None,
-    find: Callable[..., Copies] = find_copies,
+    cache: Path | None = None,
 ) -> Copies:
     """Find photographs that are identical or near duplicates.
 
@@ -48,7 +50,7 @@ def copy_sets(
         max_bits: maximum difference between the perceptual hashes of copies, in bits of 256; None
             finds only files with the same bytes.
         flip: the param augment.flip.
-        find: find_copies, or what remembers its results.
+        cache: a file that keeps what was found, for the next call.
 
     Returns:
         Like find_copies. The result depends on content, not on names or order.
@@ -60,8 +62,17 @@ def copy_sets(
     labels = [number[photos[index].class_] for index in order]
     found = Copies(*no_copies(len(order)), np.empty((0, 3), dtype=np.int64))
     if max_bits is not None:
-        rows = np.array([photos[index].hashes for index in order], dtype=np.int64)
-        found = find(hashes.rows(), max_bits, labels, FLIPS[flip], rows)
+        ways = FLIPS[flip]
+
+        def find() -> Copies:
+            rows = hashes.sorted_rows([photos[index].hashes for index in order])
+            return find_copies(rows, max_bits, labels, ways)
+
+        pictures = (
+            (photos[index].sha256, label) for index, label in zip(order, labels, strict=True)
+        )
+        settings = {"max_bits": max_bits, "ways": ways}
+        found = cached_copies(cache, pictures, settings, find) if cache else find()
     sets, bits, mirrors = found
     same = np.array(
         [

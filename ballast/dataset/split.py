@@ -4,7 +4,6 @@ import time
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,6 @@ from ballast.core.greys import range_of_all, share_used
 from ballast.core.manifest import Row
 from ballast.core.params import Params
 from ballast.dataset.checks import check_classes
-from ballast.dataset.copies_cache import cached_copies
 from ballast.dataset.duplicates import Copies, HashTable, merge
 from ballast.dataset.exclusion import unmatched
 from ballast.dataset.folds import most_folds, split_photos
@@ -94,8 +92,8 @@ def scan_folder(raw: Path, params: Params, inspections: Path) -> Scan:
         report |= {"unused_table": unused} if unused else {}
     results, hashes = inspect_all(raw, layout, params, inspections)
     photos, twins, rejections = sort_out(results)
-    find = partial(cached_copies, inspections.with_name("copies.npz"))
-    copies = copy_sets(photos, hashes, params.split.near_duplicates, params.augment.flip, find)
+    max_bits, cache = params.split.near_duplicates, inspections.with_name("copies.bin")
+    copies = copy_sets(photos, hashes, max_bits, params.augment.flip, cache)
     return Scan(layout, photos, twins, rejections, copies, groups, report)
 
 

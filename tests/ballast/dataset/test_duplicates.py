@@ -131,12 +131,16 @@ def test_the_sizes_of_blocks_change_nothing(block: int, monkeypatch: pytest.Monk
     assert all(map(np.array_equal, found, expected))
 
 
-def test_rows_in_another_order_give_what_pictures_in_that_order_do() -> None:
-    hashes = hashed(*map(picture, (1, 2, 1, 3)))
-    order = np.array([3, 2, 0])
-    found = find_copies(hashes, MAX_BITS, order=order)
-    assert all(map(np.array_equal, found, find_copies(hashes[order], MAX_BITS)))
-    assert found.sets[1] == found.sets[2] != found.sets[0]
+@pytest.mark.parametrize("most", [10**6, 1])
+def test_rows_are_given_in_another_order(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "IN_MEMORY", most)
+    table, rows = HashTable(), hashed(*map(picture, range(4)))
+    for row in rows[:3]:
+        table.append(row.tobytes())
+    assert np.array_equal(table.sorted_rows([2, 0]), rows[[2, 0]])
+    table.append(rows[3].tobytes())  # after the last one, not after the one that was read
+    assert np.array_equal(table.sorted_rows([3, 1, 2, 0]), rows[[3, 1, 2, 0]])
+    assert table.sorted_rows([]).shape == (0, rows.shape[1])
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
