@@ -27,7 +27,7 @@ def main() -> None:
     params = parse_params(read_text(paths.PARAMS))
     raw = Path(params.data.raw)
     scan = scan_folder(raw, params, paths.INSPECTIONS)
-    gc.freeze()  # or each collection walks through all photographs: 6 % of a split run again
+    gc.disable()  # what follows leaves no cycles: 0.92 times the time of a million, run again
     for note in scan.layout.notes:
         print(one_line(f"{raw}: {note}"))
     # Before anything is refused, since it tells why photographs are missing.

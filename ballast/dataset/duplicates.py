@@ -301,7 +301,7 @@ def merge(
 
 
 def _sorted(codes: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Iterator[_Codes]:
-    """Yield all codes, sorted by 64 chosen bits.
+    """Yield all codes, sorted by 64 chosen bits, at most BLOCK at a time.
 
     Those that begin with the same bits are sorted together: an order of all at once would take 250
     bytes a picture, beside 168 bytes for the chosen bits.
@@ -321,7 +321,8 @@ def _sorted(codes: NDArray[np.uint8], chosen: NDArray[np.int64]) -> Iterator[_Co
             words[some] = codes[places[some]].view(np.uint64)
             release(codes)
         by_bits = np.argsort(keys[places], kind="stable")
-        yield _Codes(places[by_bits], words[by_bits])
+        for some in _blocks(len(places)):  # if all pictures are alike, the places are of all codes
+            yield _Codes(places[by_bits[some]], words[by_bits[some]])
 
 
 def _blocks(count: int) -> Iterator[slice]:
