@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from distributed import Future
 from projects import Project, environment
 
 from ballast.core.errors import UserError
@@ -192,7 +193,7 @@ def test_a_result_that_a_lost_worker_took_with_it_is_one_line(
     worker = cluster.add_worker()
     fetch = dask_backend.DaskBackend.retrieve_result_callback
 
-    def fetch_too_late(backend: dask_backend.DaskBackend, out: dask_backend.Future) -> object:
+    def fetch_too_late(backend: dask_backend.DaskBackend, out: Future) -> object:
         worker.kill()
         worker.wait()
         return fetch(backend, out)
