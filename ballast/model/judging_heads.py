@@ -9,7 +9,7 @@ import numpy as np
 from ballast.core.files import intact
 from ballast.model.head_fitting import Head
 from ballast.model.logits import Floats
-from ballast.model.model_file import npz_bytes
+from ballast.model.model_file import npz_arrays, npz_bytes
 
 
 class JudgingHead(NamedTuple):
@@ -36,6 +36,7 @@ def read_heads(path: Path) -> list[JudgingHead]:
     Raises:
         UserError: if the file is missing or damaged.
     """
-    with intact(path), np.load(path, allow_pickle=False) as arrays:
+    with intact(path):
+        arrays = npz_arrays(path.read_bytes())
         pairs = zip(arrays["weights"], arrays["bias"], strict=True)
         return [JudgingHead(w.astype(np.float64), b.astype(np.float64)) for w, b in pairs]

@@ -2,7 +2,9 @@
 
 import io
 import json
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,6 +39,19 @@ OTHER_ENTRIES = (
 )
 
 
+# What reading a damaged zip archive raises: a flipped byte can also name another method of
+# compression, or say that an entry is encrypted.
+DAMAGE = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+)
+
+
 class ModelInfo(NamedTuple):
     """Metadata in a model file that prediction needs."""
 
@@ -58,7 +73,7 @@ def archive(entries: Mapping[str, bytes]) -> bytes:
 
 
 def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Serialise arrays for np.load; equal arrays yield equal bytes.
+    """Serialise arrays for npz_arrays; equal arrays yield equal bytes.
 
     What np.savez writes depends on the Python: until 3.11.3, zipfile gave its entries other sizes.
     """
@@ -68,6 +83,24 @@ def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
         np.save(content, values, allow_pickle=False)
         entries[f"{name}.npy"] = content.getvalue()
     return archive(entries)
+
+
+def npz_arrays(data: bytes) -> dict[str, NDArray[Any]]:
+    """Read arrays that npz_bytes serialised.
+
+    Raises:
+        ValueError: if the bytes are damaged, or something else.
+    """
+    try:
+        # np.load would believe the header of an array before zipfile has compared its checksum.
+        with zipfile.ZipFile(io.BytesIO(data)) as opened:
+            entries = {name: io.BytesIO(opened.read(name)) for name in opened.namelist()}
+        return {
+            name.removesuffix(".npy"): np.load(content, allow_pickle=False)
+            for name, content in entries.items()
+        }
+    except DAMAGE as error:
+        raise ValueError(f"no arrays of npz_bytes: {error}") from error
 
 
 def with_entries(file: bytes, added: Mapping[str, bytes]) -> bytes:
@@ -182,7 +215,7 @@ def refuse_damage(path: Path) -> None:
         raise UserError(f"{path}: {_where_it_is(path)}") from None
     except PermissionError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except (OSError, zipfile.BadZipFile):
+    except DAMAGE:
         other = _other_program(path)
         if other:
             raise UserError(f"{path}: not saved by Ballast: {other}") from None

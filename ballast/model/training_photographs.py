@@ -1,6 +1,5 @@
 """What a model keeps of its training photographs, to compare new photographs with them."""
 
-import io
 import zipfile
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from ballast.core.errors import UserError
 from ballast.core.manifest import Row
 from ballast.model.logits import Floats
-from ballast.model.model_file import npz_bytes
+from ballast.model.model_file import npz_arrays, npz_bytes, refuse_damage
 
 ENTRY = "ballast_training_photographs.npz"  # of a .keras file; Keras ignores it
 DECIMALS = 4  # of kept probabilities, so that they have the same bytes on every processor
@@ -61,16 +60,16 @@ def read_training_photographs(path: Path) -> TrainingPhotographs | None:
     """Read what a model file keeps; None if it keeps nothing.
 
     Raises:
-        UserError: if that part of the file is damaged.
+        UserError: as refuse_damage does, or if that part of the file was replaced.
     """
+    refuse_damage(path)
     with zipfile.ZipFile(path) as archive:
         if ENTRY not in archive.namelist():
             return None
         data = archive.read(ENTRY)
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            return TrainingPhotographs(*(arrays[name] for name in TrainingPhotographs._fields))
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile):
+        return TrainingPhotographs(**npz_arrays(data))
+    except (TypeError, ValueError):
         raise UserError(
             f"{path}: incomplete or damaged; run ballast check, then dvc repro"
         ) from None

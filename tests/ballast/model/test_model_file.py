@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,29 @@ import pytest
 
 from ballast.core.errors import UserError
 from ballast.core.paths import MODEL
-from ballast.model.model_file import INFO, archive, npz_bytes, read_info, refuse_damage
+from ballast.model.model_file import (
+    INFO,
+    ModelInfo,
+    archive,
+    info_bytes,
+    npz_arrays,
+    npz_bytes,
+    read_info,
+    refuse_damage,
+)
 
 WHOLE = archive({INFO: b"{}" * 100})
+
+
+# Bits of a byte. Some turn the method of compression, which is none, into deflate, bzip2 or LZMA,
+# or a flag of an entry into that of encryption.
+FLIPS = [0x01, 0x08, 0x09, 0x0C, 0x0E, 0x80, 0xFF]
+
+
+def damages(whole: bytes, flipped: int) -> Iterator[bytes]:
+    """The file with these bits flipped in one byte, for each of its bytes."""
+    for place, byte in enumerate(whole):
+        yield whole[:place] + bytes([byte ^ flipped]) + whole[place + 1 :]
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +96,35 @@ def test_arrays_are_written_alike_by_every_python() -> None:
             assert data[entry.header_offset + 18 : entry.header_offset + 26] == (
                 entry.file_size.to_bytes(4, "little") * 2
             )
+    assert {name: values.tolist() for name, values in npz_arrays(data).items()} == {
+        name: values.tolist() for name, values in arrays.items()
+    }
+
+
+@pytest.mark.parametrize("flipped", FLIPS)
+def test_a_damaged_byte_is_an_error_or_changes_nothing(flipped: int) -> None:
+    info = ModelInfo(["cat", "dog"], 50.0, 2)
+    whole = archive({INFO: info_bytes(info)})
+    refused = 0
+    for damaged in damages(whole, flipped):
+        MODEL.write_bytes(damaged)
+        try:
+            assert read_info(MODEL) == info  # the byte of a time, for example
+        except UserError:
+            refused += 1
+    assert refused > len(whole) / 2
+
+
+@pytest.mark.parametrize("flipped", FLIPS)
+def test_arrays_of_a_damaged_file_are_an_error_or_the_same(flipped: int) -> None:
+    values = np.arange(6.0).reshape(2, 3)
+    whole = npz_bytes({"a": values})
+    refused = 0
+    for damaged in damages(whole, flipped):
+        try:
+            read = npz_arrays(damaged)
+        except ValueError:
+            refused += 1
+        else:
+            assert "a" not in read or np.array_equal(read["a"], values)
+    assert refused > len(whole) / 2

@@ -72,6 +72,8 @@ def test_a_model_that_keeps_none_is_told_from_a_damaged_one(tmp_path: Path) -> N
     assert read_training_photographs(none) is None
     with pytest.raises(UserError, match=r"none\.keras: keeps no training photographs"):
         needed_training_photographs(none)
+    with pytest.raises(UserError, match=r"missing\.keras: no such file"):
+        read_training_photographs(tmp_path / "missing.keras")
     with pytest.raises(UserError, match=r"half\.keras: incomplete or damaged"):
         read_training_photographs(saved(tmp_path / "half.keras", to_bytes(KNOWN)[:200]))
 
