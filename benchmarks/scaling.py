@@ -9,9 +9,10 @@ below --data (without --data, from smooth noise with a tint for each class). Run
 one after the other as whole processes, with the shipped params except for data.image_size, which is
 --side, cross_validation.seeds, which is --seeds, and a store that is large enough. "split again" is
 a second split with nothing changed. Prints for every stage the median seconds and the peak memory
-in MiB of its own process by number of photographs, the largest ratio of seconds to those for half
-as many, and the exponents with which seconds and those of the processors grow, with their
-intervals of 95 %: many files can fill the caches of the system, for which programs wait.
+in MiB of its own process by number of photographs, and the exponents with which seconds and those
+of the processors grow, with their intervals of 95 %: many files can fill the caches of the system,
+for which programs wait. How much longer twice as many photographs take is what
+benchmarks.doubling measures.
 """
 
 import argparse
@@ -97,13 +98,11 @@ def table(
     for stage in stages:
         seconds = {n: statistics.median(cost.seconds for cost in costs[stage, n]) for n in sizes}
         memory = {n: max(cost.mebibytes for cost in costs[stage, n]) for n in sizes}
-        ratios = [seconds[2 * n] / seconds[n] for n in sizes if 2 * n in sizes]
         cells = [f"{seconds[n]:.1f} s, {memory[n]:.0f} MiB" for n in sizes]
         points = [(n, cost.seconds) for n in sizes for cost in costs[stage, n]]
         used = [(n, cost.processor) for n in sizes for cost in costs[stage, n]]
-        largest = f"{max(ratios):.2f}" if ratios else ""
-        rows.append([stage, *cells, largest, exponent(points), exponent(used)])
-    headers = ["stage", *(f"{n:,}" for n in sizes), "largest ratio", "exponent", "of processor"]
+        rows.append([stage, *cells, exponent(points), exponent(used)])
+    headers = ["stage", *(f"{n:,}" for n in sizes), "exponent", "of processor"]
     return tabulate(rows, headers=headers, tablefmt="github")
 
 
@@ -165,11 +164,16 @@ def readable(folder: Path) -> list[Image.Image]:
     return images
 
 
-def run_stages(project: Path, stages: Sequence[str]) -> dict[str, Cost]:
-    """Run all stages up to the last of the given ones, from the start; return their costs."""
+def reset(project: Path) -> None:
+    """Remove what stages made."""
     for made in (".dvc", "outputs", "models", "data/augmented", "predictions.csv"):
         path = project / made
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def run_stages(project: Path, stages: Sequence[str]) -> dict[str, Cost]:
+    """Run all stages up to the last of the given ones, from the start; return their costs."""
+    reset(project)
     last = max(map([*COMMANDS].index, stages))
     return {stage: run(project, COMMANDS[stage]) for stage in [*COMMANDS][: last + 1]}
 
