@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Generator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -48,8 +48,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of photographs to crop")
     parser.add_argument("--images", type=int, nargs="+", default=[1000, 2000, 4000, 8000, 16000])
     parser.add_argument("--side", type=int, default=64, help="of the photographs, in pixels")
+    parser.add_argument("--until", choices=COMMANDS, default=[*COMMANDS][-1], help="last stage")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
+    stages = [*COMMANDS][: [*COMMANDS].index(arguments.until) + 1]
     sizes = [size for size in sorted(arguments.images) if 2 * size in arguments.images]
 
     ratios: dict[tuple[str, int], list[Ratio]] = defaultdict(list)
@@ -64,13 +66,15 @@ def main() -> None:
             for _ in range(arguments.repeats):
                 for project in projects:
                     reset(project)
-                for stage, command in COMMANDS.items():
+                for stage in stages:
+                    command = COMMANDS[stage]
+                    os.sync()  # what was written before is not written while this stage runs
                     one, two = alternated([(once, command), (again, command)], [(twice, command)])
                     ratio = Ratio(*(2 * b / a for a, b in zip(one, two, strict=True)))
                     ratios[stage, size].append(ratio)
                     print(f"{size:,} {stage}: {one} {two} {ratio}", file=sys.stderr, flush=True)
     rows = []
-    for stage in COMMANDS:
+    for stage in stages:
         found = [ratios[stage, size] for size in sizes]
         seconds = [spread([ratio.seconds for ratio in of_size]) for of_size in found]
         processor = [spread([ratio.processor for ratio in of_size]) for of_size in found]
@@ -112,7 +116,7 @@ def alternated(first: Sequence[Command], second: Sequence[Command]) -> list[Used
     return used
 
 
-def sliced(commands: Sequence[Command]) -> Generator[Used]:
+def sliced(commands: Sequence[Command]) -> Iterator[Used]:
     """Run commands one after the other, for a slice of time until each next value is asked for."""
     seconds = processor = 0.0
     for folder, command in commands:

@@ -127,6 +127,7 @@ def test_the_sizes_of_blocks_change_nothing(block: int, monkeypatch: pytest.Monk
     assert 40 < len({*expected.sets}) < 80
     monkeypatch.setattr(duplicates, "BLOCK", block)
     monkeypatch.setattr(duplicates, "PAIRS", block)
+    monkeypatch.setattr(duplicates, "SORTED", block)
     found = find_copies(hashes, MAX_BITS, labels)
     assert all(map(np.array_equal, found, expected))
 
