@@ -13,7 +13,6 @@ those of the processors, with the least and the largest. Needs Linux.
 import argparse
 import os
 import select
-import shutil
 import signal
 import statistics
 import subprocess
@@ -56,10 +55,10 @@ def main() -> None:
 
     ratios: dict[tuple[str, int], list[Ratio]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
-        once, again, twice = projects = [Path(folder, name) for name in ("once", "again", "twice")]
         for size in sizes:
+            names = f"{size} once", f"{size} again", f"{size} twice"
+            once, again, twice = projects = [Path(folder, name) for name in names]
             for project, count in zip(projects, (size, size, 2 * size), strict=True):
-                shutil.rmtree(project, ignore_errors=True)
                 copy_project(project, arguments.side, seeds=0)
                 draw_photos(project / "data/raw", count, arguments.side, arguments.data)
             time.sleep(2.1)  # until split can trust the files' modification times

@@ -165,10 +165,16 @@ def readable(folder: Path) -> list[Image.Image]:
 
 
 def reset(project: Path) -> None:
-    """Remove what stages made."""
+    """Move what stages made aside, until all is measured.
+
+    For minutes, ext4 gives no new file the inode of a deleted one, and for each new file it looks
+    at them one by one: after 80,000 images were deleted, oversample took four times as long.
+    """
+    aside = Path(tempfile.mkdtemp(dir=project.parent))
     for made in (".dvc", "outputs", "models", "data/augmented", "predictions.csv"):
         path = project / made
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if path.exists():
+            path.rename(aside / path.name)
 
 
 def run_stages(project: Path, stages: Sequence[str]) -> dict[str, Cost]:
