@@ -168,7 +168,7 @@ def reset(project: Path) -> None:
     """Move what stages made aside, until all is measured.
 
     For minutes, ext4 gives no new file the inode of a deleted one, and for each new file it looks
-    at them one by one: after 80,000 images were deleted, oversample took four times as long.
+    at them one by one: after 80,000 images were deleted, oversample took two to four times as long.
     """
     aside = Path(tempfile.mkdtemp(dir=project.parent))
     for made in (".dvc", "outputs", "models", "data/augmented", "predictions.csv"):
