@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import chain
@@ -168,7 +167,7 @@ def intact(path: Path) -> Iterator[None]:
         if not (path.is_absolute() or at_top()):
             raise UserError(f"{path}: no such file; run from the top of the project") from None
         raise UserError(f"{path}: does not exist yet; run dvc repro") from None
-    except (ValueError, TypeError, KeyError, EOFError, csv.Error, zipfile.BadZipFile):
+    except (ValueError, TypeError, KeyError, EOFError, csv.Error):
         raise UserError(f"{path}: edited or damaged; run ballast check, then dvc repro") from None
 
 

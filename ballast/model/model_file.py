@@ -37,8 +37,6 @@ OTHER_ENTRIES = (
     (".npy", "a NumPy archive"),
     ("config.json", "a Keras model of another program, or of an older Ballast"),
 )
-
-
 # What reading a damaged zip archive raises: a flipped byte can also name another method of
 # compression, or say that an entry is encrypted.
 DAMAGE = (
