@@ -10,7 +10,6 @@ both meet the same speeds. Prints for every stage and number the median ratio of
 those of the processors, with the least and the largest. Needs Linux.
 """
 
-import argparse
 import os
 import select
 import signal
@@ -27,33 +26,31 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from benchmarks.scaling import COMMANDS, copy_project, draw_photos, reset
+from benchmarks.scaling import COMMANDS, copy_project, draw_photos, photographs_parser, reset
 
 SLICE = 0.5  # seconds that a process runs before it is stopped
 
 
-class Ratio(NamedTuple):
-    """What twice as many photographs cost, divided by what once as many do."""
+Command = tuple[Path, Sequence[str]]  # the folder, and a module with its arguments
+
+
+class Used(NamedTuple):
+    """What processes took while they were not stopped, or the ratio of two of these."""
 
     seconds: float
-    processor: float  # of all processes
+    processor: float
 
 
 def main() -> None:
     """Run the benchmark; print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="folder of photographs to crop")
-    parser.add_argument("--images", type=int, nargs="+", default=[1000, 2000, 4000, 8000, 16000])
-    parser.add_argument("--side", type=int, default=64, help="of the photographs, in pixels")
+    parser = photographs_parser(__doc__)
     parser.add_argument("--until", choices=COMMANDS, default=[*COMMANDS][-1], help="last stage")
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     stages = [*COMMANDS][: [*COMMANDS].index(arguments.until) + 1]
     sizes = [size for size in sorted(arguments.images) if 2 * size in arguments.images]
 
-    ratios: dict[tuple[str, int], list[Ratio]] = defaultdict(list)
+    ratios: dict[tuple[str, int], list[Used]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
             names = f"{size} once", f"{size} again", f"{size} twice"
@@ -69,7 +66,7 @@ def main() -> None:
                     command = COMMANDS[stage]
                     os.sync()  # what was written before is not written while this stage runs
                     one, two = alternated([(once, command), (again, command)], [(twice, command)])
-                    ratio = Ratio(*(2 * b / a for a, b in zip(one, two, strict=True)))
+                    ratio = Used(*(2 * b / a for a, b in zip(one, two, strict=True)))
                     ratios[stage, size].append(ratio)
                     print(f"{size:,} {stage}: {one} {two} {ratio}", file=sys.stderr, flush=True)
     rows = []
@@ -85,16 +82,6 @@ def main() -> None:
 def spread(values: Sequence[float]) -> str:
     """Format a median with the least and the largest value."""
     return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-
-Command = tuple[Path, Sequence[str]]  # the folder, and a module with its arguments
-
-
-class Used(NamedTuple):
-    """What processes took while they were not stopped."""
-
-    seconds: float
-    processor: float
 
 
 def alternated(first: Sequence[Command], second: Sequence[Command]) -> list[Used]:

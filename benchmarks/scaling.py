@@ -64,12 +64,7 @@ class Cost(NamedTuple):
 
 def main() -> None:
     """Run the benchmark; print a table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="folder of photographs to crop")
-    parser.add_argument("--images", type=int, nargs="+", default=[1000, 2000, 4000, 8000, 16000])
-    parser.add_argument("--side", type=int, default=64, help="of the photographs, in pixels")
+    parser = photographs_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=0, help="of cross-validation")
     parser.add_argument("--stages", nargs="+", choices=COMMANDS, default=[*COMMANDS])
     parser.add_argument("--repeats", type=int, default=3)
@@ -88,6 +83,17 @@ def main() -> None:
                 costs[stage, size].append(cost)
                 print(f"{size:,} {stage}: {cost}", file=sys.stderr)  # a run can take an hour
     print(table(costs, arguments.stages, sizes))
+
+
+def photographs_parser(description: str | None) -> argparse.ArgumentParser:
+    """Make a parser with the options of the photographs."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder of photographs to crop")
+    parser.add_argument("--images", type=int, nargs="+", default=[1000, 2000, 4000, 8000, 16000])
+    parser.add_argument("--side", type=int, default=64, help="of the photographs, in pixels")
+    return parser
 
 
 def table(

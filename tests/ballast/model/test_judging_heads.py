@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from damage import FLIPS, damages
 
 from ballast.core.errors import UserError
 from ballast.model.head_fitting import fit_head
@@ -36,13 +37,11 @@ def test_a_damaged_file_is_an_error(tmp_path: Path, data: bytes) -> None:
         read_heads(tmp_path / "heads.npz")
 
 
-@pytest.mark.parametrize("flipped", [0x01, 0x09, 0x80, 0xFF])
+@pytest.mark.parametrize("flipped", FLIPS)
 def test_no_damaged_byte_yields_other_heads(tmp_path: Path, flipped: int) -> None:
     path, whole = tmp_path / "heads.npz", heads_bytes([])
     refused = 0
-    for place in range(len(whole)):
-        damaged = bytearray(whole)
-        damaged[place] ^= flipped
+    for damaged in damages(whole, flipped):
         path.write_bytes(damaged)
         try:
             assert read_heads(path) == []  # such as a byte of a time
