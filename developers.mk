@@ -11,7 +11,7 @@ setup-dev: .venv/.ready-dev  ## also install what tests, lint and exports need
 
 # uv sync without the group removes its packages, but not the stamp.
 .venv/.ready-dev: pyproject.toml uv.lock $(if $(wildcard .venv/bin/ruff),,FORCE) | $(UV)
-	$(UV) sync --frozen --group dev
+	$(UV) sync --frozen --compile-bytecode --group dev
 	@touch .venv/.ready $@
 
 FORCE:

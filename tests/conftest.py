@@ -1,6 +1,8 @@
 """Fixtures: real images, and projects in which real DVC runs."""
 
+import compileall
 import io
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -44,6 +46,11 @@ settings.load_profile("ballast")
 CODE = sorted(
     {*SHIPPED, ".dvc/config", ".gitattributes", "verification"} - {"LICENSE", "Makefile", "uv.lock"}
 )
+
+
+def pytest_configure() -> None:
+    """Let every process that a test starts keep the bytecode of what it imports."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")
@@ -190,13 +197,14 @@ def make_explained(digits: dict[str, list[bytes]]) -> Callable[[Run], Explained]
 @pytest.fixture(scope="session")
 def copy_project() -> Callable[..., Project]:
     """Copy the code and the given paths, without git."""
+    for name in CODE:  # to copy the bytecode, too: each process would compile it anew
+        compileall.compile_dir(ROOT / name, quiet=2)
 
     def copy(folder: Path, *more: str) -> Project:
         for name in (*CODE, *more):
             source = ROOT / name
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
-                # With __pycache__: compiling it anew takes a second or two in each project.
                 shutil.copytree(source, folder / name)
             else:
                 shutil.copy(source, folder / name)
