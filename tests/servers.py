@@ -2,6 +2,7 @@
 
 import contextlib
 import getpass
+import http.client
 import os
 import shutil
 import signal
@@ -11,7 +12,6 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -83,8 +83,11 @@ def s3_server() -> Iterator[Remote]:
     port = free_port()
     with serving([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port):
         endpoint = f"http://127.0.0.1:{port}"
-        bucket = urllib.request.Request(f"{endpoint}/bucket", method="PUT")
-        urllib.request.urlopen(bucket, timeout=60).close()
+        # Not urllib, which keeps the proxies that it found when it was first used in this process.
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("PUT", "/bucket")
+        assert connection.getresponse().status == 200
+        connection.close()
         settings = {
             "endpointurl": endpoint,
             "access_key_id": "nobody",
