@@ -149,6 +149,7 @@ def test_a_new_image_runs_split_and_what_its_output_changes(reproduced: Project)
     assert "train" in restored
 
 
+@pytest.mark.long
 def test_a_line_of_code_runs_the_stages_that_import_it_and_no_more(reproduced: Project) -> None:
     """Which stages depend on a module is in the table below; their outputs may stay the same."""
 
@@ -346,6 +347,7 @@ def test_what_dvc_cannot_read_is_rejected_and_stops_nothing(project: Project) ->
     assert "gone.png" not in project.read("outputs/rejected.csv"), "split ran again"
 
 
+@pytest.mark.long
 def test_experiments_are_compared_class_by_class(reproduced: Project, tmp_path: Path) -> None:
     before = reproduced.outputs(), reproduced.git("status", "--short")
     done = reproduced.ballast(

@@ -22,6 +22,7 @@ def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
     assert problems(rows) == []
 
 
+@pytest.mark.long
 def test_dask_changes_no_byte(project: Project, tmp_path: Path) -> None:
     project.commit_all()
     stages = ["split", "count-classes", "oversample"]
