@@ -46,8 +46,8 @@ from ballast.model.head_fitting import (
     fit_head,
     optimum,
     penalty_of,
-    unit_length,
 )
+from ballast.model.head_loss import unit_length
 from ballast.model.logits import Floats, linear_logits, linear_probabilities
 from ballast.workers.processes import Engine
 

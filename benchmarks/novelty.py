@@ -31,7 +31,8 @@ from ballast.core.files import read_text
 from ballast.core.params import parse_params
 from ballast.insight.nearest import nearest
 from ballast.insight.novelty import UNLIKE, familiar, novelty
-from ballast.model.head_fitting import Labels, fit_head, unit_length
+from ballast.model.head_fitting import Labels, fit_head
+from ballast.model.head_loss import unit_length
 from ballast.model.logits import Floats, linear_logits, linear_probabilities
 from ballast.model.training_photographs import TrainingPhotographs
 from benchmarks.head import Features, Photos, folds_of, frozen, pixels_of, read_photos

@@ -33,7 +33,8 @@ from scipy.stats import t as student
 from tabulate import tabulate
 
 from ballast.insight.suggestion import suggested
-from ballast.model.head_fitting import Head, Labels, fit_head, unit_length
+from ballast.model.head_fitting import Head, Labels, fit_head
+from ballast.model.head_loss import unit_length
 from ballast.model.logits import Floats, linear_probabilities
 from benchmarks.head import read_photos
 from benchmarks.kept import kept_features

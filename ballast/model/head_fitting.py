@@ -16,31 +16,20 @@ scale of all logits, and the tau of a post-hoc logit adjustment (Menon et al. 20
 arXiv:2007.07314, eq. 9).
 """
 
-from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import cpu_count
 from numpy.typing import NDArray
-from scipy.linalg import qr
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
-from ballast.model.logits import Floats, float_blocks, lengths, linear_probabilities
-from ballast.workers.threads import ahead
+from ballast.model.head_loss import Problem, coordinates
+from ballast.model.head_solver import Step, sketched, solved
+from ballast.model.logits import Floats, linear_probabilities
 
 Labels = NDArray[np.int64]
-Result = TypeVar("Result")
-
-# Terms that are converted to float64 at a time, in each product. So few stay in the caches: 20,000
-# terms times 4 rows took 17 ms, and 24 ms with a copy of all features in float64.
-BLOCK = 64
-# Terms that a thread works on at a time. What is computed of each takes 8 bytes per head and class,
-# several times over: of 200,000 terms, 4 classes and 5 heads, 200 MiB if it were all at once.
-PART = 2**11
-HELD = 2**27  # bytes of probabilities that are held for the next product, not computed again
 
 # Weights and bias are rounded to multiples of this. It is far larger than the solver's error, so
 # the order in which a processor sums has no effect. It moves a logit by about 0.0003.
@@ -57,17 +46,6 @@ FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU = 0.1, 1.5, 1.0
 # Norms of a head's gradient to stop at: to choose a penalty, to fit the scale and to fit the head.
 # With FINE, the scales of two BLAS kernels differed by 6e-10, and by 7e-7 with 5e-8.
 ROUGH, FINE, EXACT = 1e-4, 1e-9, 1e-13
-NEAR = 1e-7  # the norm below which float64 hardly distinguishes losses
-# A head moves by a share of Newton's step that lowers its loss by SLOPE of what the gradient
-# promises, or else it stays where it is.
-SLOPE, LEAST_SHARE = 1e-4, 2.0**-30
-
-
-class Step(NamedTuple):
-    """An iteration of the solver."""
-
-    loss: float  # nats, the penalty included
-    gradient_norm: float
 
 
 class Optimum(NamedTuple):
@@ -97,39 +75,6 @@ class Head(NamedTuple):
     bias: Floats  # shape (k,)
     calibration: Calibration
     steps: list[Step]
-
-
-class Rows(NamedTuple):
-    """Features of n terms, scaled to length 1 where they are used."""
-
-    features: NDArray[Any]  # shape (n, d)
-    lengths: Floats  # shape (n,)
-
-    def times(self, slopes: Floats, rows: slice) -> Floats:
-        """Multiply some rows by slopes of shape (m, d); the result has the shape (m, rows)."""
-        padded = _padded(slopes)
-        found = np.empty((len(padded), rows.stop - rows.start))
-        for some, block in float_blocks(self.features[rows], BLOCK):
-            found[:, some] = padded @ block.T
-        found /= self.lengths[rows]
-        return found[: len(slopes)]
-
-    def summed(self, weights: Floats, rows: slice) -> Floats:
-        """Add up some rows with weights of shape (m, rows); the result has the shape (m, d)."""
-        scaled = _padded(weights / self.lengths[rows])
-        found = np.zeros((len(scaled), self.features.shape[1]))
-        for some, block in float_blocks(self.features[rows], BLOCK):
-            found += scaled[:, some] @ block
-        return found[: len(weights)]
-
-    def mapped(self, function: Callable[[slice], Result]) -> Iterable[Result]:
-        """Call a function with the rows of each part, on all cores; the results are in order."""
-        n = len(self.lengths)
-        parts = [slice(start, min(start + PART, n)) for start in range(0, n, PART)]
-        if len(parts) == 1:  # cpu_count reads files: explain took 5.8 s of the sample, now 3.6 s
-            return map(function, parts)
-        threads = cpu_count()
-        return ahead(function, parts, threads, threads)
 
 
 def fit_head(
@@ -166,19 +111,6 @@ def fit_head(
     rarity = _rarity(class_groups(labels, groups, len(offsets)))
     bias = chosen.scale * found.bias + chosen.tau * rarity
     return Head(_to_grid(chosen.scale * found.weights), _to_grid(bias), chosen, found.steps)
-
-
-def unit_length(features: NDArray[Any]) -> Floats:
-    """Scale each row to length 1, in float64; leave rows of zeros unchanged."""
-    unit = features.astype(np.float64)
-    unit /= _lengths(features)[:, None]
-    return unit
-
-
-def _lengths(features: NDArray[Any]) -> Floats:
-    """The length of each row, 1 of a row of zeros; shape (n,)."""
-    found = [lengths(block)[:, 0] for _, block in float_blocks(features, BLOCK)]
-    return np.concatenate([np.empty(0), *found])
 
 
 def penalty_of(strength: float, groups: NDArray[np.int64]) -> float:
@@ -220,10 +152,11 @@ def _optima(
     features: NDArray[Any], labels: Labels, weights: Floats, penalty: float, offsets: Floats
 ) -> tuple[list[Floats], list[Floats], list[Step]]:
     """Like optimum, with weights of shape (n, m): slopes and biases of m heads, and the steps."""
-    x, basis = _coordinates(features)
-    problem = _Problem(x, labels, weights, offsets, penalty)
+    x, basis = coordinates(features)
+    problem = Problem(x, labels, weights, offsets, penalty)
     steps: list[Step] = []
-    heads = _solved(problem, np.zeros(problem.shape), EXACT, steps).transpose(1, 2, 0)
+    found = solved(problem, sketched(x), np.zeros(problem.shape), EXACT, steps)
+    heads = found.transpose(1, 2, 0)
     slopes = [head[:-1] if basis is None else basis @ head[:-1] for head in heads]
     return slopes, [head[-1] for head in heads], steps
 
@@ -258,20 +191,21 @@ def calibrate(
     trained = np.where(folds[:, None] == np.arange(FOLDS), 0.0, weights[:, None])
     if not (_class_sums(labels, trained, k) > 0).all():
         return Calibration(FIXED_STRENGTH, FIXED_SCALE, FIXED_TAU if balanced else 0.0, {})
-    x, _ = _coordinates(features)
+    x, _ = coordinates(features)
+    sketch = sketched(x)
     fit = partial(_scale_and_tau, labels=labels, groups=groups, balanced=balanced)
     start: Floats = np.zeros((k, FOLDS, x.features.shape[1] + 1))
     tried: dict[float, tuple[float, float, float]] = {}
     starts: dict[float, Floats] = {}
     for strength in STRENGTHS:
-        problem = _Problem(x, labels, trained, offsets, penalty_of(strength, groups))
-        starts[strength] = start = _solved(problem, start, ROUGH, [])
+        problem = Problem(x, labels, trained, offsets, penalty_of(strength, groups))
+        starts[strength] = start = solved(problem, sketch, start, ROUGH, [])
         tried[strength] = fit(problem.held_out_logits(start, folds))
     losses = {strength: round(loss, DECIMALS) for strength, (_, _, loss) in tried.items()}
     best = min(losses, key=lambda strength: (losses[strength], -strength))
-    problem = _Problem(x, labels, trained, offsets, penalty_of(best, groups))
-    solved = _solved(problem, starts[best], FINE, [])
-    scale, tau, _ = fit(problem.held_out_logits(solved, folds))
+    problem = Problem(x, labels, trained, offsets, penalty_of(best, groups))
+    heads = solved(problem, sketch, starts[best], FINE, [])
+    scale, tau, _ = fit(problem.held_out_logits(heads, folds))
     return Calibration(best, round(scale, DECIMALS), round(tau, DECIMALS), losses)
 
 
@@ -321,191 +255,6 @@ def held_out_probabilities(
         out = judged[asked, fold]
         found[out] = linear_probabilities(features[asked[out]], head, bias)
     return found
-
-
-class _Problem:
-    """m heads to fit at once, to the same features with different weights of the terms.
-
-    Fitting them together saves time: multiplying the features by a few columns takes little longer
-    than by one. Arrays start with the classes, because sums over a short last axis are slow.
-    """
-
-    def __init__(
-        self, x: Rows, labels: Labels, weights: Floats, offsets: Floats, penalty: float
-    ) -> None:
-        """Take r features of n terms, weights of shape (n, m) and offsets of shape (k,)."""
-        self.x, self.labels, self.penalty = x, labels, penalty
-        self.offsets, self.one_hot = offsets[:, None, None], np.eye(len(offsets))[:, None]
-        self.shares = (weights / weights.sum(axis=0)).T
-        # Parameters: k classes, m heads, r slopes and, last, the bias.
-        self.shape = (len(offsets), weights.shape[1], x.features.shape[1] + 1)
-        self._at: Floats = np.zeros(self.shape)  # where the loss was computed last
-        size = self.shape[0] * self.shape[1] * len(labels)
-        self._held = np.empty((*self.shape[:2], len(labels))) if 8 * size <= HELD else None
-
-    def held_out_logits(self, parameters: Floats, heads: Labels) -> Floats:
-        """Compute the logits without offsets of each term by one of the heads, shape (n, k)."""
-
-        def chosen(rows: slice) -> Floats:
-            logits = self._logits(parameters, rows)
-            return logits[:, heads[rows], np.arange(logits.shape[2])].T
-
-        return np.concatenate([*self.x.mapped(chosen)])
-
-    def loss(self, parameters: Floats) -> tuple[Floats, Floats]:
-        """Compute the loss of each head, (m,), and its gradient, of the problem's shape."""
-        penalised = self._penalised(parameters)
-        losses, gradient = _dots(parameters, penalised) / 2, penalised
-        for errors, gathered in self.x.mapped(partial(self._loss_of, parameters)):
-            losses, gradient = losses + errors, gradient + gathered
-        self._at = parameters
-        return losses, gradient
-
-    def curvature(self, change: Floats) -> Floats:
-        """Multiply each head's Hessian, where the loss was computed last, by its change."""
-
-        def gathered(rows: slice) -> Floats:
-            probabilities = self._probabilities(rows)
-            moved = probabilities * self._logits(change, rows)
-            moved -= probabilities * moved.sum(axis=0)
-            return self._gathered(moved, rows)
-
-        found = self._penalised(change)
-        for part in self.x.mapped(gathered):
-            found += part
-        return found
-
-    def _loss_of(self, parameters: Floats, rows: slice) -> tuple[Floats, Floats]:
-        """The losses of some terms and their gradient; hold probabilities."""
-        shifted, odds, total = self._odds(parameters, rows)
-        probabilities = odds / total
-        if self._held is not None:
-            self._held[..., rows] = probabilities
-        targets = self.one_hot[..., self.labels[rows]]
-        errors = np.log(total) - (targets * shifted).sum(axis=0)
-        losses = (self.shares[:, rows] * errors).sum(axis=1)
-        return losses, self._gathered(probabilities - targets, rows)
-
-    def _probabilities(self, rows: slice) -> Floats:
-        """The probabilities of some terms where the loss was computed last."""
-        if self._held is not None:
-            return self._held[..., rows]
-        _, odds, total = self._odds(self._at, rows)
-        return np.asarray(odds / total)
-
-    def _odds(self, parameters: Floats, rows: slice) -> tuple[Floats, Floats, Floats]:
-        """Logits of some terms, of which the largest is 0; their exponentials, and the sums."""
-        shifted = self._logits(parameters, rows) + self.offsets
-        shifted -= shifted.max(axis=0)
-        odds = np.exp(shifted)
-        return shifted, odds, odds.sum(axis=0)
-
-    def _logits(self, parameters: Floats, rows: slice) -> Floats:
-        """Compute the logits of some terms without offsets, shape (k, m, rows)."""
-        slopes = parameters[..., :-1].reshape(-1, self.shape[2] - 1)
-        products = self.x.times(slopes, rows).reshape(*self.shape[:2], -1)
-        return np.asarray(products + parameters[..., -1:])
-
-    def _gathered(self, residuals: Floats, rows: slice) -> Floats:
-        weighted = self.shares[:, rows] * residuals
-        slopes = self.x.summed(weighted.reshape(-1, weighted.shape[2]), rows)
-        gathered = np.empty(self.shape)
-        gathered[..., :-1] = slopes.reshape(*self.shape[:2], -1)
-        gathered[..., -1] = weighted.sum(axis=2)
-        return gathered
-
-    def _penalised(self, parameters: Floats) -> Floats:
-        penalised = self.penalty * parameters
-        # Adding one number to every bias changes no probability. This picks biases that sum to 0.
-        penalised[..., -1] = parameters[..., -1].mean(axis=0)
-        return penalised
-
-
-def _padded(a: Floats) -> Floats:
-    """Add rows of zeros up to a multiple of four, which the BLAS multiplies at a time.
-
-    For 1,000 terms with 1,280 features, 15 rows take 3.2 ms, and 16 rows take 2.6 ms.
-    """
-    if len(a) % 4 == 0:
-        return a
-    padded = np.zeros((len(a) + -len(a) % 4, a.shape[1]))
-    padded[: len(a)] = a
-    return padded
-
-
-def _solved(problem: _Problem, start: Floats, tolerance: float, steps: list[Step]) -> Floats:
-    """Find the optimum of each head by Newton's method; append the iterations to `steps`.
-
-    Args:
-        problem: the heads to fit.
-        start: where to start, of the problem's shape.
-        tolerance: norm of a head's gradient to stop at, unless rounding errors stop it before.
-        steps: its losses and norms are of all heads together.
-    """
-    parameters = start
-    losses, gradient = problem.loss(parameters)
-    steps.append(_step(losses, gradient))
-    norms = np.sqrt(_dots(gradient, gradient))
-    going = norms > tolerance
-    while going.any():
-        # Nocedal and Wright 2006, eq. 7.3, of which 1e-3 is enough where it would be less.
-        enough = np.clip(np.sqrt(norms), 1e-3, 0.5) * norms
-        step = _newton_step(problem, gradient, np.where(going, enough, np.inf))
-        promised = SLOPE * _dots(gradient, step)
-        share = going.astype(np.float64)
-        while True:
-            moved = parameters - share[:, None] * step
-            found, slopes = problem.loss(moved)
-            after = np.sqrt(_dots(slopes, slopes))
-            worse = (share > 0) & (found > losses - share * promised) & (after > norms / 2)
-            if not worse.any():
-                break
-            # Where losses are all but equal, a longer gradient is rounding error.
-            halved = np.where((norms > NEAR) & (share > LEAST_SHARE), share / 2, 0.0)
-            share = np.where(worse, halved, share)
-        parameters, losses, gradient, norms = moved, found, slopes, after
-        going = (share > 0) & (norms > tolerance)
-        if (share > 0).any():
-            steps.append(_step(losses, gradient))
-    return parameters
-
-
-def _step(losses: Floats, gradient: Floats) -> Step:
-    return Step(float(losses.sum()), float(np.linalg.norm(gradient)))
-
-
-def _newton_step(problem: _Problem, gradient: Floats, enough: Floats) -> Floats:
-    """Solve Hessian · step = gradient for each head, by conjugate gradients.
-
-    Heads share the products with the features, but each has its own lengths of steps: five heads
-    of 4,000 terms took 294 products to calibrate; as a single system, 494 for fewer exact digits.
-
-    Args:
-        problem: the heads, whose Hessians are those where the loss was computed last.
-        gradient: of the problem's shape.
-        enough: norms of the residual to stop at, shape (m,).
-    """
-    residual = direction = gradient
-    step, squares = np.zeros_like(gradient), _dots(gradient, gradient)
-    while (going := squares > enough**2).any():
-        direction = np.where(going[:, None], direction, 0.0)
-        product = problem.curvature(direction)
-        length = _quotients(squares, _dots(direction, product), going)
-        step = step + length * direction
-        residual = residual - length * product
-        before, squares = squares, _dots(residual, residual)
-        direction = residual + _quotients(squares, before, going) * direction
-    return step
-
-
-def _dots(a: Floats, b: Floats) -> Floats:
-    """Inner products by head of two arrays of a problem's shape, (m,)."""
-    return np.asarray((a * b).sum(axis=(0, 2)))
-
-
-def _quotients(a: Floats, b: Floats, where: NDArray[np.bool_]) -> Floats:
-    """Divide where it is asked for; 0 elsewhere. Shape (m, 1)."""
-    return np.divide(a, b, out=np.zeros(len(a)), where=where)[:, None]
 
 
 def _scale_and_tau(
@@ -575,22 +324,6 @@ def _class_sums(labels: Labels, weights: Floats, classes: int) -> Floats:
     sums = np.zeros((classes, weights.shape[1]))
     np.add.at(sums, labels, weights)
     return sums
-
-
-def _coordinates(features: NDArray[Any]) -> tuple[Rows, Floats | None]:
-    """Reduce the features to fewer with the same inner products if terms are few.
-
-    The optimum lies in the span of the terms, and an orthonormal basis preserves the penalty.
-
-    Returns:
-        Features of shape (n, r), and the basis of shape (d, r); None for the identity.
-    """
-    n, d = features.shape
-    if 2 * n > d:
-        # As a plain array, of which a block takes 0.1 µs; of one that is mapped, 0.9 µs.
-        return Rows(np.asarray(features), _lengths(features)), None
-    basis, coordinates = qr(unit_length(features).T, mode="economic")
-    return Rows(np.ascontiguousarray(coordinates.T), np.ones(n)), basis
 
 
 def _to_grid(values: Floats) -> Floats:

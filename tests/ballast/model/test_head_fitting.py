@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 
-from ballast.model import head_fitting
+from ballast.model import head_loss
 from ballast.model.head_fitting import (
     EXACT,
     FIXED_SCALE,
@@ -27,8 +27,8 @@ from ballast.model.head_fitting import (
     held_out_probabilities,
     optimum,
     penalty_of,
-    unit_length,
 )
+from ballast.model.head_loss import unit_length
 from ballast.model.logits import Floats, linear_logits, linear_probabilities
 
 NONE = np.zeros(3)
@@ -225,12 +225,12 @@ def test_the_head_does_not_depend_on_blocks_parts_cores_and_memory(
     monkeypatch: pytest.MonkeyPatch, dtype: type, n: int, cores: int, held: int
 ) -> None:
     features, labels = drawn([n // 19, 6 * n // 19, 12 * n // 19], d=200)
-    monkeypatch.setattr(head_fitting, "BLOCK", n)
+    monkeypatch.setattr(head_loss, "BLOCK", n)
     at_once, apart = fitted(features, labels), held_out(labels, np.arange(len(labels)), features)
-    monkeypatch.setattr(head_fitting, "BLOCK", 50)
-    monkeypatch.setattr(head_fitting, "PART", 90)
-    monkeypatch.setattr(head_fitting, "HELD", held)
-    monkeypatch.setattr(head_fitting, "cpu_count", lambda: cores)
+    monkeypatch.setattr(head_loss, "BLOCK", 50)
+    monkeypatch.setattr(head_loss, "PART", 90)
+    monkeypatch.setattr(head_loss, "HELD", held)
+    monkeypatch.setattr(head_loss, "cpu_count", lambda: cores)
     converted: NDArray[Any] = features.clip(max=60_000).astype(dtype)
     assert np.array_equal(converted, features)
     head = fitted(converted, labels)
@@ -241,7 +241,7 @@ def test_the_head_does_not_depend_on_blocks_parts_cores_and_memory(
 
 
 def test_features_are_not_copied() -> None:
-    features, labels = drawn([1000, 1000, 2000], d=500)
+    features, labels = drawn([1000, 1000, 2000], d=1000)
     whole = features.clip(max=60_000).astype(np.uint16)
     tracemalloc.start()
     fitted(whole, labels)
