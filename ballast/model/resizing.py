@@ -22,7 +22,9 @@ def resize(images: keras.KerasTensor, size: int) -> keras.KerasTensor:
 
     Args:
         images: RGB of shape (n, height, width, 3), of any dtype, whole numbers from 0 to 255. If a
-            side is longer than 64 times `size`, single pixels may differ by 1.
+            side is longer than 64 times `size`, single pixels may differ by 1. If `height` is more
+            than 100 times `width`, pixels may differ by 2: Pillow then begins with the columns,
+            since resized rows could need much memory, and a model cannot choose.
         size: side of the results in pixels.
 
     Returns:
