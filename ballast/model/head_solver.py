@@ -32,8 +32,7 @@ class Step(NamedTuple):
 class Sketch(NamedTuple):
     """A sample of terms, in the directions in which their features differ most."""
 
-    rows: slice
-    share: float  # of all terms
+    every: int  # the first of so many terms is in the sample
     directions: Floats  # orthonormal, shape (d, r)
     inside: Floats  # the sample along them and, last, ones for the bias; shape (r + 1, sample)
     outside: float  # mean square of a further feature, at most
@@ -46,7 +45,8 @@ def sketched(x: Rows) -> Sketch:
     equal eigenvalues would (Halko et al. 2011, arXiv:0909.4061, algorithm 4.4).
     """
     n, d = x.features.shape
-    rows = slice(0, n, -(-n // SAMPLE))
+    every = -(-n // SAMPLE)
+    rows = slice(0, n, every)
     found = np.random.default_rng(0).normal(size=(d, min(d, DIRECTIONS)))
     for _ in range(ROUNDS):
         found = qr(x.summed(x.times(found.T, rows), rows).T, mode="economic")[0]
@@ -54,7 +54,7 @@ def sketched(x: Rows) -> Sketch:
     squares = np.square(inside).mean(axis=1)
     ones = np.ones((1, inside.shape[1]))
     outside = float(squares.min()) if d > DIRECTIONS else 0.0
-    return Sketch(rows, inside.shape[1] / n, found, np.concatenate([inside, ones]), outside)
+    return Sketch(every, found, np.concatenate([inside, ones]), outside)
 
 
 def solved(
@@ -143,7 +143,8 @@ def _preconditioner(problem: Problem, sketch: Sketch) -> Callable[[Floats], Floa
     neglects what one class's slopes change in another's gradient. As the sample does not grow with
     the terms, nor does the number of products: Frangella et al. 2023, arXiv:2110.02820.
     """
-    weights = problem.curvatures(sketch.rows) / sketch.share
+    weights = problem.curvatures(sketch.every)
+    weights *= len(problem.labels) / weights.shape[1]
     penalty = problem.penalty * np.eye(len(sketch.inside))
     factors = [cho_factor((of * sketch.inside) @ sketch.inside.T + penalty) for of in weights]
     rest = (problem.penalty + sketch.outside * weights.sum(axis=1))[:, None, None]

@@ -59,22 +59,20 @@ def test_the_curvature_is_the_slope_of_the_gradient(problem: Problem) -> None:
     assert problem.curvature(CHANGE) == pytest.approx((up - down) / (2 * STEP), abs=1e-8)
 
 
-@pytest.mark.parametrize("rows", [slice(0, 50), slice(0, 50, 3)])
-def test_curvatures_make_up_a_class_s_own_part_of_the_hessian(
-    problem: Problem, rows: slice
-) -> None:
+@pytest.mark.parametrize("every", [1, 3])
+def test_curvatures_make_up_a_class_s_own_part_of_the_hessian(problem: Problem, every: int) -> None:
     problem.loss(AT)
-    of_terms = problem.curvatures(rows)
-    assert of_terms.shape == (3, len(LABELS[rows]))
+    of_terms = problem.curvatures(every)
+    assert of_terms.shape == (3, len(LABELS[::every]))
     # A change of the bias of a class only; the formula has no penalty on biases that sum to 0.
     for place in range(3):
         change = np.zeros_like(CHANGE)
         change[place, :, -1] = 1
         own = problem.curvature(change)[place, :, -1].mean() - 1 / 3
-        if rows.step is None:
+        if every == 1:
             assert of_terms[place].sum() == pytest.approx(own)
         else:
-            assert of_terms[place] == pytest.approx(problem.curvatures(slice(0, 50))[place][rows])
+            assert of_terms[place] == pytest.approx(problem.curvatures(1)[place][::every])
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32, np.float64])
