@@ -36,10 +36,12 @@ from ballast.commands.prediction_file import (
     part_of,
     still_to_do,
 )
+from ballast.commands.prediction_parquet import need_pyarrow, write_parquet
 from ballast.core import paths
 from ballast.core.errors import UserError, counted, needing_packages, one_line, warn
-from ballast.core.files import at_top, csv_lines, read_text, writing
+from ballast.core.files import at_top, csv_lines, read_text, writing, writing_file
 from ballast.core.images import ImageError, without_warnings
+from ballast.core.parquet_images import PARQUET
 from ballast.core.shards import is_shard
 from ballast.core.source import BALLAST, source_hash
 from ballast.dataset.listing import about, is_folder, is_hidden, printable
@@ -81,14 +83,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        help="output format; json is one object per line; default: table, and csv with --out",
+        help="output format; json is one object per line; default: table",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="write a CSV with a row for every file, also those that cannot be read; if this is"
-        " stopped, the same command goes on where it was",
+        help="write a table with a row for every file, also those that cannot be read: Parquet if"
+        " FILE ends in .parquet, else a CSV; if this is stopped, the same command goes on where it"
+        " was",
     )
     parser.add_argument(
         "-0",
@@ -140,8 +143,12 @@ def load_classifier(model: Path, coverage: float | None = None) -> "Classifier":
 
 def run(options: argparse.Namespace) -> int:
     """Print a prediction for every image in the given paths; return the exit code."""
-    if options.out and options.format not in (None, "csv"):
-        raise UserError(f"--out writes csv, not {options.format}")
+    if options.out:
+        written = "parquet" if _is_parquet(options.out) else "csv"
+        if options.format not in (None, written):
+            raise UserError(f"--out {options.out} writes {written}, not {options.format}")
+        if _is_parquet(options.out):
+            need_pyarrow(options.out)
     classifier = load_classifier(options.model, options.coverage)
     with open(0, "rb", closefd=False) as stdin:
         paths = named_files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
@@ -240,9 +247,22 @@ def write_predictions(
             print(f"going on after {before} in {part}", file=sys.stderr)
         with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
             append(file, header, new(left, progress))
+        if _is_parquet(target):
+            file.seek(0)
+            numbers = [name for name in header if name.startswith(PREFIX) or name == NOVELTY]
+            flags = [name for name in header if name.startswith(SET) or name == TRAINED_ON]
+            with writing_file(target) as made:
+                write_parquet(made, header, numbers, flags, complete_rows(file))
     with writing(target):
-        part.replace(target)
+        if _is_parquet(target):
+            part.unlink()
+        else:
+            part.replace(target)
     return summarise(count)
+
+
+def _is_parquet(target: Path) -> bool:
+    return target.suffix.casefold() == PARQUET
 
 
 def predictions_of(

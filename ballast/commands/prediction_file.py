@@ -1,6 +1,7 @@
 """The table that predict --out writes: a row for every file, and resumed where a run was stopped.
 
-Rows are appended to a part, in the order of the files; the part is renamed once it is complete.
+Rows are appended to a part, a CSV, in the order of the files. Once it is complete, the part is
+renamed, or becomes a Parquet file.
 To resume, the files are compared with the rows that are there, one by one, so that memory does not
 grow with their number.
 """

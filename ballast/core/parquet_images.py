@@ -15,6 +15,7 @@ from ballast.core.images import SUFFIXES
 PARQUET = ".parquet"
 METADATA = b"huggingface"  # of the schema: what the columns are
 HELD = 2  # groups of rows that are in memory
+NEEDS_PYARROW = "Parquet needs pyarrow: run uv sync --frozen --inexact --group parquet"
 
 
 class _Images(NamedTuple):
@@ -119,9 +120,7 @@ def _opened(shard: Path) -> Iterator[Any]:
         import pyarrow as pa  # 0.1 s, and an optional dependency
         from pyarrow import parquet
     except ModuleNotFoundError:
-        raise ValueError(
-            "Parquet is read with pyarrow: run uv sync --frozen --inexact --group parquet"
-        ) from None
+        raise ValueError(NEEDS_PYARROW) from None
     try:
         # With a path, pyarrow would keep errors of the system from being told from others.
         with shard.open("rb") as opened, parquet.ParquetFile(opened) as file:

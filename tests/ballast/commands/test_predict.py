@@ -1,6 +1,7 @@
 """ballast predict: results on stdout, the rest on stderr, and a reliable exit code."""
 
 import csv
+import errno
 import json
 import os
 import re
@@ -9,16 +10,25 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from projects import Project, environment
+from pyarrow import parquet
 
 from ballast.__main__ import main
-from ballast.classifier import Classifier
-from ballast.commands.predict import FORMATS, _lines, named_files, print_predictions
+from ballast.classifier import Classifier, Prediction
+from ballast.commands.predict import (
+    FORMATS,
+    _lines,
+    named_files,
+    print_predictions,
+    write_predictions,
+)
+from ballast.core.errors import UserError
 from ballast.core.manifest import read_manifest, subset_rows
 from ballast.core.paths import MANIFEST
 from ballast.insight.novelty import Familiar
@@ -445,7 +455,57 @@ def test_a_table_has_a_row_for_every_file_and_is_not_replaced(
         f"ERROR: {target}: exists; delete it, or choose another --out\n",
     )
     other = features_project.ballast("predict", "--out", "x.csv", "--format", "json", "data/raw")
-    assert other.stderr == "ERROR: --out writes csv, not json\n"
+    assert other.stderr == "ERROR: --out x.csv writes csv, not json\n"
+    other = features_project.ballast("predict", "--out", "x.parquet", "--format", "csv", "data/raw")
+    assert other.stderr == "ERROR: --out x.parquet writes parquet, not csv\n"
+
+
+def test_a_parquet_file_has_the_cells_of_the_csv(with_sets: Classifier, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"not an image")
+    photos = [*files(ROOT / "data/sample/raw/snake"), str(tmp_path / "broken.jpg")]
+    for name in ("all.csv", "all.parquet"):
+        write_predictions(with_sets, with_sets.stream, photos, tmp_path / name, "model")
+    with (tmp_path / "all.csv").open(newline="", encoding="utf-8") as file:
+        of_csv = [*csv.DictReader(file)]
+    of_parquet = parquet.read_table(tmp_path / "all.parquet").to_pylist()
+    assert len(of_csv) == len(photos)
+    for row, typed in zip(of_csv, of_parquet, strict=True):
+        assert list(row) == list(typed)
+        for name, cell in row.items():
+            value = typed[name]
+            if name.startswith("p_") or name == "novelty":
+                assert value == (float(cell) if cell else None)
+            elif name.startswith("set_") or name == "trained_on":
+                assert value is (cell == "1" if cell else None)
+            else:
+                assert value == (cell or None)
+    assert of_parquet[-1]["error"].startswith("not a JPEG, PNG,")
+    assert not [*tmp_path.glob("*.part")]
+
+
+def test_a_parquet_file_that_could_not_be_written_is_made_of_the_rows_that_are_there(
+    classifier: Classifier, raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    target, photos = tmp_path / "all.parquet", files(raw / "one")
+    with monkeypatch.context() as patched:
+        patched.setattr("ballast.commands.predict.write_parquet", full)
+        with pytest.raises(UserError, match="No space left"):
+            write_predictions(classifier, classifier.stream, photos, target, "model")
+    (part,) = tmp_path.iterdir()
+    assert part.suffix == ".part"
+
+    def predicts_nothing(left: Iterable[str]) -> Iterator[Prediction]:
+        assert not [*left]
+        yield from ()
+
+    write_predictions(classifier, predicts_nothing, photos, target, "model")
+    assert [*tmp_path.iterdir()] == [target]
+    assert parquet.read_table(target, columns=["path"]).to_pylist() == [
+        {"path": path} for path in photos
+    ]
 
 
 def test_a_cluster_makes_the_same_table(features_project: Project, tmp_path: Path) -> None:

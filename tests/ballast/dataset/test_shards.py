@@ -735,6 +735,5 @@ def test_without_pyarrow_it_says_what_to_run(
     write_files(tmp_path, {"cat/1.png": b"", "dog/1.png": b""})
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert reasons(tmp_path) == {
-        "pets.parquet": "Parquet is read with pyarrow: run uv sync --frozen --inexact --group"
-        " parquet"
+        "pets.parquet": "Parquet needs pyarrow: run uv sync --frozen --inexact --group parquet"
     }
