@@ -1,7 +1,8 @@
 """Cross-validation of linear heads: every photograph is judged by heads that have not seen it.
 
 With kept features and a convex head, a training of a few hundred photographs takes a fraction of a
-second, so all trainings run in one process; those of thousands share its cores.
+second, so on this machine all trainings run in one process; those of thousands share its cores. The
+workers of another engine each fit a head of their own.
 """
 
 import hashlib
@@ -30,10 +31,15 @@ from ballast.model.head_strategy import Terms, fit_probe
 from ballast.model.inputs import ImageFiles, image_files
 from ballast.model.logits import Floats, linear_probabilities
 from ballast.scores.predictions import Judgements, Predictions
-from ballast.workers.processes import engine_of
+from ballast.workers.processes import BYTES, Engine, each, engine_of
 from ballast.workers.progress import with_progress
+from ballast.workers.versions import ROOMS
 
 Plan = Sequence[tuple[Row, int]]  # from plan_rounds
+HERE = Engine(1)
+# A head of more features is fitted here, by all cores: few such heads would be in flight at a time.
+# With the exact backbone, these are those of more than 26,214 training images.
+SENT = BYTES
 FeaturesOf = Callable[[ImageFiles, Sequence[str]], NDArray[Any]]  # of images and SHA-256s
 
 
@@ -77,7 +83,7 @@ def cross_validate(
     judged = {row: place for place, row in enumerate(every)}
 
     make = partial(_made, params, store, greys, features_of)
-    fitted = _fitted(trials, strategies, params, classes, make)
+    fitted = _fitted(trials, strategies, params, classes, make, engine)
     total = len(strategies) * sum(map(len, trials.values()))
     parts: dict[str, dict[int, list[tuple[Sequence[Row], Floats]]]] = {
         name: {seed: [] for seed in trials} for name in strategies
@@ -122,6 +128,7 @@ def _fitted(
     params: Params,
     classes: Sequence[str],
     make: "Callable[[Iterable[Plan], int], _Made]",
+    engine: Engine,
 ) -> Iterator[tuple[str, int, Trial, Head]]:
     """Yield strategy, seed and trial with the head fitted to it."""
     for seed, divisions in trials.items():
@@ -131,19 +138,37 @@ def _fitted(
             for name, strategy in strategies.items()
         }
         made = make(plans.values(), seed)
-        for (name, place), plan in plans.items():
-            head = _fit(divisions[place], strategies[name], classes, made, plan)
+        fits = (
+            _fit_of(divisions[place], strategies[name], classes, made, plan)
+            for (name, place), plan in plans.items()
+        )
+        most = max(sum(rounds for _, rounds in plan) for plan in plans.values())
+        there = HERE if engine.name == "local" or most * made.features[0].nbytes > SENT else engine
+        heads = each(_fitted_head, fits, there, lambda _: "a head", (*ROOMS, "balance", "model"))
+        for (name, place), head in zip(plans, heads, strict=True):
             yield name, seed, divisions[place], head
 
 
-def _fit(
+class _Fit(NamedTuple):
+    """A head to fit: the arguments of fit_probe."""
+
+    terms: Terms
+    class_weights: Floats
+    strategy: Strategy
+
+
+def _fitted_head(fit: _Fit) -> Head:
+    return fit_probe(*fit)
+
+
+def _fit_of(
     trial: Trial, strategy: Strategy, classes: Sequence[str], made: "_Made", plan: Plan
-) -> Head:
-    """Fit the head of a strategy to what a trial trains on."""
+) -> _Fit:
+    """The head of a strategy, to be fitted to what a trial trains on."""
     counts, method = _counts(trial.train), strategy.class_weights
     weights = class_weights(counts, method, strategy.weight_power, strategy.beta)
     in_order = np.array([weights[class_] for class_ in classes])
-    return fit_probe(_terms(plan, made, classes), in_order, strategy)
+    return _Fit(_terms(plan, made, classes), in_order, strategy)
 
 
 def _plan(train: Sequence[Row], strategy: Strategy, factor: int) -> Plan:

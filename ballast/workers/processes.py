@@ -14,6 +14,7 @@ from platform import node
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
 from joblib.externals.loky import ProcessPoolExecutor, TimeoutError
 from joblib.externals.loky.process_executor import BrokenProcessPool, TerminatedWorkerError
@@ -21,7 +22,7 @@ from joblib.parallel import BACKENDS, ParallelBackendBase, get_active_backend
 
 from ballast.core.errors import UserError
 from ballast.core.params import Runtime
-from ballast.workers.versions import code_versions, different_version
+from ballast.workers.versions import ROOMS, code_versions, different_version
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,6 +67,7 @@ def each(
     items: Iterable[Item],
     engine: Engine,
     name: Callable[[Item], str],
+    rooms: tuple[str, ...] = ROOMS,
 ) -> Iterator[Result]:
     """Call a function on every item.
 
@@ -74,9 +76,11 @@ def each(
 
     Args:
         function: can be pickled.
-        items: any number; each can be pickled. Bytes, and bytes in tuples, count towards the bound.
+        items: any number; each can be pickled. Bytes and arrays, also in tuples, count towards the
+            bound.
         engine: what runs the work.
         name: returns the name of an item for error messages.
+        rooms: whose code the results depend on.
 
     Yields:
         The results, in the order of `items`.
@@ -87,7 +91,7 @@ def each(
     """
     work = function
     if engine.name != "local":
-        work = partial(_with_same_code, code_versions(), function)
+        work = partial(_with_same_code, rooms, code_versions(rooms), function)
     source = iter(items)
     first = list(islice(source, 1))
     if not first:
@@ -168,14 +172,17 @@ def _end_with(parent: int) -> None:
 
 
 def _with_same_code(
-    expected: dict[str, str], function: Callable[[Item], Result], item: Item
+    rooms: tuple[str, ...],
+    expected: dict[str, str],
+    function: Callable[[Item], Result],
+    item: Item,
 ) -> Result:
     """Call a function on a worker, provided that the worker has the expected versions."""
-    other = different_version(expected)
+    other = different_version(expected, rooms)
     if other:
         raise UserError(
-            f"worker {node()} has {other}, so its images could differ; check out this commit there"
-            " and run uv sync --frozen"
+            f"worker {node()} has {other}, so its results could differ; check out this commit"
+            " there and run uv sync --frozen"
         )
     return function(item)
 
@@ -240,6 +247,8 @@ def _size(item: object) -> int:
     """The number of bytes in an item, ignoring its small parts."""
     if isinstance(item, tuple):
         return sum(map(_size, item))
+    if isinstance(item, np.ndarray):
+        return item.nbytes
     return len(item) if isinstance(item, bytes) else 0
 
 

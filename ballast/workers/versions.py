@@ -1,4 +1,4 @@
-"""Versions of what determines the bytes of the training images: this code and its libraries."""
+"""Versions of what determines the bytes that workers make: this code and its libraries."""
 
 from functools import cache
 from importlib.metadata import version
@@ -23,18 +23,18 @@ CODECS = {
 
 
 @cache
-def code_versions() -> dict[str, str]:
-    """Versions by name; Ballast's is a hash of the code in ROOMS."""
+def code_versions(rooms: tuple[str, ...] = ROOMS) -> dict[str, str]:
+    """Versions by name; Ballast's is a hash of the code in some rooms."""
     return {
-        "ballast": source_hash(BALLAST / room for room in ROOMS)[:12],
+        "ballast": source_hash(BALLAST / room for room in rooms)[:12],
         **{name: version(name) for name in LIBRARIES},
         **{name: features.version(codec) or "none" for name, codec in CODECS.items()},
     }
 
 
-def different_version(expected: dict[str, str]) -> str | None:
+def different_version(expected: dict[str, str], rooms: tuple[str, ...]) -> str | None:
     """Describe the first difference: "pillow 12.2.0 instead of 12.3.0"; None if there is none."""
-    here = code_versions()
+    here = code_versions(rooms)
     for name in expected:
         if here.get(name) != expected[name]:
             return f"{name} {here.get(name)} instead of {expected[name]}"

@@ -27,7 +27,7 @@ from ballast.model.cross_validation import (
 from ballast.model.features import Backbone, read_backbone
 from ballast.model.inputs import ImageFiles
 from ballast.scores.predictions import Judgements
-from ballast.workers.processes import Engine
+from ballast.workers.processes import Engine, each
 
 ROOT = Path(__file__).parents[3]
 SIZE = 16
@@ -173,6 +173,34 @@ def test_a_fold_judges_the_same_alone_and_among_others(rows: list[Row], judge: J
     every, alone = (judge({1: some}, "balanced")["balanced"][1] for some in (trials, trials[:1]))
     places = [every.paths.index(path) for path in alone.paths]
     assert np.array_equal(every.probabilities[places], alone.probabilities)
+
+
+@pytest.mark.parametrize(("most", "there"), [(2**26, "threading"), (1000, "local")])
+def test_an_engine_fits_the_same_heads_unless_their_features_are_too_many_to_send(
+    rows: list[Row], judge: Judge, monkeypatch: pytest.MonkeyPatch, most: int, there: str
+) -> None:
+    trials = {seed: fold_trials(rows, 3, seed) for seed in (1, 2)}
+    here = judge(trials, "baseline", "balanced")
+    expected = judge.heads
+    asked: list[str] = []
+
+    def noted(*arguments: Any) -> Iterator[Any]:  # noqa: ANN401  # as of each
+        asked.append(arguments[2].name)
+        return each(*arguments)
+
+    monkeypatch.setattr(cross_validation, "each", noted)
+    monkeypatch.setattr(cross_validation, "SENT", most)
+    runtime = replace(judge.params.runtime, engine="threading", workers=2)
+    judge.params = replace(judge.params, runtime=runtime)
+    found = judge(trials, "baseline", "balanced")
+    assert asked == [there, there], "once for each seed"
+    for (key, heads), others in zip(expected.items(), judge.heads.values(), strict=True):
+        for one, other in zip(heads, others, strict=True):
+            assert np.array_equal(one.weights, other.weights), key
+            assert np.array_equal(one.bias, other.bias), key
+    for name, seed in judge.heads:
+        probabilities = here[name][seed].probabilities
+        assert np.array_equal(found[name][seed].probabilities, probabilities)
 
 
 def test_an_image_is_read_from_the_store_again_and_checked(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Dask's schedulers and workers give the same bytes as this machine, or a one-line error."""
 
+import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -113,18 +115,42 @@ def test_a_worker_that_is_killed_in_the_middle_changes_no_byte(
     assert project.outputs() == expected
 
 
-def test_train_gives_the_same_model_of_features_that_workers_compute(
+def test_workers_compute_features_and_fit_heads_of_the_same_bytes(
     features_project: Project, cluster: Cluster, tmp_path: Path
 ) -> None:
     project = Project(shutil.copytree(features_project.folder, tmp_path / "project"))
     shutil.rmtree(project.folder / ".dvc/tmp/image_store")
-    model = project.folder / "models/model.keras"
-    model.unlink()
+    made = {
+        "train": ["models/model.keras"],
+        "cross_validate": ["outputs/cross_validation.csv", "outputs/heads.npz"],
+    }
+    for path in itertools.chain.from_iterable(made.values()):
+        (project.folder / path).unlink()
     cluster.add_worker(project.folder)
     project.set_params({"runtime.engine": "dask", "runtime.scheduler": cluster.address})
-    done = project.stage("train")
-    assert done.returncode == 0, done.stderr
-    assert model.read_bytes() == (features_project.folder / "models/model.keras").read_bytes()
+    for stage, paths in made.items():
+        done = project.stage(stage)
+        assert done.returncode == 0, done.stderr
+        for path in paths:
+            expected = (features_project.folder / path).read_bytes()
+            assert (project.folder / path).read_bytes() == expected
+
+
+def test_a_worker_with_another_solver_fits_no_head(
+    features_project: Project, cluster: Cluster, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(features_project.folder, tmp_path / "project"))
+    shutil.copytree(project.folder / "ballast", tmp_path / "other/ballast")
+    with (tmp_path / "other/ballast/model/head_solver.py").open("a") as file:
+        file.write("\nSAMPLE = 1\n")
+    cluster.add_worker(tmp_path / "other")
+    project.set_params({"runtime.engine": "dask", "runtime.scheduler": cluster.address})
+    done = project.stage("cross_validate")
+    assert done.returncode == 1
+    said = (
+        r"ERROR: worker \S+ has ballast \w+ instead of \w+, so its results could differ; check out"
+    )
+    assert re.match(said, done.stderr.splitlines()[-1])
 
 
 def test_a_cluster_that_is_started_here_gives_what_this_process_gives() -> None:
@@ -227,7 +253,7 @@ def test_a_worker_with_another_library_is_one_line(
 ) -> None:
     cluster.add_worker()
     versions = code_versions()
-    monkeypatch.setattr(parallel, "code_versions", lambda: {**versions, "pillow": "1.0"})
+    monkeypatch.setattr(parallel, "code_versions", lambda _: {**versions, "pillow": "1.0"})
     wrong = rf"^worker \S+ has pillow {versions['pillow']} instead of 1\.0, so"
     with pytest.raises(UserError, match=wrong):
         list(each(abs, [1], Engine(2, "dask", cluster.address), str))
