@@ -99,6 +99,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield boto3.client("s3")
 
 
+@pytest.mark.long
 def test_the_job_accounts_for_every_object_of_a_bucket(
     bucket: Any,  # noqa: ANN401  # boto3 has no types
     features_project: Project,

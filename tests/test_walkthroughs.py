@@ -108,6 +108,7 @@ def follow(listed: Iterable[Step], folder: Path, repository: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_the_tutorial_is_what_happens(folder: Path, repository: Path) -> None:
     listed = [*steps(ROOT / "docs/tutorial.md")]
     assert len(listed) == 14

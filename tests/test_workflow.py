@@ -117,6 +117,7 @@ def runner(reproduced: Project, tmp_path: Path) -> Runner:
     return Runner(branch, given | more, expressions, github)
 
 
+@pytest.mark.long
 def test_a_pull_request_restores_runs_verifies_is_summarized_and_gets_a_comment(
     runner: Runner,
 ) -> None:

@@ -135,15 +135,15 @@ def test_threads_share_a_classifier_from_their_first_prediction_on(
     trained: str, request: pytest.FixtureRequest
 ) -> None:
     project: Project = request.getfixturevalue(trained)
-    photos = sorted((project.folder / "data/raw").glob("*/*.png"))[:16]
+    photos = sorted((project.folder / "data/raw").glob("*/*.png"))[:8]
     shared = Classifier.load(project.folder / "models/model.keras")
-    together = threading.Barrier(8)
+    together = threading.Barrier(4)
 
     def predict(photo: Path) -> Prediction:
         together.wait()
         return shared.predict(photo)
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(predict, photos))
     assert found == [shared.predict(photo) for photo in photos]
     assert len(set(map(str, found))) > 1

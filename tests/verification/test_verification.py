@@ -11,6 +11,7 @@ from verification.report import problems, table_text
 from verification.rows import Report, Row, verify, verify_processors
 
 
+@pytest.mark.long
 def test_all_differences_at_once_and_a_kill_in_every_stage_change_no_byte(
     reproduced: Project, tmp_path: Path
 ) -> None:
