@@ -101,7 +101,6 @@ def result(project: Project) -> dict[str, Any]:
     return values
 
 
-@pytest.mark.long
 def test_it_goes_on_after_ctrl_c_and_after_being_killed(quick: Project) -> None:
     arguments = ("--seeds", "1", "--jobs", "2")
     stopped = start(quick, *arguments)
