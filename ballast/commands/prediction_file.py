@@ -1,9 +1,8 @@
 """The table that predict --out writes: a row for every file, and resumed where a run was stopped.
 
 Rows are appended to a part, a CSV, in the order of the files. Once it is complete, the part is
-renamed, or becomes a Parquet file.
-To resume, the files are compared with the rows that are there, one by one, so that memory does not
-grow with their number.
+renamed, or becomes a Parquet file. To resume, the files are compared with the rows that are there,
+one by one, so that memory does not grow with their number.
 """
 
 import csv
