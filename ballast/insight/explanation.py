@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ballast.core.manifest import Row
+from ballast.core.mapped import rows_at
 from ballast.core.store import ContentStore
 from ballast.dataset.folds import Trial
 from ballast.insight.evidence import evidence_maps, evidence_scale, strengths
@@ -132,7 +133,8 @@ def neighbours(
     _, groups = np.unique([row.group for row in rows], return_inverse=True)
     all_known = len(candidates) == len(rows)
     searched = features if all_known else gathered(features, candidates, store)
-    found = nearest(features[asked], searched, NEIGHBOURS, groups[asked], groups[candidates])
+    sought = rows_at(features, asked)
+    found = nearest(sought, searched, NEIGHBOURS, groups[asked], groups[candidates])
     return [
         Neighbour(rows[number].path, rows[number].class_, near.path, near.class_, distance)
         for number, places, distances in zip(

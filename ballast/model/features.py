@@ -23,7 +23,7 @@ from PIL import features as pillow
 
 from ballast.core.errors import UserError
 from ballast.core.images import DECODING, image_array
-from ballast.core.mapped import release
+from ballast.core.mapped import copied, release, rows_at
 from ballast.core.params import EXACT_BACKBONE, Train
 from ballast.core.paths import KERAS_DOWNLOADS
 from ballast.core.source import BALLAST, source_hash
@@ -300,13 +300,9 @@ def gathered(features: NDArray[Any], places: Sequence[int], store: ContentStore)
         UserError: if the disk has no room.
     """
     if len(places) * features[:1].nbytes <= IN_MEMORY:
-        return features[places]
+        return rows_at(features, places)
     found = store.mapped(features.dtype.str, (len(places), features.shape[1]))
-    for start in range(0, len(places), RELEASED):
-        some = slice(start, start + RELEASED)
-        found[some] = features[places[some]]
-        release(found)
-        release(features)
+    copied(found, features, places)
     return found
 
 

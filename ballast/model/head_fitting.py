@@ -25,6 +25,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 from threadpoolctl import threadpool_limits
 
+from ballast.core.mapped import rows_at
 from ballast.model.head_loss import Problem, coordinates
 from ballast.model.head_solver import Step, sketched, solved
 from ballast.model.logits import Floats, linear_probabilities
@@ -253,7 +254,7 @@ def held_out_probabilities(
         head = _to_grid(calibration.scale * slopes[place])
         bias = _to_grid(calibration.scale * biases[place] + rarity)
         out = judged[asked, fold]
-        found[out] = linear_probabilities(features[asked[out]], head, bias)
+        found[out] = linear_probabilities(rows_at(features, asked[out]), head, bias)
     return found
 
 

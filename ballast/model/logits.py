@@ -11,7 +11,7 @@ from ballast.core.mapped import release
 Floats = NDArray[np.float64]
 
 BLOCK = 4096  # photographs that are converted to float64 at a time
-RELEASED = 2**16  # photographs after which pages of mapped features are given back: 168 MB
+RELEASED = 2**26  # bytes of a mapped file after which its pages are given back
 
 
 def float_blocks(features: NDArray[Any], size: int = BLOCK) -> Iterator[tuple[slice, Floats]]:
@@ -20,11 +20,14 @@ def float_blocks(features: NDArray[Any], size: int = BLOCK) -> Iterator[tuple[sl
     Yields:
         The rows of a block, and their features.
     """
+    passed = 0  # bytes of the file, of which every so many rows may be read
     for start in range(0, len(features), size):
         rows = slice(start, min(start + size, len(features)))
         yield rows, features[rows].astype(np.float64, copy=False)
-        if rows.stop % RELEASED == 0 or rows.stop == len(features):
+        passed += size * features.strides[0]
+        if passed >= RELEASED or rows.stop == len(features):
             release(features)
+            passed = 0
 
 
 def linear_logits(features: NDArray[Any], weights: Floats, bias: Floats) -> Floats:
