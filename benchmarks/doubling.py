@@ -3,10 +3,11 @@
     python -m benchmarks.doubling --side 32 --images 10000 20000 40000 80000 160000
 
 Takes the photographs and params of benchmarks.scaling. For each number but the largest, runs every
-stage on twice as many photographs and, in turn with it, on that many, two times. A machine that
-serves others too can change its speed by a fifth within minutes, and that changes a ratio of two
-runs as much. So at each moment one of both runs for half a second and the other one is stopped:
-both meet the same speeds. Prints for every stage and number the median ratio of seconds, and of
+stage on twice as many photographs and, in turn with it, on that many, two times; if only some are
+asked for, those before the first of them run once and are not measured. A machine that serves
+others too can change its speed by a fifth within minutes, and that changes a ratio of two runs as
+much. So at each moment one of both runs for half a second and the other one is stopped: both meet
+the same speeds. Prints for every stage and number the median ratio of seconds, and of
 those of the processors, with the least and the largest. Needs Linux.
 """
 
@@ -21,12 +22,20 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
 from tabulate import tabulate
 
-from benchmarks.scaling import COMMANDS, copy_project, draw_photos, photographs_parser, reset
+from benchmarks.scaling import (
+    COMMANDS,
+    copy_project,
+    draw_photos,
+    photographs_parser,
+    reset,
+    run,
+)
 
 SLICE = 0.5  # seconds that a process runs before it is stopped
 
@@ -44,10 +53,12 @@ class Used(NamedTuple):
 def main() -> None:
     """Run the benchmark; print a table."""
     parser = photographs_parser(__doc__)
-    parser.add_argument("--until", choices=COMMANDS, default=[*COMMANDS][-1], help="last stage")
+    parser.add_argument("--stages", nargs="+", choices=COMMANDS, default=[*COMMANDS])
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
-    stages = [*COMMANDS][: [*COMMANDS].index(arguments.until) + 1]
+    stages = [stage for stage in COMMANDS if stage in arguments.stages]
+    places = [[*COMMANDS].index(stage) for stage in stages]
+    before, repeated = [*COMMANDS][: places[0]], [*COMMANDS][places[0] : places[-1] + 1]
     sizes = [size for size in sorted(arguments.images) if 2 * size in arguments.images]
 
     ratios: dict[tuple[str, int], list[Used]] = defaultdict(list)
@@ -59,11 +70,17 @@ def main() -> None:
                 copy_project(project, arguments.side, seeds=0)
                 draw_photos(project / "data/raw", count, arguments.side, arguments.data)
             time.sleep(2.1)  # until split can trust the files' modification times
+            for project, stage in product(projects, before):
+                run(project, COMMANDS[stage])
             for _ in range(arguments.repeats):
                 for project in projects:
-                    reset(project)
-                for stage in stages:
+                    reset(project, repeated)
+                for stage in repeated:
                     command = COMMANDS[stage]
+                    if stage not in stages:
+                        for project in projects:
+                            run(project, command)
+                        continue
                     os.sync()  # what was written before is not written while this stage runs
                     one, two = alternated([(once, command), (again, command)], [(twice, command)])
                     ratio = Used(*(2 * b / a for a, b in zip(one, two, strict=True)))

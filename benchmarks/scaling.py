@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +49,13 @@ COMMANDS = {
     "explain": ["stages.explain"],
     "evaluate": ["stages.evaluate"],
     "predict": ["ballast", "predict", "--out", "predictions.csv", "data/raw"],
+}
+# What stages make that another run of theirs would find.
+MADE = {
+    "split": (".dvc", "outputs"),
+    "oversample": ("data/augmented",),
+    "train": (".dvc/tmp/image_store", "models"),
+    "predict": ("predictions.csv",),
 }
 PROJECT = ("ballast", "dvc.yaml", "params.yaml", "pretrained", "pyproject.toml", "stages")
 CLASSES = 4
@@ -170,14 +177,14 @@ def readable(folder: Path) -> list[Image.Image]:
     return images
 
 
-def reset(project: Path) -> None:
+def reset(project: Path, stages: Iterable[str] = MADE) -> None:
     """Move what stages made aside, until all is measured.
 
     For minutes, ext4 gives no new file the inode of a deleted one, and for each new file it looks
     at them one by one: after 80,000 images were deleted, oversample took two to four times as long.
     """
     aside = Path(tempfile.mkdtemp(dir=project.parent))
-    for made in (".dvc", "outputs", "models", "data/augmented", "predictions.csv"):
+    for made in (made for stage in stages for made in MADE.get(stage, ())):
         path = project / made
         if path.exists():
             path.rename(aside / path.name)
