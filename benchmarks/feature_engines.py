@@ -127,12 +127,10 @@ def started(engine: Engine) -> Iterator[Engine]:
     if engine.name == "local":
         yield engine
         return
-    from distributed import LocalCluster
+    from ballast.workers.dask import cluster  # an optional dependency
 
-    with LocalCluster(
-        n_workers=engine.workers, threads_per_worker=1, dashboard_address=None
-    ) as cluster:
-        yield engine._replace(scheduler=cluster.scheduler_address)
+    with cluster(engine.workers) as local:
+        yield engine._replace(scheduler=local.scheduler_address)
 
 
 if __name__ == "__main__":
