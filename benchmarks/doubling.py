@@ -7,8 +7,8 @@ stage on twice as many photographs and, in turn with it, on that many, two times
 asked for, those before the first of them run once and are not measured. A machine that serves
 others too can change its speed by a fifth within minutes, and that changes a ratio of two runs as
 much. So at each moment one of both runs for half a second and the other one is stopped: both meet
-the same speeds. Prints for every stage and number the median ratio of seconds, and of
-those of the processors, with the least and the largest. Needs Linux.
+the same speeds. Prints for every stage and number the median ratio of seconds, and of those of the
+processors, with the least and the largest. Needs Linux.
 """
 
 import os

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from stripes import TRAIN
 
+from ballast.core import mapped
 from ballast.core.errors import UserError
 from ballast.core.greys import Range
 from ballast.core.images import ImageError, image_array
@@ -138,7 +139,7 @@ def test_large_ones_are_in_a_file_that_nobody_has_to_remove(
     assert large.dtype == small.dtype == "<u2"
     assert large.tolist() == small.tolist()
     assert records(tmp_path) == kept
-    monkeypatch.setattr(features, "RELEASED", 2)
+    monkeypatch.setattr(mapped, "ROWS", 2)
     places = [4, 0, 0, 3, 1, 2]
     chosen = gathered(large, places, store)
     assert isinstance(chosen, np.memmap)
