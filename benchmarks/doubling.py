@@ -4,11 +4,11 @@
 
 Takes the photographs and params of benchmarks.scaling. For each number but the largest, runs every
 stage on twice as many photographs and, in turn with it, on that many, two times; if only some are
-asked for, those before the first of them run once and are not measured. A machine that serves
-others too can change its speed by a fifth within minutes, and that changes a ratio of two runs as
-much. So at each moment one of both runs for half a second and the other one is stopped: both meet
-the same speeds. Prints for every stage and number the median ratio of seconds, and of those of the
-processors, with the least and the largest. Needs Linux.
+asked for, those before the first of them (of train, for explain) run once and are not measured. A
+machine that serves others too can change its speed by a fifth within minutes, and that changes a
+ratio of two runs as much. So at each moment one of both runs for half a second and the other one
+is stopped: both meet the same speeds. Prints for every stage and number the median ratio of
+seconds, and of those of the processors, with the least and the largest. Needs Linux.
 """
 
 import os
@@ -57,8 +57,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     stages = [stage for stage in COMMANDS if stage in arguments.stages]
-    places = [[*COMMANDS].index(stage) for stage in stages]
-    before, repeated = [*COMMANDS][: places[0]], [*COMMANDS][places[0] : places[-1] + 1]
+    # Explain keeps features of its own beside those of train: without train, a second one has them.
+    needed = [*stages, "train"] if "explain" in stages else stages
+    places = [[*COMMANDS].index(stage) for stage in needed]
+    before, repeated = [*COMMANDS][: min(places)], [*COMMANDS][min(places) : max(places) + 1]
     sizes = [size for size in sorted(arguments.images) if 2 * size in arguments.images]
 
     ratios: dict[tuple[str, int], list[Used]] = defaultdict(list)
