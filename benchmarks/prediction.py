@@ -82,7 +82,8 @@ def bare(model: keras.Model, paths: list[Path]) -> None:
 def command(model: Path, paths: list[Path]) -> None:
     """What ballast predict does once Python has started."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        print_predictions(Classifier.load(model), map(str, paths), "csv")
+        classifier = Classifier.load(model)
+        print_predictions(classifier, classifier.stream, map(str, paths), "csv")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from io import BufferedReader, TextIOWrapper
 from itertools import tee
 from pathlib import Path
@@ -94,6 +95,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " was",
     )
     parser.add_argument(
+        "--engine",
+        metavar="ENGINE",
+        help="what computes the features, such as dask, instead of runtime.engine of params.yaml,"
+        " which --out alone uses",
+    )
+    parser.add_argument(
         "-0",
         "--null",
         action="store_true",
@@ -154,47 +161,60 @@ def run(options: argparse.Namespace) -> int:
         paths = named_files(options.paths, _lines(stdin, b"\0" if options.null else b"\n"))
         if options.out:
             model = hashlib.sha256(options.model.read_bytes()).hexdigest()
-            stream = streaming(classifier)
+            stream = streaming(classifier, options.engine)
             told = model, str(options.coverage)
             return write_predictions(classifier, stream, paths, options.out, *told)
-        return print_predictions(classifier, paths, options.format or "table")
+        # An engine takes seconds to start, so only an archive has that of params.yaml.
+        stream = streaming(classifier, options.engine or "local")
+        return print_predictions(classifier, stream, paths, options.format or "table")
 
 
-def streaming(classifier: "Classifier") -> "Stream":
-    """What predicts many files: this process, or the engine of params.yaml if it can."""
-    if not at_top():
+def streaming(classifier: "Classifier", name: str | None = None) -> "Stream":
+    """What predicts many files: this process, or an engine if it can.
+
+    Args:
+        classifier: the model.
+        name: of the engine; None for that of params.yaml, if it is Ballast's.
+
+    Raises:
+        UserError: if params.yaml, which has the scheduler of a named engine, cannot be read.
+    """
+    for_prediction_alone = find_spec("msgspec") is None  # as Ballast may be installed
+    if name == "local" or (name is None and (not at_top() or for_prediction_alone)):
         return classifier.stream
-    try:
+    with needing_packages():
         from ballast.core.params import EXACT_BACKBONE, parse_params
-    except ModuleNotFoundError:  # where Ballast is installed for prediction alone
-        return classifier.stream
     try:
         params = parse_params(read_text(paths.PARAMS))
-    except UserError as error:  # perhaps of another DVC project, whose params mean nothing here
+    except UserError as error:
+        if name is not None:
+            raise
+        # Perhaps of another DVC project, whose params mean nothing here.
         warn(f"{error}; so this machine predicts")
-        return classifier.stream
-    if params.runtime.engine == "local":
         return classifier.stream
     from ballast.model.own_backbone import own_backbone
     from ballast.workers.processes import engine_of
 
+    engine = engine_of(params.runtime)._replace(name=name or params.runtime.engine)
+    if engine.name == "local":
+        return classifier.stream
     backbone = own_backbone(classifier.model, params.train)
     if backbone is None:
-        name = params.runtime.engine
-        warn(f"the model has not the backbone {EXACT_BACKBONE}, so {name} is not used")
+        warn(f"the model has not the backbone {EXACT_BACKBONE}, so {engine.name} is not used")
         return classifier.stream
-    engine = engine_of(params.runtime)
     return partial(classifier.stream_elsewhere, backbone=backbone, engine=engine)
 
 
-def print_predictions(classifier: "Classifier", paths: Iterable[str], format_: str) -> int:
+def print_predictions(
+    classifier: "Classifier", stream: "Stream", paths: Iterable[str], format_: str
+) -> int:
     """Print a line for each file, in the format of that name; return the exit code."""
     header, line = FORMATS[format_](classifier.classes, classifier.thresholds is not None)
     if header:
         print(header)
     count: Counter[str] = Counter()
     with without_warnings(), tqdm(unit=" images", disable=None, leave=False) as progress:
-        for name, said in predictions_of(classifier.stream, paths, progress, count):
+        for name, said in predictions_of(stream, paths, progress, count):
             if not isinstance(said, ImageError):
                 progress.write(line(printable(name), said), file=sys.stdout)
     return summarise(count)

@@ -19,9 +19,7 @@ try:
     import dask
     from distributed import Client, Future, KilledWorker, LocalCluster
 except ModuleNotFoundError:
-    raise UserError(
-        "params.yaml: runtime.engine: dask is not installed; run uv sync --group dask"
-    ) from None
+    raise UserError("engine dask is not installed; run uv sync --group dask") from None
 
 CONNECT_SECONDS = 5
 WORKERS_SECONDS = 10

@@ -139,8 +139,8 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
         except ImportError as error:
             package = (error.name or module).partition(".")[0]
             raise UserError(
-                f"params.yaml: runtime.engine: {engine.name} is not installed: {error}; run uv pip"
-                f" install {package}, or set local or dask"
+                f"engine {engine.name} is not installed: {error}; run uv pip install {package}, or"
+                " set runtime.engine in params.yaml, or --engine, to local or dask"
             ) from None
     if engine.name == "local":
         for variable, value in MEMORY.items():
@@ -149,8 +149,8 @@ def _backend(engine: Engine) -> Iterator[ParallelBackendBase]:
     if backend_name not in BACKENDS:
         known = ", ".join(["local", "dask", *REGISTRATIONS])
         raise UserError(
-            f"params.yaml: runtime.engine: {engine.name} is not an engine that joblib knows;"
-            f" known engines: {known}"
+            f"engine {engine.name} is not one that joblib knows; set runtime.engine in params.yaml,"
+            f" or --engine, to one of {known}"
         )
     settings: dict[str, Any] = {}
     if engine.name == "local":
@@ -199,19 +199,11 @@ def _is_death(error: Exception, engine: Engine) -> bool:
 def _problem(error: Exception, engine: Engine) -> str | None:
     """The message for an error of a cluster that users can correct; None for other errors."""
     if isinstance(error, JoblibTimeoutError):
-        return (
-            f"runtime.engine: {engine.name}: no result for {SILENCE_SECONDS:.0f} s;"
-            " check the cluster"
-        )
+        return f"engine {engine.name}: no result for {SILENCE_SECONDS:.0f} s; check the cluster"
     if isinstance(error, CancelledError | OSError):
-        return (
-            f"runtime.engine: {engine.name}: lost the connection to the cluster; check that it is"
-            " running"
-        )
+        return f"engine {engine.name}: lost the connection to the cluster; check that it is running"
     if isinstance(error, ImportError):
-        return (
-            f"runtime.engine: {engine.name}: {error}; install Ballast's environment on its workers"
-        )
+        return f"engine {engine.name}: {error}; install Ballast's environment on its workers"
     return None
 
 

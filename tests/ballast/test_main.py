@@ -165,7 +165,7 @@ def test_the_completion_for_bash_names_all_subcommands_and_options() -> None:
         "cross_validate": {"--strategies", "--folds", "--seeds", "-j", "--jobs"},
         "nearest": {"--count", "--all", "--format"},
         "explain": {"--model", "--out"},
-        "predict": {"--model", "--format", "--out", "-0", "--null", "--coverage"},
+        "predict": {"--model", "--format", "--out", "--engine", "-0", "--null", "--coverage"},
         "publish_check": set(),
         "suggest": {"--count", "--model", "--format"},
         "unpack": set(),

@@ -50,7 +50,12 @@ def files(*names: Path | str) -> list[str]:
 def test_a_table_has_columns_of_fixed_width_and_the_path_last(
     classifier: Classifier, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert print_predictions(classifier, files(raw / "one/000.png", raw / "two"), "table") == 0
+    assert (
+        print_predictions(
+            classifier, classifier.stream, files(raw / "one/000.png", raw / "two"), "table"
+        )
+        == 0
+    )
     header, _, *rows = capsys.readouterr().out.splitlines()
     assert header.split() == ["predicted", "one", "two", "zero", "novelty", "path"]
     expected = [raw / "one/000.png", *(raw / f"two/{i:03d}.png" for i in range(10))]
@@ -66,7 +71,9 @@ def test_csv_is_what_the_predict_stage_writes(
     classifier: Classifier, reproduced: Project, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage = reproduced.folder / "outputs/predictions.csv"
-    print_predictions(classifier, [str(raw / p) for p in read_predictions(stage).paths], "csv")
+    print_predictions(
+        classifier, classifier.stream, [str(raw / p) for p in read_predictions(stage).paths], "csv"
+    )
     found = [*csv.DictReader(capsys.readouterr().out.splitlines())]
     expected = [*csv.DictReader(stage.read_text(encoding="utf-8").splitlines())]
     assert [row | {"path": "", "true": ""} for row in found] == [
@@ -77,7 +84,7 @@ def test_csv_is_what_the_predict_stage_writes(
 def test_json_is_an_object_a_line(
     classifier: Classifier, raw: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_predictions(classifier, files(raw / "zero"), "json")
+    print_predictions(classifier, classifier.stream, files(raw / "zero"), "json")
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["path"] for row in rows] == files(raw / "zero")
     for row in rows:
@@ -96,7 +103,7 @@ def test_photographs_unlike_those_of_the_training_are_marked_and_counted(
     photos = files(folder / "data/raw/one")
     for known, share, mark in ((black, 0.975, " unlike"), (few, 0.75, ""), (None, None, "")):
         changed = classifier._replace(known=known)
-        print_predictions(changed, photos, "table")
+        print_predictions(changed, changed.stream, photos, "table")
         said = capsys.readouterr()
         header, _, *rows = said.out.splitlines()
         cells = {row[header.index("novelty") : header.index("path")].rstrip() for row in rows}
@@ -105,10 +112,10 @@ def test_photographs_unlike_those_of_the_training_are_marked_and_counted(
             "3 predicted, 0 could not be read"
             + (", 3 unlike the training photographs" if mark else "")
         )
-        print_predictions(changed, photos, "json")
+        print_predictions(changed, changed.stream, photos, "json")
         lines = capsys.readouterr().out.splitlines()
         assert {json.loads(line)["novelty"] for line in lines} == {share}
-        print_predictions(changed, photos, "csv")
+        print_predictions(changed, changed.stream, photos, "csv")
         table = csv.DictReader(capsys.readouterr().out.splitlines())
         assert {row["novelty"] for row in table} == {"" if share is None else str(share)}
 
@@ -126,7 +133,7 @@ def test_photographs_that_the_model_was_trained_on_are_counted(
         ([folder / "data/raw" / row.path, noise], ", 1 trained on (no test of the model)"),
         ([noise], ""),
     ):
-        print_predictions(classifier, map(str, photos), "csv")
+        print_predictions(classifier, classifier.stream, map(str, photos), "csv")
         ended = capsys.readouterr().err.splitlines()[-1]
         assert ended.replace(", 1 unlike the training photographs", "") == (
             f"{len(photos)} predicted, 0 could not be read{said}"
@@ -154,7 +161,7 @@ def test_what_cannot_be_read_is_named_on_stderr_and_makes_the_exit_code_3(
     with (tmp_path / "film.mp4").open("wb") as file:
         file.truncate(10**12)
     names = ["", "missing.png", "a" * 5000, "nul\0.png"]
-    assert print_predictions(classifier, files(tmp_path, *names), format_) == 3
+    assert print_predictions(classifier, classifier.stream, files(tmp_path, *names), format_) == 3
     captured = capsys.readouterr()
     assert captured.out.count("good.png") == 1
     *warnings, last = captured.err.splitlines()
@@ -169,7 +176,7 @@ def test_what_cannot_be_read_is_named_on_stderr_and_makes_the_exit_code_3(
 def test_nothing_to_predict_is_no_error(
     classifier: Classifier, capsys: pytest.CaptureFixture[str], format_: str
 ) -> None:
-    assert print_predictions(classifier, [], format_) == 0
+    assert print_predictions(classifier, classifier.stream, [], format_) == 0
     said = "WARNING: no images there\n0 predicted, 0 could not be read\n"
     assert capsys.readouterr().err == said
 
@@ -187,12 +194,12 @@ def test_names_of_any_script_and_of_none_come_out_as_text(
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_bytes(data)
     monkeypatch.chdir(tmp_path)
     paths = [os.fsdecode(name) for name in odd]
-    assert print_predictions(classifier, paths, "json") == 0
+    assert print_predictions(classifier, classifier.stream, paths, "json") == 0
     rows = [json.loads(line)["path"] for line in capsys.readouterr().out.splitlines()]
     assert rows == ["ä b.png", "caf\\xe9.png", '=1,"2".png', "new\nline.png", "狗.png"]
-    assert print_predictions(classifier, paths, "table") == 0
+    assert print_predictions(classifier, classifier.stream, paths, "table") == 0
     assert len(capsys.readouterr().out.splitlines()) == 7
-    assert print_predictions(classifier, paths, "csv") == 0
+    assert print_predictions(classifier, classifier.stream, paths, "csv") == 0
     assert '\n"\'=1,""2"".png",' in capsys.readouterr().out
 
 
@@ -220,18 +227,18 @@ def test_files_in_a_shard_are_those_of_a_folder(
         *listed,
     ]
     assert files(folder) == files(folder / "0.tar") == files(folder / "*.tar") == sorted(listed)
-    assert print_predictions(classifier, files(folder, listed[-1]), "csv") == 3
+    assert print_predictions(classifier, classifier.stream, files(folder, listed[-1]), "csv") == 3
     rows = [*csv.DictReader(capsys.readouterr().out.splitlines())]
     expected = classifier.predict(
         [*sorted((raw / "one").iterdir()), *sorted((raw / "two").iterdir())]
     )
     assert [row["predicted"] for row in rows] == [of.predicted for of in [*expected, expected[-1]]]
     gone = f"{folder}/0.tar/two/gone.png"
-    assert print_predictions(classifier, files(gone), "csv") == 3
+    assert print_predictions(classifier, classifier.stream, files(gone), "csv") == 3
     assert f"WARNING: {gone}: no such file\n" in capsys.readouterr().err
     (folder / "0.tar").write_bytes((folder / "0.tar").read_bytes()[:1000])
     assert files(folder) == files(folder / "0.tar") == [f"{folder}/0.tar"]
-    assert print_predictions(classifier, files(folder), "csv") == 3
+    assert print_predictions(classifier, classifier.stream, files(folder), "csv") == 3
     assert f"WARNING: {folder}/0.tar: not a whole tar file: " in capsys.readouterr().err
 
 
@@ -351,7 +358,7 @@ def test_a_coverage_adds_the_set_that_python_has(
     with_sets: Classifier, raw: Path, capsys: pytest.CaptureFixture[str], format_: str
 ) -> None:
     names = files(raw / "one", raw / "two")
-    assert print_predictions(with_sets, names, format_) == 0
+    assert print_predictions(with_sets, with_sets.stream, names, format_) == 0
     lines = capsys.readouterr().out.splitlines()
     expected = [prediction.class_set for prediction in with_sets.predict(names)]
     assert any(expected)
@@ -508,21 +515,53 @@ def test_a_parquet_file_that_could_not_be_written_is_made_of_the_rows_that_are_t
     ]
 
 
-def test_a_cluster_makes_the_same_table(features_project: Project, tmp_path: Path) -> None:
+@pytest.fixture
+def of_no_engine(features_project: Project) -> Iterator[Project]:
+    """The project `features_project`, whose params name an engine that nobody knows."""
+    params = features_project.folder / "params.yaml"
+    before = params.read_text(encoding="utf-8")
+    features_project.set_params({"runtime.engine": "dusk", "runtime.workers": 1})
+    yield features_project
+    params.write_text(before, encoding="utf-8")
+
+
+def test_a_cluster_makes_the_same_table(of_no_engine: Project, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(b"not an image")
     files = ("data/raw/one", str(tmp_path / "broken.jpg"), str(tmp_path / "none.jpg"))
     tables = []
-    params = features_project.folder / "params.yaml"
-    before = params.read_text(encoding="utf-8")
     for engine in ("local", "dask"):
-        features_project.set_params({"runtime.engine": engine, "runtime.workers": 1})
         target = tmp_path / f"{engine}.csv"
-        done = features_project.ballast("predict", "--out", str(target), *files)
+        done = of_no_engine.ballast("predict", "--engine", engine, "--out", str(target), *files)
         assert done.returncode == 3, done.stderr
         assert "3 predicted, 2 could not be read" in done.stderr
         tables.append(target.read_bytes())
-    params.write_text(before, encoding="utf-8")
     assert tables[0] == tables[1]
+
+
+def test_the_engine_of_the_params_is_for_tables(of_no_engine: Project, tmp_path: Path) -> None:
+    assert of_no_engine.ballast("predict", "data/raw/one").returncode == 0
+    done = of_no_engine.ballast("predict", "--out", str(tmp_path / "all.csv"), "data/raw/one")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ERROR: engine dusk is not one that joblib know")
+
+
+@pytest.mark.parametrize(
+    ("engine", "folder", "message"),
+    [
+        ("dusk", "", "engine dusk is not one that joblib knows; set runtime.engine in params.yaml"),
+        ("dask", "data", "params.yaml: no such file; run from the top of the project"),
+    ],
+)
+def test_a_named_engine_that_cannot_be_used_is_one_line(
+    features_project: Project, engine: str, folder: str, message: str
+) -> None:
+    top = features_project.folder
+    model = ("--model", str(top / "models/model.keras"))
+    there = Project(top / folder)
+    done = there.ballast("predict", "--engine", engine, *model, str(top / "data/raw/one"))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"ERROR: {message}")
 
 
 def test_a_model_whose_features_no_engine_computes_predicts_here(
