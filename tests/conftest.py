@@ -1,6 +1,7 @@
 """Fixtures: real images, and projects in which real DVC runs."""
 
 import compileall
+import fcntl
 import io
 import os
 import shutil
@@ -242,28 +243,55 @@ def project(new_project: Callable[[Path], Project], tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
+def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project]:
+    """Make a project in one of the processes that run the tests; the others copy it."""
+
+    def make(name: str, function: Callable[[Path], Project]) -> Project:
+        own = tmp_path_factory.mktemp(name) / "project"
+        if "PYTEST_XDIST_WORKER" not in os.environ:
+            return function(own)
+        first = tmp_path_factory.getbasetemp().parent / name
+        with Path(f"{first}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not first.exists():
+                shutil.copytree(function(own).folder, first, symlinks=True)
+                return Project(own)
+        return Project(shutil.copytree(first, own, symlinks=True))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def reproduced(
-    new_project: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory
+    make_once: Callable[..., Project], new_project: Callable[[Path], Project]
 ) -> Project:
     """A shared project in git after dvc repro; tests that change it must restore it."""
-    project = new_project(tmp_path_factory.mktemp("reproduced") / "project")
-    project.commit_all()
-    project.dvc("repro")
-    project.commit_all()
-    return project
+
+    def make(folder: Path) -> Project:
+        project = new_project(folder)
+        project.commit_all()
+        project.dvc("repro")
+        project.commit_all()
+        return project
+
+    return make_once("reproduced", make)
 
 
 @pytest.fixture(scope="session")
 def features_project(
-    new_project: Callable[[Path], Project], tmp_path_factory: pytest.TempPathFactory
+    make_once: Callable[..., Project], new_project: Callable[[Path], Project]
 ) -> Project:
     """A project of the default backbone after dvc repro, shared: change back what you change."""
-    project = new_project(tmp_path_factory.mktemp("features") / "project")
-    project.set_params({"train.backbone": EXACT_BACKBONE, "data.image_size": EXACT_LEAST_SIZE})
-    project.commit_all()
-    project.dvc("repro")
-    project.commit_all()
-    return project
+
+    def make(folder: Path) -> Project:
+        project = new_project(folder)
+        project.set_params({"train.backbone": EXACT_BACKBONE, "data.image_size": EXACT_LEAST_SIZE})
+        project.commit_all()
+        project.dvc("repro")
+        project.commit_all()
+        return project
+
+    return make_once("features", make)
 
 
 @pytest.fixture(scope="module")

@@ -20,8 +20,6 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from importlib.util import find_spec
 from io import BufferedReader, TextIOWrapper
 from itertools import tee
 from pathlib import Path
@@ -29,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tqdm import tqdm
 
+from ballast.commands.prediction_engine import Stream, streaming
 from ballast.commands.prediction_file import (
     ERROR,
     append,
@@ -40,7 +39,7 @@ from ballast.commands.prediction_file import (
 from ballast.commands.prediction_parquet import need_pyarrow, write_parquet
 from ballast.core import paths
 from ballast.core.errors import UserError, counted, needing_packages, one_line, warn
-from ballast.core.files import at_top, csv_lines, read_text, writing, writing_file
+from ballast.core.files import csv_lines, writing, writing_file
 from ballast.core.images import ImageError, without_warnings
 from ballast.core.parquet_images import PARQUET
 from ballast.core.shards import is_shard
@@ -53,8 +52,6 @@ from ballast.scores.predictions import PREFIX
 
 if TYPE_CHECKING:  # it loads TensorFlow, which --help and a wrong command line do without
     from ballast.classifier import Classifier, Prediction
-
-    Stream = Callable[[Iterable[str]], Iterator[Prediction | ImageError]]
 
 SOME_UNREAD = 3
 NO_IMAGES = "no images there"  # a warning: a wrong folder may be the reason
@@ -169,44 +166,8 @@ def run(options: argparse.Namespace) -> int:
         return print_predictions(classifier, stream, paths, options.format or "table")
 
 
-def streaming(classifier: "Classifier", name: str | None = None) -> "Stream":
-    """What predicts many files: this process, or an engine if it can.
-
-    Args:
-        classifier: the model.
-        name: of the engine; None for that of params.yaml, if it is Ballast's.
-
-    Raises:
-        UserError: if params.yaml, which has the scheduler of a named engine, cannot be read.
-    """
-    for_prediction_alone = find_spec("msgspec") is None  # as Ballast may be installed
-    if name == "local" or (name is None and (not at_top() or for_prediction_alone)):
-        return classifier.stream
-    with needing_packages():
-        from ballast.core.params import EXACT_BACKBONE, parse_params
-    try:
-        params = parse_params(read_text(paths.PARAMS))
-    except UserError as error:
-        if name is not None:
-            raise
-        # Perhaps of another DVC project, whose params mean nothing here.
-        warn(f"{error}; so this machine predicts")
-        return classifier.stream
-    from ballast.model.own_backbone import own_backbone
-    from ballast.workers.processes import engine_of
-
-    engine = engine_of(params.runtime)._replace(name=name or params.runtime.engine)
-    if engine.name == "local":
-        return classifier.stream
-    backbone = own_backbone(classifier.model, params.train)
-    if backbone is None:
-        warn(f"the model has not the backbone {EXACT_BACKBONE}, so {engine.name} is not used")
-        return classifier.stream
-    return partial(classifier.stream_elsewhere, backbone=backbone, engine=engine)
-
-
 def print_predictions(
-    classifier: "Classifier", stream: "Stream", paths: Iterable[str], format_: str
+    classifier: "Classifier", stream: Stream, paths: Iterable[str], format_: str
 ) -> int:
     """Print a line for each file, in the format of that name; return the exit code."""
     header, line = FORMATS[format_](classifier.classes, classifier.thresholds is not None)
@@ -222,7 +183,7 @@ def print_predictions(
 
 def write_predictions(
     classifier: "Classifier",
-    stream: "Stream",
+    stream: Stream,
     paths: Iterable[str],
     target: Path,
     *depends: str,
@@ -286,7 +247,7 @@ def _is_parquet(target: Path) -> bool:
 
 
 def predictions_of(
-    stream: "Stream",
+    stream: Stream,
     paths: Iterable[str],
     progress: "tqdm[Any]",
     count: "Counter[str]",

@@ -16,7 +16,6 @@ import pytest
 from projects import Project
 
 from ballast.core.files import read_json, write_json
-from ballast.core.params import EXACT_BACKBONE, EXACT_LEAST_SIZE
 from ballast.keras_setup import keras
 from ballast.scores.intervals import Interval, interval_text
 from ballast.scores.metrics import compute_metrics
@@ -228,12 +227,14 @@ def test_a_change_of_the_weights_file_trains_again(
     assert "train" not in project.repro()[0]
 
 
-def test_classes_named_like_numbers_keep_their_letters(project: Project) -> None:
+def test_classes_named_like_numbers_keep_their_letters(
+    features_project: Project, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(features_project.folder, tmp_path / "project", symlinks=True))
     names = dict(zip(("one", "two", "zero"), ("007", "1.10", "1e3"), strict=True))
     for old, new in names.items():
         (project.folder / "data/raw" / old).rename(project.folder / "data/raw" / new)
-    linear = {"train.backbone": EXACT_BACKBONE, "data.image_size": EXACT_LEAST_SIZE}
-    project.set_params({**linear, "cross_validation.seeds": 1})
+    project.set_params({"cross_validation.seeds": 1})
     project.commit_all()
     said = project.dvc("repro")
     project.commit_all()

@@ -349,6 +349,11 @@ def test_a_half_written_model_is_refused(reproduced: Project, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
+def linear(features_project: Project) -> Classifier:
+    return Classifier.load(features_project.folder / "models/model.keras")
+
+
+@pytest.fixture(scope="module")
 def with_sets(features_project: Project) -> Classifier:
     return Classifier.load(features_project.folder / "models/model.keras", coverage=0.5)
 
@@ -437,34 +442,43 @@ def test_memory_does_not_grow_with_the_number_of_images(reproduced: Project) -> 
 
 
 def test_a_table_has_a_row_for_every_file_and_is_not_replaced(
-    features_project: Project, tmp_path: Path
+    features_project: Project,
+    linear: Classifier,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr("ballast.commands.predict.load_classifier", lambda *_: linear)
+    monkeypatch.chdir(features_project.folder)
     (tmp_path / "broken.jpg").write_bytes(b"not an image")
     target = tmp_path / "all.csv"
     command = ("predict", "--out", str(target), "data/raw/one", str(tmp_path / "broken.jpg"))
-    done = features_project.ballast(*command)
-    assert done.returncode == 3
-    assert done.stdout == ""
+    assert main(command) == 3
+    assert capsys.readouterr().out == ""
     with target.open(newline="", encoding="utf-8") as file:
         *rows, last = csv.DictReader(file)
-    printed = features_project.ballast("predict", "--format", "csv", "data/raw/one").stdout
+    assert main(["predict", "--format", "csv", "data/raw/one"]) == 0
     assert [
         {name: cell for name, cell in row.items() if name not in ("trained_on", "error")}
         for row in rows
-    ] == [*csv.DictReader(printed.splitlines())]
+    ] == [*csv.DictReader(capsys.readouterr().out.splitlines())]
     (train,) = {row["trained_on"] for row in rows if row["novelty"] == "0"}
     assert train == "1"
     assert last["path"] == str(tmp_path / "broken.jpg")
     assert (last["predicted"], last["error"][:16]) == ("", "not a JPEG, PNG,")
-    again = features_project.ballast(*command)
-    assert (again.returncode, again.stderr) == (
-        1,
-        f"ERROR: {target}: exists; delete it, or choose another --out\n",
-    )
-    other = features_project.ballast("predict", "--out", "x.csv", "--format", "json", "data/raw")
-    assert other.stderr == "ERROR: --out x.csv writes csv, not json\n"
-    other = features_project.ballast("predict", "--out", "x.parquet", "--format", "csv", "data/raw")
-    assert other.stderr == "ERROR: --out x.parquet writes parquet, not csv\n"
+    for arguments, error in (
+        (command, f"{target}: exists; delete it, or choose another --out"),
+        (
+            ["predict", "--out", "x.csv", "--format", "json", "x"],
+            "--out x.csv writes csv, not json",
+        ),
+        (
+            ["predict", "--out", "x.parquet", "--format", "csv", "x"],
+            "--out x.parquet writes parquet, not csv",
+        ),
+    ):
+        with pytest.raises(SystemExit, match=f"^ERROR: {re.escape(error)}$"):
+            main(arguments)
 
 
 def test_a_parquet_file_has_the_cells_of_the_csv(with_sets: Classifier, tmp_path: Path) -> None:
@@ -513,82 +527,6 @@ def test_a_parquet_file_that_could_not_be_written_is_made_of_the_rows_that_are_t
     assert parquet.read_table(target, columns=["path"]).to_pylist() == [
         {"path": path} for path in photos
     ]
-
-
-@pytest.fixture
-def of_no_engine(features_project: Project) -> Iterator[Project]:
-    """The project `features_project`, whose params name an engine that nobody knows."""
-    params = features_project.folder / "params.yaml"
-    before = params.read_text(encoding="utf-8")
-    features_project.set_params({"runtime.engine": "dusk", "runtime.workers": 1})
-    yield features_project
-    params.write_text(before, encoding="utf-8")
-
-
-def test_a_cluster_makes_the_same_table(of_no_engine: Project, tmp_path: Path) -> None:
-    (tmp_path / "broken.jpg").write_bytes(b"not an image")
-    files = ("data/raw/one", str(tmp_path / "broken.jpg"), str(tmp_path / "none.jpg"))
-    tables = []
-    for engine in ("local", "dask"):
-        target = tmp_path / f"{engine}.csv"
-        done = of_no_engine.ballast("predict", "--engine", engine, "--out", str(target), *files)
-        assert done.returncode == 3, done.stderr
-        assert "3 predicted, 2 could not be read" in done.stderr
-        tables.append(target.read_bytes())
-    assert tables[0] == tables[1]
-
-
-def test_the_engine_of_the_params_is_for_tables(of_no_engine: Project, tmp_path: Path) -> None:
-    assert of_no_engine.ballast("predict", "data/raw/one").returncode == 0
-    done = of_no_engine.ballast("predict", "--out", str(tmp_path / "all.csv"), "data/raw/one")
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("ERROR: engine dusk is not one that joblib know")
-
-
-@pytest.mark.parametrize(
-    ("engine", "folder", "message"),
-    [
-        ("dusk", "", "engine dusk is not one that joblib knows; set runtime.engine in params.yaml"),
-        ("dask", "data", "params.yaml: no such file; run from the top of the project"),
-    ],
-)
-def test_a_named_engine_that_cannot_be_used_is_one_line(
-    features_project: Project, engine: str, folder: str, message: str
-) -> None:
-    top = features_project.folder
-    model = ("--model", str(top / "models/model.keras"))
-    there = Project(top / folder)
-    done = there.ballast("predict", "--engine", engine, *model, str(top / "data/raw/one"))
-    assert done.returncode == 1
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(f"ERROR: {message}")
-
-
-def test_a_model_whose_features_no_engine_computes_predicts_here(
-    reproduced: Project, tmp_path: Path
-) -> None:
-    params = reproduced.folder / "params.yaml"
-    before = params.read_text(encoding="utf-8")
-    reproduced.set_params({"runtime.engine": "dask"})
-    done = reproduced.ballast("predict", "--out", str(tmp_path / "all.csv"), "data/raw/one")
-    params.write_text(before, encoding="utf-8")
-    assert done.returncode == 0, done.stderr
-    told = "WARNING: the model has not the backbone efficientnet_lite0, so dask is not used"
-    assert done.stderr.splitlines()[0] == told
-
-
-def test_in_another_dvc_project_its_params_are_no_obstacle(
-    reproduced: Project, tmp_path: Path
-) -> None:
-    params = reproduced.folder / "params.yaml"
-    before = params.read_text(encoding="utf-8")
-    params.write_text("their_own: 1\n", encoding="utf-8")
-    done = reproduced.ballast("predict", "--out", str(tmp_path / "all.csv"), "data/raw/one")
-    params.write_text(before, encoding="utf-8")
-    assert done.returncode == 0, done.stderr
-    first = done.stderr.splitlines()[0]
-    assert first.startswith("WARNING: params.yaml: ")
-    assert first.endswith("; so this machine predicts")
 
 
 @pytest.mark.long

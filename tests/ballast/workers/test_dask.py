@@ -196,9 +196,7 @@ def test_a_scheduler_that_goes_away_is_one_line(cluster: Cluster) -> None:
     cluster.add_worker()
     results = one_result_taken(cluster)
     cluster.scheduler.kill()
-    with pytest.raises(
-        UserError, match=r"^runtime\.engine: dask: lost the connection to the cluster"
-    ):
+    with pytest.raises(UserError, match=r"^engine dask: lost the connection to the cluster"):
         list(results)
 
 
@@ -209,7 +207,7 @@ def test_workers_that_all_go_away_are_one_line(
     monkeypatch.setattr(parallel, "SILENCE_SECONDS", 2)
     results = one_result_taken(cluster)
     worker.kill()
-    with pytest.raises(UserError, match=r"^runtime\.engine: dask: no result for 2 s"):
+    with pytest.raises(UserError, match=r"^engine dask: no result for 2 s"):
         list(results)
 
 
@@ -226,7 +224,7 @@ def test_a_result_that_a_lost_worker_took_with_it_is_one_line(
 
     monkeypatch.setattr(dask_backend.DaskBackend, "retrieve_result_callback", fetch_too_late)
     monkeypatch.setattr(parallel, "SILENCE_SECONDS", 2)
-    with pytest.raises(UserError, match=r"^runtime\.engine: dask: no result for 2 s"):
+    with pytest.raises(UserError, match=r"^engine dask: no result for 2 s"):
         list(each(abs, range(3), Engine(2, "dask", cluster.address), str))
 
 
