@@ -94,8 +94,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         metavar="ENGINE",
-        help="what computes the features, such as dask, instead of runtime.engine of params.yaml,"
-        " which --out alone uses",
+        help="engine that computes the features, such as dask; default: with --out, runtime.engine"
+        " of params.yaml, else local",
     )
     parser.add_argument(
         "-0",

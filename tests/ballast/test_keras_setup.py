@@ -22,29 +22,31 @@ devices = tf.config.list_physical_devices
 tf.config.list_physical_devices = lambda kind: {gpus}
 prepare_training(1, 2)
 tf.config.list_physical_devices = devices
-network = build_cnn(16, 2)
 pixels = np.random.default_rng(1).integers(0, 100, (48, 16, 16, 3), dtype=np.uint8)
 labels = np.arange(48) % 2
 pixels[labels == 1] += 120
 images = ImageSet(pixels, labels)
-strategy = Strategy(
-    oversample=False, class_weights=None, balanced_batches=False, logit_adjustment={tau}
-)
 train = Train(epochs=8, min_epochs=1, batch_size=8, learning_rate=0.01, patience=8, threads=2)
-history = fit(network, TrainingInputs(images, images, np.ones(2), strategy, 1), train)
-print(network.get_layer("stem_convolution").compute_dtype)
-print(network.get_layer("stem_convolution").variable_dtype)
-print(np.isfinite(history["loss"]).all(), max(history["val_accuracy"]) > 0.9)
+for tau in {adjustments}:
+    network = build_cnn(16, 2)
+    strategy = Strategy(
+        oversample=False, class_weights=None, balanced_batches=False, logit_adjustment=tau
+    )
+    history = fit(network, TrainingInputs(images, images, np.ones(2), strategy, 1), train)
+    print(network.get_layer("stem_convolution").compute_dtype)
+    print(network.get_layer("stem_convolution").variable_dtype)
+    print(np.isfinite(history["loss"]).all(), max(history["val_accuracy"]) > 0.9)
 """
 
 
 @pytest.mark.parametrize(
-    ("gpus", "tau", "computes_in"),
-    [("[]", 0, "float32"), ("['GPU:0']", 0, "float16"), ("['GPU:0']", 1, "float16")],
+    ("gpus", "adjustments", "computes_in"),
+    [("[]", "[0]", "float32"), ("['GPU:0']", "[0, 1]", "float16")],
 )
 def test_training_is_in_mixed_precision_where_there_is_a_gpu(
-    gpus: str, tau: int, computes_in: str
+    gpus: str, adjustments: str, computes_in: str
 ) -> None:
-    command = [sys.executable, "-c", TRAIN.format(gpus=gpus, tau=tau)]
+    command = [sys.executable, "-c", TRAIN.format(gpus=gpus, adjustments=adjustments)]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert said.split() == [computes_in, "float32", "True", "True"]
+    of_each = [computes_in, "float32", "True", "True"]
+    assert said.split() == of_each * len(adjustments.split(","))

@@ -244,6 +244,7 @@ def test_a_download_that_became_a_git_repository_says_what_to_unset(quick: Proje
     assert "run dvc config --local --unset core.no_scm" in done.stderr
 
 
+@pytest.mark.long
 def test_what_the_cache_has_lost_is_trained_again(quick: Project) -> None:
     compared(quick, "--train", "baseline", "balanced")
     shutil.rmtree(quick.folder / ".dvc/cache")

@@ -383,29 +383,41 @@ def test_a_coverage_adds_the_set_that_python_has(
     assert found == expected
 
 
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command load its model here, where TensorFlow has its threads already."""
+    monkeypatch.setattr("ballast.keras_setup.make_deterministic", lambda *_: None)
+
+
+@pytest.mark.usefixtures("in_this_process")
 def test_classes_without_a_promise_are_named_with_what_they_need(
-    features_project: Project,
+    features_project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    done = features_project.ballast("predict", "--coverage", "0.9", "data/raw/one/000.png")
-    assert done.returncode == 0
-    said = [line for line in done.stderr.splitlines() if line.startswith("WARNING: class one ")]
+    monkeypatch.chdir(features_project.folder)
+    assert main(["predict", "--coverage", "0.9", "data/raw/one/000.png"]) == 0
+    printed = capsys.readouterr()
+    said = [line for line in printed.err.splitlines() if line.startswith("WARNING: class one ")]
     assert len(said) == 1
     assert re.fullmatch(
         r"WARNING: class one is in every set: a coverage of 0\.9 needs 9 training photographs"
         r" besides copies, and the model keeps \d",
         said[0],
     )
-    assert "one" in done.stdout.splitlines()[-1]
+    assert "one" in printed.out.splitlines()[-1]
 
 
-def test_a_model_without_photographs_promises_nothing(reproduced: Project) -> None:
-    done = reproduced.ballast("predict", "--coverage", "0.9", "data/raw")
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.splitlines() == [
+@pytest.mark.usefixtures("in_this_process")
+def test_a_model_without_photographs_promises_nothing(
+    reproduced: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(reproduced.folder)
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", "--coverage", "0.9", "data/raw"])
+    assert caught.value.code == (
         "ERROR: models/model.keras: keeps no training photographs, which this needs; train a linear"
         " head with train.kept_photographs above 0 in params.yaml"
-    ]
+    )
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("coverage", ["0", "1", "90", "nan", "most"])

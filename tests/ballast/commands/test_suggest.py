@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from projects import Project
 
+from ballast.__main__ import main
 from ballast.classifier import Classifier
 from ballast.commands.suggest import FORMATS, print_suggestions
 from ballast.core.manifest import Row, read_manifest
@@ -151,7 +152,10 @@ def test_a_folder_that_is_none_is_one_line(features_project: Project) -> None:
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "x", "1.5", "²"])
-def test_a_count_that_is_none_is_a_wrong_command_line(reproduced: Project, count: str) -> None:
-    done = reproduced.ballast("suggest", "data/raw", f"--count={count}")
-    assert done.returncode == 2
-    assert f"must be a whole number of 1 or more, not {count}" in done.stderr
+def test_a_count_that_is_none_is_a_wrong_command_line(
+    capsys: pytest.CaptureFixture[str], count: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["suggest", "data/raw", f"--count={count}"])
+    assert caught.value.code == 2
+    assert f"must be a whole number of 1 or more, not {count}" in capsys.readouterr().err

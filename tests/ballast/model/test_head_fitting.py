@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tracemalloc
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -47,6 +47,15 @@ for seed in range(8):
     print(hashlib.sha256(head.weights.tobytes() + head.bias.tobytes()).hexdigest())
     print(solver_history(head))
 """
+
+
+class AtOnce(NamedTuple):
+    """A head of features that are one block, and the probabilities of photographs held out."""
+
+    features: Floats
+    labels: Labels
+    head: Head
+    apart: Floats
 
 
 def drawn(counts: list[int], d: int = 40, seed: int = 1) -> tuple[Floats, Labels]:
@@ -218,15 +227,22 @@ def test_200_classes() -> None:
     assert found.sum(axis=1) == pytest.approx(np.ones(400))
 
 
+@pytest.fixture(scope="module", params=[95, 1200])  # of few terms, the features are reduced first
+def at_once(request: pytest.FixtureRequest) -> AtOnce:
+    n: int = request.param
+    features, labels = drawn([n // 19, 6 * n // 19, 12 * n // 19], d=200)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(head_loss, "BLOCK", n)
+        head = fitted(features, labels)
+        return AtOnce(features, labels, head, held_out(labels, np.arange(len(labels)), features))
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint16])
-@pytest.mark.parametrize("n", [95, 1200])  # of few terms, the features are reduced first
 @pytest.mark.parametrize(("cores", "held"), [(1, 2**27), (3, 0)])
 def test_the_head_does_not_depend_on_blocks_parts_cores_and_memory(
-    monkeypatch: pytest.MonkeyPatch, dtype: type, n: int, cores: int, held: int
+    monkeypatch: pytest.MonkeyPatch, at_once: AtOnce, dtype: type, cores: int, held: int
 ) -> None:
-    features, labels = drawn([n // 19, 6 * n // 19, 12 * n // 19], d=200)
-    monkeypatch.setattr(head_loss, "BLOCK", n)
-    at_once, apart = fitted(features, labels), held_out(labels, np.arange(len(labels)), features)
+    features, labels, expected, apart = at_once
     monkeypatch.setattr(head_loss, "BLOCK", 50)
     monkeypatch.setattr(head_loss, "PART", 90)
     monkeypatch.setattr(head_loss, "HELD", held)
@@ -234,9 +250,9 @@ def test_the_head_does_not_depend_on_blocks_parts_cores_and_memory(
     converted: NDArray[Any] = features.clip(max=60_000).astype(dtype)
     assert np.array_equal(converted, features)
     head = fitted(converted, labels)
-    assert np.array_equal(head.weights, at_once.weights)
-    assert np.array_equal(head.bias, at_once.bias)
-    assert head.calibration == at_once.calibration
+    assert np.array_equal(head.weights, expected.weights)
+    assert np.array_equal(head.bias, expected.bias)
+    assert head.calibration == expected.calibration
     assert np.array_equal(held_out(labels, np.arange(len(labels)), converted), apart)
 
 
