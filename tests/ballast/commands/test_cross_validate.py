@@ -151,6 +151,32 @@ def test_every_photograph_is_judged_once_and_the_figures_are_scikit_learns(quick
 
 
 @pytest.mark.long
+def test_it_goes_on_after_being_killed(quick: Project) -> None:
+    arguments = ("--seeds", "2", "--jobs", "2")
+    killed = start(quick, *arguments)
+    until_one_is_done(killed)
+    killed.kill()
+    killed.wait()
+    deadline = time.monotonic() + 60
+    while workers(quick) and time.monotonic() < deadline:  # they end when they notice
+        time.sleep(0.1)
+    # What DVC may have been writing at that moment.
+    experiments = quick.folder / ".dvc/tmp/exps"
+    (experiments / "rwlock").write_text("")
+    for written in [*experiments.glob("celery/broker/in/*.msg"), *experiments.rglob("*.run")][:1]:
+        written.write_text('{"half')
+
+    ended = start(quick, *arguments)
+    said = ended.communicate()[0]
+    assert ended.returncode == 0, said
+    done_before = int(said.split(" of them already finished")[0].split()[-1])
+    assert done_before >= 1
+    assert said.count("is done") == 4 - done_before
+    assert workers(quick) == []
+    assert "No experiment tasks in the queue" in quick.dvc("queue", "status")
+
+
+@pytest.mark.long
 def test_one_that_fails_is_named_and_the_others_count(quick: Project) -> None:
     ended = start(quick, "--seeds", "1", "3", "--strategies", "balanced", "--jobs", "2")
     said = ended.communicate()[0]
@@ -199,32 +225,6 @@ def test_what_was_set_aside_for_testing_stays_shut(quick: Project) -> None:
         " into data/raw/Train, and set data.raw: data/raw/Train\n"
     ) in refused.communicate()[0]
     assert refused.returncode == 1
-
-
-@pytest.mark.long
-def test_it_goes_on_after_being_killed(quick: Project) -> None:
-    arguments = ("--seeds", "2", "--jobs", "2")
-    killed = start(quick, *arguments)
-    until_one_is_done(killed)
-    killed.kill()
-    killed.wait()
-    deadline = time.monotonic() + 60
-    while workers(quick) and time.monotonic() < deadline:  # they end when they notice
-        time.sleep(0.1)
-    # What DVC may have been writing at that moment.
-    experiments = quick.folder / ".dvc/tmp/exps"
-    (experiments / "rwlock").write_text("")
-    for written in [*experiments.glob("celery/broker/in/*.msg"), *experiments.rglob("*.run")][:1]:
-        written.write_text('{"half')
-
-    ended = start(quick, *arguments)
-    said = ended.communicate()[0]
-    assert ended.returncode == 0, said
-    done_before = int(said.split(" of them already finished")[0].split()[-1])
-    assert done_before >= 1
-    assert said.count("is done") == 4 - done_before
-    assert workers(quick) == []
-    assert "No experiment tasks in the queue" in quick.dvc("queue", "status")
 
 
 def test_linear_heads_are_trained_here_without_git(
