@@ -254,9 +254,9 @@ def make_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Project
         with Path(f"{first}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not first.exists():
-                shutil.copytree(function(own).folder, first, symlinks=True)
+                function(own).copied(first)
                 return Project(own)
-        return Project(shutil.copytree(first, own, symlinks=True))
+        return Project(first).copied(own)
 
     return make
 
@@ -300,3 +300,17 @@ def classifier(reproduced: Project) -> "Classifier":
     from ballast.classifier import Classifier  # loads TensorFlow
 
     return Classifier.load(reproduced.folder / "models/model.keras")
+
+
+@pytest.fixture(scope="module")
+def linear(features_project: Project) -> "Classifier":
+    """A model with a linear head, which keeps the features of its training photographs."""
+    from ballast.classifier import Classifier
+
+    return Classifier.load(features_project.folder / "models/model.keras")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a command load its model here, where TensorFlow has its threads already."""
+    monkeypatch.setattr("ballast.keras_setup.make_deterministic", lambda *_: None)

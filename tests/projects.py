@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -93,6 +94,10 @@ class Project(NamedTuple):
     def read(self, path: str) -> str:
         """Read a file of the project."""
         return (self.folder / path).read_text(encoding="utf-8")
+
+    def copied(self, folder: Path) -> "Project":
+        """Copy everything, with git and DVC's cache, to a new folder."""
+        return Project(shutil.copytree(self.folder, folder, symlinks=True))
 
     def outputs(self) -> dict[str, bytes]:
         """Read every file that the stages wrote."""

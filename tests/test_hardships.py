@@ -56,7 +56,7 @@ def copy_without_dvc(project: Project, folder: Path) -> Project:
     ("prepare", "reason", "stages"),
     [
         (FULL, "No space left on device", STAGES),
-        (READ_ONLY, "Read-only file system", [*STAGES[:4], "evaluate"]),
+        (READ_ONLY, "Read-only file system", STAGES),
     ],
 )
 def test_what_cannot_be_written_is_told_in_one_line_and_leaves_what_was_there(

@@ -36,7 +36,7 @@ def ran(project: Project) -> set[str]:
 @pytest.fixture
 def own(reproduced: Project, tmp_path: Path) -> Project:
     """A copy of `reproduced` for a test that changes it."""
-    return Project(shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True))
+    return reproduced.copied(tmp_path / "project")
 
 
 def test_partial_reruns(own: Project) -> None:
@@ -147,6 +147,10 @@ def test_a_new_image_runs_split_and_what_its_output_changes(own: Project) -> Non
     data = (raw / "one" / "000.png").read_bytes()
     (raw / "one" / "100.png").write_bytes(data + b"other bytes, same picture")
     assert ran(own) == set(ALL)
+    (raw / "one" / "100.png").unlink()
+    again, restored = own.repro()
+    assert set(again) <= {"evaluate"}
+    assert "train" in restored
 
 
 @pytest.mark.long

@@ -166,12 +166,6 @@ def test_a_pillow_image_is_turned_upright_as_a_file_is(classifier: Classifier) -
     assert as_file != classifier.predict([slope])[0]
 
 
-@pytest.fixture(scope="module")
-def linear(features_project: Project) -> Classifier:
-    """A model with a linear head, which keeps the features of its training photographs."""
-    return Classifier.load(features_project.folder / "models/model.keras")
-
-
 def test_a_photograph_says_how_unlike_the_training_photographs_it_is(
     linear: Classifier, features_project: Project
 ) -> None:

@@ -4,7 +4,6 @@ import csv
 import html
 import io
 import json
-import shutil
 import sys
 import warnings
 from itertools import product
@@ -36,10 +35,6 @@ print(f"computed {len(computed)}")
 
 def computed(project: Project) -> int:
     return int(project.run(sys.executable, "-c", COUNTING).stdout.split("computed ")[1])
-
-
-def copied(project: Project, folder: Path) -> Project:
-    return Project(shutil.copytree(project.folder, folder, symlinks=True))
 
 
 def test_no_photograph_is_held_back_for_validation(features_project: Project) -> None:
@@ -113,7 +108,7 @@ def test_the_command_gives_what_the_stage_wrote(features_project: Project) -> No
 def test_train_again_computes_nothing_and_prints_no_warning(
     features_project: Project, tmp_path: Path
 ) -> None:
-    project = copied(features_project, tmp_path / "project")
+    project = features_project.copied(tmp_path / "project")
     model = (project.folder / "models/model.keras").read_bytes()
     (project.folder / "models/model.keras").unlink()
     assert computed(project) == 0
@@ -123,7 +118,7 @@ def test_train_again_computes_nothing_and_prints_no_warning(
 def test_a_record_that_was_lost_or_damaged_is_computed_again_to_the_same_model(
     features_project: Project, tmp_path: Path
 ) -> None:
-    project = copied(features_project, tmp_path / "project")
+    project = features_project.copied(tmp_path / "project")
     model = (project.folder / "models/model.keras").read_bytes()
     features = [
         path
@@ -142,7 +137,7 @@ def test_a_record_that_was_lost_or_damaged_is_computed_again_to_the_same_model(
 def test_another_strategy_computes_features_of_new_images_alone(
     features_project: Project, tmp_path: Path
 ) -> None:
-    project = copied(features_project, tmp_path / "project")
+    project = features_project.copied(tmp_path / "project")
     before = len(project.read("data/augmented.csv").splitlines())
     project.set_params({"strategy": "weights"})
     for stage in ("oversample", "compute_weights"):
@@ -214,7 +209,7 @@ def test_few_figures_of_the_answer_are_metrics_and_its_recalls_are_a_plot(
 
 
 def test_judging_again_loads_no_tensorflow(features_project: Project, tmp_path: Path) -> None:
-    project = copied(features_project, tmp_path / "project")
+    project = features_project.copied(tmp_path / "project")
     script = (
         "import sys; from stages.{} import main; main(); assert 'tensorflow' not in sys.modules"
     )
@@ -226,7 +221,7 @@ def test_judging_again_loads_no_tensorflow(features_project: Project, tmp_path: 
 def test_with_a_test_folder_trainings_judge_it_only_where_that_is_wanted(
     features_project: Project, tmp_path: Path
 ) -> None:
-    project = copied(features_project, tmp_path / "project")
+    project = features_project.copied(tmp_path / "project")
     raw = project.folder / "data/raw"
     for name in ("one", "two", "zero"):
         (raw / "train").mkdir(exist_ok=True)
@@ -252,7 +247,7 @@ def test_with_a_test_folder_trainings_judge_it_only_where_that_is_wanted(
 def test_without_a_test_fold_all_photographs_train_the_model(
     features_project: Project, tmp_path: Path
 ) -> None:
-    project = copied(features_project, tmp_path / "project")
+    project = features_project.copied(tmp_path / "project")
     project.set_params({"split.fold": None})
     project.repro()
     counts = json.loads(project.read("outputs/class_counts.json"))

@@ -230,7 +230,7 @@ def test_a_change_of_the_weights_file_trains_again(
 def test_classes_named_like_numbers_keep_their_letters(
     features_project: Project, tmp_path: Path
 ) -> None:
-    project = Project(shutil.copytree(features_project.folder, tmp_path / "project", symlinks=True))
+    project = features_project.copied(tmp_path / "project")
     names = dict(zip(("one", "two", "zero"), ("007", "1.10", "1e3"), strict=True))
     for old, new in names.items():
         (project.folder / "data/raw" / old).rename(project.folder / "data/raw" / new)

@@ -349,11 +349,6 @@ def test_a_half_written_model_is_refused(reproduced: Project, tmp_path: Path) ->
 
 
 @pytest.fixture(scope="module")
-def linear(features_project: Project) -> Classifier:
-    return Classifier.load(features_project.folder / "models/model.keras")
-
-
-@pytest.fixture(scope="module")
 def with_sets(features_project: Project) -> Classifier:
     return Classifier.load(features_project.folder / "models/model.keras", coverage=0.5)
 
@@ -381,12 +376,6 @@ def test_a_coverage_adds_the_set_that_python_has(
         cells = [row[column].strip() for row in rest]
         found = [[] if cell == "-" else cell.split(" or ") for cell in cells]
     assert found == expected
-
-
-@pytest.fixture
-def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the command load its model here, where TensorFlow has its threads already."""
-    monkeypatch.setattr("ballast.keras_setup.make_deterministic", lambda *_: None)
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -13,12 +13,6 @@ from ballast.commands.prediction_engine import streaming
 from ballast.core.errors import UserError
 
 
-@pytest.fixture(scope="module")
-def linear(features_project: Project) -> Classifier:
-    """A model of the backbone whose features an engine can compute."""
-    return Classifier.load(features_project.folder / "models/model.keras")
-
-
 @pytest.fixture
 def of_no_engine(
     features_project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

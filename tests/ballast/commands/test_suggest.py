@@ -122,14 +122,13 @@ def test_nothing_new_is_neither(
     assert last.startswith("0 suggested of 0 new photographs; labelled already: 1, ")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_command_knows_the_photographs_of_the_project(
     features_project: Project,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    # TensorFlow has its threads already in this process.
-    monkeypatch.setattr("ballast.keras_setup.make_deterministic", lambda *_: None)
     monkeypatch.chdir(features_project.folder)
     raw = features_project.folder / "data/raw"
     inverted = tmp_path / "new.png"
